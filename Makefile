@@ -78,6 +78,7 @@ types: ## Check the types of the Python and the browser code
 	$(SETUP) test
 	$(VENV) -m mypy
 	$(NODE) node_modules/typescript/bin/tsc -p jsconfig.json
+	$(NODE) node_modules/typescript/bin/tsc -p tools/jsconfig.json
 
 check: lint types test soak ## All that CI runs
 
