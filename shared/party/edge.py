@@ -1,0 +1,119 @@
+"""From a URL to a room: WebSocket and HTTP, and who may come in."""
+
+import asyncio
+import re
+from urllib.parse import quote, unquote
+from uuid import uuid4
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from ..doors import Doors
+from .errors import Refused
+from .outbox import Frame
+from .parties import Parties
+from .rooms import Connection, Server
+
+LARGEST_FRAME = 64 * 1024
+"""Bytes that a frame from outside may have."""
+
+LONGEST_ID = 256
+"""Characters that the id of a room or of a connection may have."""
+
+ADDRESS = re.compile(r"/parties/([^/]+)/([^/]+)/?")
+
+
+class Edge:
+    """The ASGI app behind `/parties`."""
+
+    def __init__(self, parties: Parties, doors: Doors) -> None:
+        self.parties = parties
+        self.doors = doors
+
+    async def __call__(
+        self, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        if scope["type"] == "http":
+            request = Request(scope, receive, send)
+            try:
+                response = await self.parties.respond(*address(scope), request)
+            except HTTPException as error:
+                response = refusal(error)
+            await response(scope, receive, send)
+        else:
+            websocket = WebSocket(scope, receive, send)
+            try:
+                await self.connect(websocket)
+            except HTTPException as error:
+                await websocket.send_denial_response(refusal(error))
+
+    async def connect(self, websocket: WebSocket) -> None:
+        """Let a WebSocket into its room, or refuse the handshake."""
+        self.doors.check_origin(websocket)
+        id = websocket.query_params.get("_pk") or uuid4().hex
+        if len(id) > LONGEST_ID:
+            raise HTTPException(400, "The connection's id is too long.")
+        party, room = address(websocket.scope)
+        async with self.parties.enter(party, room) as server:
+            await websocket.accept()
+            name = f"{server.room} {quote(id)}"
+            connection = Connection(id, websocket, name)
+            try:
+                await self.listen(server, connection, websocket)
+            except asyncio.CancelledError:
+                if not connection.evicted:
+                    raise
+
+    async def listen(
+        self, server: Server, connection: Connection, websocket: WebSocket
+    ) -> None:
+        """Start the hooks of a connection, from its beginning to its end."""
+        room = server.room
+        room.join(connection)
+        try:
+            room.run(server.on_connect(connection, websocket), connection)
+            while (event := await websocket.receive())["type"] != (
+                "websocket.disconnect"
+            ):
+                frame = event.get("text") or event.get("bytes") or ""
+                room.run(hear(server, frame, connection), connection)
+        finally:
+            room.leave(connection)
+            connection.stop()
+            room.run(server.on_close(connection))
+
+
+async def hear(server: Server, frame: Frame, sender: Connection) -> None:
+    """Hand a frame to the room, unless it is too large to be looked at."""
+    size = len(frame.encode() if isinstance(frame, str) else frame)
+    if size > LARGEST_FRAME:
+        raise Refused(f"A frame may have {LARGEST_FRAME:,} bytes at most.")
+    await server.on_message(frame, sender)
+
+
+def address(scope: Scope) -> tuple[str, str]:
+    """The party and the room's id that a URL names, or a 404.
+
+    Read from the raw path, in which an id's own slash is still %2F.
+    """
+    raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
+    found = ADDRESS.fullmatch(raw_path.decode("ascii", "replace"))
+    if found:
+        party, room = (unquote(part, "latin-1") for part in found.groups())
+        try:
+            room = room.encode("latin-1").decode()
+        except UnicodeDecodeError:
+            found = None
+    if not found or len(room) > LONGEST_ID:
+        raise HTTPException(404, "A room is at /parties/PARTY/ROOM.")
+    return party, room
+
+
+def refusal(error: HTTPException) -> JSONResponse:
+    """An error as a response, in words for a person."""
+    return JSONResponse(
+        {"error": error.detail}, error.status_code, error.headers
+    )

@@ -1,0 +1,48 @@
+"""What a hook raises to answer whoever sent something wrong."""
+
+import logging
+from collections.abc import Awaitable
+from typing import Any, Protocol
+
+logger = logging.getLogger("party")
+
+
+class Caller(Protocol):
+    """Whoever a hook was started for."""
+
+    def send(self, message: object) -> None: ...
+
+
+class Refused(Exception):
+    """Something sent was not taken; `message` says why, to a person.
+
+    Raised in a hook, it goes to the one connection that caused it, as
+    `{"type": "error", "message": …, "id": …}`, and the room goes on.
+    """
+
+    def __init__(self, message: str, id: str | None = None) -> None:
+        super().__init__(message)
+        self.frame: dict[str, Any] = {"type": "error", "message": message}
+        if id is not None:
+            self.frame["id"] = id
+
+
+class Repeated(Refused):
+    """A message that is already kept came again: acknowledged once more."""
+
+    def __init__(self, id: str, place: int) -> None:
+        super().__init__("This message is already kept.")
+        self.frame = {"type": "ack", "id": id, "place": place}
+
+
+async def run_hook(
+    hook: Awaitable[None], where: str, caller: Caller | None = None
+) -> None:
+    """Run a hook to its end: a refusal is answered, an error is logged."""
+    try:
+        await hook
+    except Refused as refusal:
+        if caller:
+            caller.send(refusal.frame)
+    except Exception:
+        logger.exception("%s: a hook failed, the room goes on", where)

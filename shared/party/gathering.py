@@ -1,0 +1,93 @@
+"""What goes on in a room: who is there, and the hooks that run for them."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Hashable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from urllib.parse import quote
+
+from .errors import Caller, run_hook
+from .outbox import Outbox
+
+if TYPE_CHECKING:
+    from .parties import Parties
+
+FRAMES_A_SECOND = 30
+"""How often frames that share a key leave."""
+
+SUPERSEDED = 4001, "Your place was taken from another window."
+"""With what a connection gives way to a later one with its id."""
+
+C = TypeVar("C", bound=Outbox)
+Hook = Coroutine[Any, Any, None]
+
+
+class Gathering(Generic[C]):
+    """The inside of a room, of which the room itself shows what matters."""
+
+    def __init__(self, party: str, id: str, parties: "Parties") -> None:
+        self.party = party
+        self.id = id
+        self.parties = parties
+        self.present: dict[str, C] = {}
+        self.hooks: set[asyncio.Task[None]] = set()
+        self.guests = 0
+        self.started: asyncio.Task[None] | None = None
+        self._held: dict[Hashable, Callable[[], None] | None] = {}
+
+    def __str__(self) -> str:
+        return f"{self.party}/{quote(self.id)}"
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody is in the room and nothing is going on in it."""
+        return not (self.guests or self.hooks)
+
+    def join(self, connection: C) -> None:
+        """Let a connection in; one that is there under its id gives way."""
+        if earlier := self.present.get(connection.id):
+            earlier.close(*SUPERSEDED)
+        self.present[connection.id] = connection
+
+    def leave(self, connection: C) -> None:
+        """Let a connection go, unless a later one has its id by now."""
+        if self.present.get(connection.id) is connection:
+            del self.present[connection.id]
+
+    def run(
+        self, hook: Hook, caller: Caller | None = None
+    ) -> asyncio.Task[None]:
+        """Start a hook as a task of the room's own, whoever caused it.
+
+        It goes on when the connection that it was started for ends, and the
+        connection's next message doesn't wait for it.
+        """
+        task = asyncio.create_task(run_hook(hook, str(self), caller))
+        self.hooks.add(task)
+        task.add_done_callback(self.hooks.discard)
+        return task
+
+    def pace(self, key: Hashable, send: Callable[[], None]) -> None:
+        """Send now, or, if its key was sent just before, when its turn comes.
+
+        Whatever comes under the same key meanwhile takes its place.
+        """
+        if key is None:
+            send()
+        elif key in self._held:
+            self._held[key] = send
+        else:
+            self._held[key] = None
+            loop = asyncio.get_running_loop()
+            loop.call_later(1 / FRAMES_A_SECOND, self._release, key)
+            send()
+
+    def _release(self, key: Hashable) -> None:
+        if send := self._held.pop(key):
+            self.pace(key, send)
+
+    def release_all(self) -> None:
+        """Send at once what is held back, as the room is about to end."""
+        for key in list(self._held):
+            if send := self._held[key]:
+                self._held[key] = None
+                send()

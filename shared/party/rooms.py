@@ -1,0 +1,79 @@
+"""A party is a class, a room is a live instance of it; people connect."""
+
+from collections.abc import Collection, Hashable
+
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+
+from .gathering import Gathering
+from .log import Log, M
+from .outbox import Frame, Outbox, encode
+
+
+class Connection(Outbox):
+    """One WebSocket in one room, by its `id`."""
+
+    def send(self, message: object) -> None:
+        """Send to this connection alone; never waits."""
+        self.put(encode(message))
+
+
+class Room(Gathering[Connection]):
+    """One room: who is in it, what it remembers, whom it tells."""
+
+    def connections(self) -> list[Connection]:
+        """Everybody who is in the room now."""
+        return list(self.present.values())
+
+    def log(self, model: type[M]) -> Log[M]:
+        """What the room remembers, also when nobody is in it."""
+        return self.parties.store.log(self.party, self.id, model)
+
+    def broadcast(
+        self,
+        message: object,
+        without: Collection[str] = (),
+        key: Hashable = None,
+    ) -> None:
+        """Tell everybody except those ids; never waits, never raises.
+
+        Under a `key` only the latest counts, sent 30 times a second at most.
+        """
+        frame = encode(message)
+        self.pace(key, lambda: self.deliver(frame, without, key))
+
+    def deliver(
+        self, frame: Frame, without: Collection[str], key: Hashable
+    ) -> None:
+        """Hand a frame to each outbox; a faster way may replace this."""
+        for connection in self.connections():
+            if connection.id not in without:
+                connection.put(frame, key)
+
+
+class Server:
+    """A party: override what happens in each of its rooms."""
+
+    rooms: Collection[str] | None = None  # override to allow only these
+
+    def __init__(self, room: Room) -> None:
+        self.room = room
+
+    async def on_start(self) -> None:
+        """Override to prepare, before anything else reaches the room."""
+
+    async def on_connect(
+        self, connection: Connection, request: HTTPConnection
+    ) -> None:
+        """Override to greet a newcomer."""
+
+    async def on_message(self, message: Frame, sender: Connection) -> None:
+        """Override to act on what somebody sent."""
+
+    async def on_close(self, connection: Connection) -> None:
+        """Override to act on somebody's leaving."""
+
+    async def on_request(self, request: Request) -> Response:
+        """Override to answer plain HTTP."""
+        raise HTTPException(404)
