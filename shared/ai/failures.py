@@ -1,0 +1,94 @@
+"""How a reply ends: finished, failed in words for people, or interrupted."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import ParamSpec, TypeAlias
+
+from ..messages import Reply
+from ..settings import settings
+from .model import model
+
+P = ParamSpec("P")
+Stream: TypeAlias = AsyncGenerator[tuple[str, int], None]
+
+LONGEST_REPLY = 20_000
+"""Characters after which a reply is finished, whatever the model says."""
+
+logger = logging.getLogger("ai")
+
+
+class ReplyFailed(Exception):
+    """A reply could not be finished; says why, in words for a visitor."""
+
+
+def guarded(stream: Callable[P, Stream]) -> Callable[P, Stream]:
+    """Watch over a stream of replies.
+
+    Silence of `AI_TIMEOUT` seconds and every error of a model's client are
+    raised as ReplyFailed; the details are for the log alone.
+    """
+
+    @wraps(stream)
+    async def watched(*args: P.args, **kwargs: P.kwargs) -> Stream:
+        parts = stream(*args, **kwargs)
+        try:
+            while True:
+                await model.ready()
+                async with asyncio.timeout(settings().ai_timeout):
+                    text, tokens = await anext(parts)
+                yield text, tokens
+                if len(text) > LONGEST_REPLY:
+                    return
+        except StopAsyncIteration:
+            return
+        except Exception as error:
+            # One line: what a server says may be a whole page.
+            details = " ".join(str(error).split())[:300]
+            logger.warning(
+                "a reply failed: %s: %s", type(error).__name__, details
+            )
+            raise ReplyFailed(words(error)) from None
+        finally:
+            await parts.aclose()
+
+    return watched
+
+
+def words(error: Exception) -> str:
+    """What went wrong, for somebody who only wanted an answer."""
+    status = getattr(error, "status_code", None)
+    if isinstance(error, ImportError):
+        return "No AI is installed here, so nobody can answer."
+    # The clients have timeouts of their own, by many names.
+    if "Timeout" in type(error).__name__:
+        return "The AI went silent, so this reply ends here. Try again."
+    if status in (401, 403):
+        return "The AI does not accept this app’s key, so it cannot answer."
+    if status == 404:
+        return "The AI does not have the model that this app asks for."
+    if status == 429:
+        return "The AI has too much to do right now. Try again in a minute."
+    if status in (400, 413, 422):
+        return "The AI could not work with that. Try it with other words."
+    if status is not None:
+        return "The AI has a problem of its own. Try again in a moment."
+    return "The connection to the AI failed. Try again in a moment."
+
+
+@contextmanager
+def finishing(reply: Reply) -> Iterator[None]:
+    """See to it that a reply is finished in the end, whatever happens."""
+    try:
+        yield
+        reply.finish()
+    except ReplyFailed as failure:
+        reply.fail(str(failure))
+    except asyncio.CancelledError:
+        # Swallowed, so that what was said so far can still be kept.
+        reply.status = "interrupted"
+    except Exception:
+        logger.exception("a reply failed")
+        reply.fail("Something went wrong with this reply. Try again.")

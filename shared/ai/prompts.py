@@ -1,0 +1,47 @@
+"""What a model is asked: who it is, and what was said lately."""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from ..messages import Message
+from .model import model
+
+Prompt: TypeAlias = list[dict[str, str]]
+
+MOST_MESSAGES = 20
+"""How many messages a prompt holds."""
+
+
+def make_prompt(messages: Sequence[Message], question: Message) -> Prompt:
+    """The end of a conversation, up to the question that is to be answered.
+
+    Only what is finished is in it: replies that failed or are being written
+    are not, nor what was said after the question and waits for its own turn.
+    """
+    said = [
+        each
+        for each in messages
+        if each.status is None and each.id != question.id
+        if each.role == "assistant" or before(each, question)
+    ]
+    window = [question]
+    size = weight(question)
+    for message in reversed(said[-MOST_MESSAGES + 1 :]):
+        size += weight(message)
+        if size > model.window:
+            break
+        window.insert(0, message)
+    return [
+        {"role": "system", "content": model.instructions},
+        *({"role": each.role, "content": each.body} for each in window),
+    ]
+
+
+def weight(message: Message) -> int:
+    """Bytes, as a letter of some alphabets takes several tokens."""
+    return len(message.body.encode())
+
+
+def before(message: Message, question: Message) -> bool:
+    """Whether a message stands before the question in the room's log."""
+    return (message.place or 0) < (question.place or 0)

@@ -1,0 +1,51 @@
+"""One reply at a time in a room, in the order asked."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+MOST_WAITING = 5
+"""How many replies may wait in a room."""
+
+S = TypeVar("S")
+Q = TypeVar("Q")
+
+
+class Turns:
+    """Who waits for a turn, and with which question."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[list[Any]] = deque()
+        self.turn = asyncio.Lock()
+
+
+def in_turn(
+    reply: Callable[[S, Q], Awaitable[None]],
+) -> Callable[[S, Q], Awaitable[None]]:
+    """Let a method that answers a question run once at a time.
+
+    Five questions may wait. One beyond that takes the place of the last one
+    in the queue: it has no reply of its own, but that reply's prompt holds
+    both.
+    """
+
+    @wraps(reply)
+    async def wait_and_reply(self: S, question: Q) -> None:
+        turns: Turns = vars(self).setdefault("_turns", Turns())
+        if len(turns.waiting) >= MOST_WAITING:
+            turns.waiting[-1][0] = question
+            return
+        ticket = [question]
+        turns.waiting.append(ticket)
+        try:
+            await turns.turn.acquire()
+        finally:
+            turns.waiting.remove(ticket)
+        try:
+            await reply(self, ticket[0])
+        finally:
+            turns.turn.release()
+
+    return wait_and_reply

@@ -1,0 +1,120 @@
+"""A stage's app: its own pages and parties, and all that stands around."""
+
+import importlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .doors import Doors, HostCheck
+from .pages import Shell
+from .party.edge import Edge
+from .party.parties import Parties as Live
+from .party.rooms import Server
+from .settings import settings
+
+
+class Service(Protocol):
+    """Something that starts and stops with the app."""
+
+    note: str
+    """What the pages and the terminal say about it."""
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+
+
+Parties: TypeAlias = Mapping[str, type[Server]]
+Services: TypeAlias = Sequence[Service]
+
+
+def party_chat(
+    stage: str,
+    routes: Sequence[BaseRoute],
+    parties: Parties,
+    services: Services,
+) -> Starlette:
+    """The Starlette app of the package `stage`.
+
+    `routes` are its pages, `parties` the classes behind `/parties/NAME/…`,
+    `services` what is to run as long as the app does.
+    """
+    module = importlib.import_module(stage)
+    shell = Shell(stage, Path(str(module.__file__)).parent)
+    doors = Doors(
+        settings().allowed_hosts,
+        settings().allowed_origins,
+        settings().public_url,
+    )
+    live = Live(parties)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for service in services:
+                stack.push_async_callback(service.stop)
+                await service.start()
+                shell.notes.append(service.note)
+            yield
+            await live.shutdown(settings().patience)
+
+    app = Starlette(
+        routes=[
+            *routes,
+            Route("/healthz", healthy),
+            Mount("/parties", Edge(live, doors)),
+            *shell.routes,
+        ],
+        middleware=[
+            Middleware(HostCheck, doors=doors),
+            Middleware(SafeHeaders),
+        ],
+        exception_handlers={404: missing},
+        lifespan=lifespan,
+        max_body_size=64 * 1024,
+    )
+    app.state.shell = shell
+    app.state.parties = live
+    return app
+
+
+async def healthy(request: Request) -> Response:
+    """Say that the app runs."""
+    return PlainTextResponse("ok\n")
+
+
+async def missing(request: Request, error: Exception) -> Response:
+    """A page for what does not exist, with a way back."""
+    assert isinstance(error, HTTPException)
+    shell: Shell = request.app.state.shell
+    return shell.render(request, "missing", "Nobody here", {}, 404)
+
+
+class SafeHeaders:
+    """Middleware: headers that keep a browser from guessing and telling."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(
+        self, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Pass on, and add the headers to each response."""
+
+        async def send_safely(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["X-Content-Type-Options"] = "nosniff"
+                headers["Referrer-Policy"] = "same-origin"
+            await send(message)
+
+        await self.app(scope, receive, send_safely)

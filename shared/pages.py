@@ -1,0 +1,92 @@
+"""The pages' shell: one template, an import map, data, and a module."""
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, select_autoescape
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import BaseRoute, Mount
+
+from .libraries import (
+    IMPORT_MAP,
+    LIBRARIES,
+    PACKAGES,
+    Fresh,
+    content_security_policy,
+)
+from .settings import ROOT
+
+UI = ROOT / "shared" / "ui"
+
+
+class Shell:
+    """The pages of one stage, around the modules in its `ui` folder."""
+
+    def __init__(self, stage: str, folder: Path) -> None:
+        self.stage = stage
+        self.ui = folder / "ui"
+        self.notes: list[str] = []
+        environment = Environment(
+            loader=FileSystemLoader(UI), autoescape=select_autoescape()
+        )
+        self.template = environment.get_template("page.html")
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """Where the browser gets modules, styles and libraries.
+
+        The stage's name is in its modules' URLs: else a browser would run
+        one stage's code in another.
+        """
+        folders = {f"/{self.stage}/ui": self.ui, "/shared/ui": UI}
+        for package in PACKAGES:
+            folders[f"/lib/{package}"] = LIBRARIES / package
+        return [
+            Mount(path, Fresh(directory=folder, check_dir=False))
+            for path, folder in folders.items()
+        ]
+
+    def module(self, name: str) -> str:
+        """The URL of a page's module: the stage's own, else the shared one."""
+        if (self.ui / f"{name}.js").exists():
+            return f"/{self.stage}/ui/{name}.js"
+        return f"/shared/ui/{name}.js"
+
+    def render(
+        self,
+        request: Request,
+        name: str,
+        heading: str,
+        data: dict[str, object],
+        status: int = 200,
+    ) -> Response:
+        """A page: its module gets `data` as the props of its component."""
+        content = self.template.render(
+            title=heading if name == "home" else f"{heading} · Party Chat",
+            heading=heading,
+            page=name,
+            module=self.module(name),
+            importmap=IMPORT_MAP,
+            island=island(data),
+            stage=self.stage,
+            answers_with=" · ".join(self.notes) if name == "room" else None,
+        )
+        policy = content_security_policy(request.headers.get("host", ""))
+        headers = {
+            "Content-Security-Policy": policy,
+            "Cache-Control": "no-cache",
+        }
+        return HTMLResponse(content, status, headers)
+
+
+def page(request: Request, name: str, heading: str, **data: object) -> Response:
+    """Answer with the page `ui/NAME.js`, which gets `data` as its props."""
+    shell: Shell = request.app.state.shell
+    return shell.render(request, name, heading, data)
+
+
+def island(data: dict[str, object]) -> str:
+    """Data as JSON that no text in it can end or turn into markup."""
+    text = to_json(data).decode()
+    return text.replace("<", "\\u003c").replace(">", "\\u003e")

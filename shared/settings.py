@@ -1,0 +1,73 @@
+"""Every setting there is, read from the environment and from `.env`."""
+
+from functools import cache
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The folder that holds the stages."""
+
+Listed = Annotated[list[str], NoDecode]
+
+
+class Settings(BaseSettings):
+    """What `.env.example` documents; the environment wins over `.env`."""
+
+    model_config = SettingsConfigDict(
+        env_file=ROOT / ".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+    )
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=1999, ge=0, le=65535)
+    reload: bool = True
+    grace: float | None = Field(default=None, ge=0)
+    public_url: str = ""
+    allowed_hosts: Listed = []
+    allowed_origins: Listed = []
+
+    ai: Literal["", "openai", "ollama", "local", "none"] = ""
+    openai_api_key: str = ""
+    openai_base_url: str = ""
+    openai_model: str = "gpt-4o-mini"
+    ollama_host: str = ""
+    ollama_model: str = "llama3.2"
+    ai_timeout: float = Field(default=30.0, gt=0)
+    should_reply: bool = False
+    should_reply_model: str = ""
+
+    @field_validator("host")
+    @classmethod
+    def only_addresses(cls, host: str) -> str:
+        """Take no names: some systems set HOST to the machine's own."""
+        try:
+            return host if host == "localhost" else str(ip_address(host))
+        except ValueError:
+            return "127.0.0.1"
+
+    @property
+    def patience(self) -> float:
+        """Seconds that replies have to finish when the server ends."""
+        if self.grace is not None:
+            return self.grace
+        return 1.0 if self.reload else 10.0
+
+    @field_validator("allowed_hosts", "allowed_origins", mode="before")
+    @classmethod
+    def split(cls, text: object) -> object:
+        """Read a list that is written with commas."""
+        if not isinstance(text, str):
+            return text
+        return [part.strip() for part in text.split(",") if part.strip()]
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    return Settings()

@@ -1,0 +1,64 @@
+// Keeps a list at its newest end, unless its reader has scrolled away.
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+
+const NEAR_THE_END = 60;
+
+/** @typedef {{ follows: boolean, top: number }} View */
+
+/**
+ * Only a move of the reader's own changes whether the list follows.
+ * @param {HTMLElement} box
+ * @param {View} was
+ * @returns {View}
+ */
+function look({ scrollTop: top, scrollHeight, clientHeight }, was) {
+  const gap = scrollHeight - top - clientHeight;
+  if (gap < 2) return { follows: true, top };
+  if (top < was.top) return { follows: false, top };
+  return { follows: was.follows || gap < NEAR_THE_END, top };
+}
+
+/**
+ * @param {HTMLElement | null} box
+ * @param {View} view
+ */
+function stay(box, view) {
+  if (box && view.follows) box.scrollTop = box.scrollHeight;
+}
+
+/**
+ * @param {Element | null} element
+ * @param {() => void} act
+ */
+function onResize(element, act) {
+  const observer = new ResizeObserver(act);
+  if (element) observer.observe(element);
+  return () => observer.disconnect();
+}
+
+/**
+ * @param {string} newest the id of what came last
+ * @param {boolean} mine whether it is the reader's own, which is always shown
+ */
+export function useFollow(newest, mine) {
+  const box = useRef(/** @type {HTMLDivElement | null} */ (null));
+  const view = useRef({ follows: true, top: 0 });
+  const [unread, setUnread] = useState(false);
+  const follow = () => stay(box.current, view.current);
+  function scrolled() {
+    if (box.current) view.current = look(box.current, view.current);
+    if (view.current.follows) setUnread(false);
+  }
+  function jump() {
+    view.current.follows = true;
+    follow();
+    box.current?.focus();
+  }
+  useLayoutEffect(() => {
+    if (mine) view.current.follows = true;
+    setUnread(!view.current.follows);
+  }, [newest]);
+  useLayoutEffect(follow);
+  useEffect(() => onResize(box.current, follow), []);
+  return { box, unread, scrolled, jump };
+}

@@ -1,0 +1,95 @@
+// One message: who said it, what, and what has become of it.
+import { Component, html } from "htm/preact";
+import { hue } from "./hue.js";
+
+/** @typedef {import("./messages.js").Message} Message */
+/**
+ * @typedef {object} ItemProps
+ * @property {Message} message
+ * @property {boolean} mine
+ * @property {boolean} first of those that one person says in a row
+ * @property {boolean} waiting for the server to have it
+ */
+
+/** @param {string} user */
+function initials(user) {
+  const words = user.trim().split(/\s+/);
+  const ends = words.length > 1 ? [words[0], words[words.length - 1]] : words;
+  return ends.map((word) => [...word][0] ?? "").join("").toUpperCase();
+}
+
+/** @param {{ message: Message }} props */
+function Avatar({ message }) {
+  const inside = message.role === "user" ? initials(message.user) : spark;
+  return html`<span class="avatar" aria-hidden="true">${inside}</span>`;
+}
+
+const spark = html`
+  <svg viewBox="0 0 24 24">
+    <path d="M11 3c1 5 3 7 8 8-5 1-7 3-8 8-1-5-3-7-8-8 5-1 7-3 8-8z" />
+    <path d="M19 15q.5 2.5 3 3-2.5.5-3 3-.5-2.5-3-3 2.5-.5 3-3z" />
+  </svg>
+`;
+
+const dots = html`<span class="dots" aria-hidden="true"><i /><i /><i /></span>`;
+
+/** @param {ItemProps} props */
+function note({ message, mine, waiting }) {
+  const { role, status, error = "" } = message;
+  if (status === "interrupted") return "This reply was cut off.";
+  if (status === "failed" && role === "assistant") return error;
+  if (status === "failed") return `Not sent. ${error}`;
+  return mine && waiting ? "Sending…" : "";
+}
+
+/** @param {ItemProps} props */
+function Said(props) {
+  const { body, status, user } = props.message;
+  const words = note(props);
+  return html`
+    <p class="name" dir="auto">${user}</p>
+    <div class="bubble">
+      ${status === "thinking" && dots}
+      <p class="body" dir="auto">${body}</p>
+    </div>
+    ${words && html`<p class="note">${words}</p>`}
+  `;
+}
+
+/** @param {ItemProps} props */
+function kind({ message, mine, first, waiting }) {
+  const who = message.role === "assistant" ? "ai" : mine ? "mine" : "theirs";
+  const state = message.status ?? (mine && waiting ? "sending" : "");
+  return `message ${who} ${first ? "first" : ""} ${state}`;
+}
+
+/** @param {ItemProps} props */
+function Drawn(props) {
+  const { status, user } = props.message;
+  const writing = status === "thinking" || status === "streaming";
+  const live = writing || props.mine ? "off" : undefined;
+  // A finished reply is a new element: that is what is read out, once.
+  return html`
+    <article class=${kind(props)} style=${{ "--hue": hue(user) }}
+      aria-live=${live} aria-busy=${writing ? "true" : undefined}>
+      <${Avatar} message=${props.message} />
+      <div class="said" key=${writing ? "writing" : "written"}>
+        <${Said} ...${props} />
+      </div>
+    </article>
+  `;
+}
+
+/** A message that is drawn again only when something of it has changed. */
+export class Item extends Component {
+  /** @param {any} next */
+  shouldComponentUpdate(next) {
+    const now = /** @type {any} */ (this.props);
+    return Object.keys(next).some((key) => next[key] !== now[key]);
+  }
+
+  /** @param {any} props */
+  render(props) {
+    return html`<${Drawn} ...${props} />`;
+  }
+}

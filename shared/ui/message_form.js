@@ -1,0 +1,105 @@
+// Where a message is written.
+import { html } from "htm/preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { openSignIn } from "./account.js";
+import { newMessage } from "./messages.js";
+import { useUser } from "./user.js";
+
+/** @typedef {import("./messages.js").Message} Message */
+
+const LONGEST = 4000;
+const NEAR_THE_LIMIT = 200;
+
+/** @param {KeyboardEvent} event */
+function sends(event) {
+  // Safari reports the Enter that ends a composition as key code 229.
+  const composing = event.isComposing || event.keyCode === 229;
+  return event.key === "Enter" && !event.shiftKey && !composing;
+}
+
+/** What is being written, and how much room it has left. */
+function useDraft() {
+  const [text, setText] = useState("");
+  const body = text.trim();
+  const left = LONGEST - [...body].length;
+  return { text, setText, body, left, ready: body !== "" && left >= 0 };
+}
+
+/** @typedef {ReturnType<typeof useDraft>} Draft */
+
+/** @param {string | null} name */
+function useFocusOnceSignedIn(name) {
+  const area = useRef(/** @type {HTMLTextAreaElement | null} */ (null));
+  const before = useRef(name);
+  useEffect(() => {
+    if (name && !before.current) area.current?.focus();
+    before.current = name;
+  }, [name]);
+  return area;
+}
+
+/** @param {{ addMessage: (message: Message) => void }} props */
+export function MessageForm({ addMessage }) {
+  const { name } = useUser();
+  const area = useFocusOnceSignedIn(name);
+  const draft = useDraft();
+  /** @param {Event} event */
+  function submit(event) {
+    event.preventDefault();
+    area.current?.focus();
+    if (!name || !draft.ready) return;
+    addMessage(newMessage(name, draft.body));
+    draft.setText("");
+  }
+  return html`
+    <form class="write" onSubmit=${submit}>
+      <${Area} draft=${draft} area=${area} name=${name} submit=${submit} />
+      <${Counter} left=${draft.left} />
+      <${Act} name=${name} ready=${draft.ready} />
+    </form>
+  `;
+}
+
+/**
+ * @param {{ draft: Draft, area: import("preact").RefObject<any>,
+ *   name: string | null, submit: (event: Event) => void }} props
+ */
+function Area({ draft, area, name, submit }) {
+  const { text, setText, left } = draft;
+  /** @param {any} event */
+  const type = ({ target }) => setText(target.value);
+  /** @param {KeyboardEvent} event */
+  const press = (event) => sends(event) && submit(event);
+  return html`
+    <div class="grow" data-text=${text}>
+      <label class="unseen" for="message">Your message</label>
+      <textarea id="message" ref=${area} value=${text} disabled=${!name}
+        onInput=${type} onKeyDown=${press} rows="1" dir="auto"
+        placeholder=${name ? "Say something…" : "Join in…"}
+        autocomplete="off" enterkeyhint="send" aria-describedby="left"
+        aria-invalid=${left < 0 ? "true" : "false"} />
+    </div>
+  `;
+}
+
+/** @param {{ left: number }} props */
+function Counter({ left }) {
+  const words = left < 0 ? `${-left} too many` : `${left} left`;
+  const near = left <= NEAR_THE_LIMIT;
+  return html`
+    <p id="left" class=${left < 0 ? "problem" : ""}>${near && words}</p>
+  `;
+}
+
+/** @param {{ name: string | null, ready: boolean }} props */
+function Act({ name, ready }) {
+  if (!name) {
+    return html`
+      <button class="primary" type="button" onClick=${openSignIn}>
+        Sign in to write
+      </button>
+    `;
+  }
+  const unready = ready ? "false" : "true";
+  return html`<button class="primary" aria-disabled=${unready}>Send</button>`;
+}

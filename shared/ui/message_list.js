@@ -1,0 +1,73 @@
+// What was said in a room, oldest first.
+import { html } from "htm/preact";
+import { useEffect, useState } from "preact/hooks";
+import { useFollow } from "./follow.js";
+import { Item } from "./message.js";
+import { isMine } from "./messages.js";
+import { isWaiting } from "./sender.js";
+
+/** @typedef {import("./messages.js").Message} Message */
+
+/**
+ * What arrives at once, as a history does, is not read out; the rest is.
+ * @param {number} count
+ */
+function useLive(count) {
+  const [heard, setHeard] = useState(0);
+  useEffect(() => {
+    const timer = setTimeout(setHeard, 1000, count);
+    return () => clearTimeout(timer);
+  }, [count]);
+  return count - heard > 3 ? "off" : "polite";
+}
+
+/**
+ * @param {Message} message
+ * @param {number} at
+ * @param {Message[]} all
+ */
+function item(message, at, all) {
+  const { id, user, role } = message;
+  const before = all[at - 1];
+  const first = before?.user !== user || before.role !== role;
+  return html`
+    <${Item} key=${id} message=${message} first=${first}
+      mine=${isMine(id)} waiting=${isWaiting(id)} />
+  `;
+}
+
+function Empty() {
+  return html`
+    <div class="empty">
+      <img src="/shared/ui/balloon.svg" alt="" width="64" height="80" />
+      <p><b>It’s quiet in here.</b></p>
+      <p>Every party needs somebody to say the first word.</p>
+    </div>
+  `;
+}
+
+/** @param {{ jump: () => void }} props */
+function Newer({ jump }) {
+  return html`
+    <button class="newer" type="button" onClick=${jump}>
+      New messages <span aria-hidden="true">↓</span>
+    </button>
+  `;
+}
+
+/** @param {{ messages: Message[] }} props */
+export function MessageList({ messages }) {
+  const newest = messages.at(-1)?.id ?? "";
+  const { box, unread, scrolled, jump } = useFollow(newest, isMine(newest));
+  return html`
+    <div class="talk">
+      <div class="messages" role="log" aria-label="Messages" tabindex="0"
+        aria-live=${useLive(messages.length)} aria-relevant="additions"
+        ref=${box} onScroll=${scrolled}>
+        ${messages.map(item)}
+      </div>
+      ${!messages.length && html`<${Empty} />`}
+      ${unread && html`<${Newer} jump=${jump} />`}
+    </div>
+  `;
+}

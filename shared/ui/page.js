@@ -1,0 +1,18 @@
+// Shows a page: its data comes from the JSON that the server put in it.
+import { html, render } from "htm/preact";
+import { Account } from "./account.js";
+
+/** @param {string} id */
+function slot(id) {
+  return /** @type {HTMLElement} */ (document.getElementById(id));
+}
+
+/**
+ * Draw a page's component, with the page's data as its props.
+ * @param {import("preact").ComponentType<any>} Page
+ */
+export function show(Page) {
+  const data = JSON.parse(slot("data").textContent || "{}");
+  render(html`<${Account} />`, slot("account"));
+  render(html`<${Page} ...${data} />`, slot("page"));
+}

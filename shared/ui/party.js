@@ -1,0 +1,17 @@
+// Where the party server is, and how a page keeps its sockets to it.
+
+const SUPERSEDED = 4001;
+
+/** Options of every socket: spread them into `usePartySocket({ … })`. */
+export const server = {
+  host: location.host,
+  // partysocket guesses from the host's name, which may be any.
+  protocol: /** @type {"ws" | "wss"} */ (
+    location.protocol === "https:" ? "wss" : "ws"
+  ),
+  minReconnectionDelay: 200,
+  maxReconnectionDelay: 1500,
+  reconnectionDelayGrowFactor: 1.5,
+  /** @param {CloseEvent} event */
+  shouldReconnectOnClose: ({ code }) => code !== SUPERSEDED,
+};
