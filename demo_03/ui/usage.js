@@ -1,0 +1,13 @@
+// Token usage: one big number.
+import { html } from "htm/preact";
+import { useState } from "preact/hooks";
+import { show } from "shared/page.js";
+import { Tally } from "shared/tally.js";
+
+function Usage() {
+  const [tally, setTally] = useState(0);
+
+  return html`<${Tally} tally=${tally} />`;
+}
+
+show(Usage);
