@@ -1,24 +1,14 @@
 """What is said in a chat room, and the frames that carry it."""
 
-import unicodedata
 from typing import Any, Literal
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import from_json
+from pydantic import Field
 
-from .party import Entry, Frame, Log, Refused
+from .party import Entry, Log
 
 AI = "AI"
 """The name that the AI speaks under."""
-
-RESERVED = {"ai", "assistant", "system"}
-"""Names that nobody else may speak under."""
-
-INVISIBLE = {"Cc", "Cf", "Me", "Mn", "Zl", "Zp", "Zs"}
-BLANKS = "\u115f\u1160\u2800"
-LOOKALIKES = str.maketrans("\u0430\u0456\u03b1\u03b9", "aiai")
-"""Cyrillic and Greek letters that look like those of “AI”."""
 
 LONGEST_HISTORY = 1_000
 """How many messages a newcomer is told."""
@@ -64,67 +54,6 @@ class Reply(Message):
         said = "" if self.status == "thinking" else f"{self.body}\n\n"
         self.body = said + why
         self.status = "failed"
-
-
-class Saying(BaseModel):
-    """What a page may say: the server decides the rest."""
-
-    model_config = ConfigDict(strict=True)
-
-    id: str = Field(min_length=1, max_length=64)
-    user: str = Field(min_length=1, max_length=40)
-    body: str = Field(min_length=1, max_length=4_000)
-    role: Literal["user"] = "user"
-
-
-RULES = {
-    "id": "A message needs an id: text of 1 to 64 characters.",
-    "user": "A message needs a name: text of 1 to 40 characters.",
-    "body": "A message needs a body: text of 1 to 4,000 characters.",
-    "role": "People speak as role “user”; only the AI speaks as another.",
-}
-
-
-def said(frame: Frame) -> Message:
-    """Read `{"type": "message", "message": {…}}` from a page.
-
-    Raises Refused with the rule that was broken, in words for a person.
-    """
-    try:
-        data: Any = from_json(frame)
-    except ValueError:
-        raise Refused("This is not JSON.") from None
-    if not isinstance(data, dict) or data.get("type") != "message":
-        raise Refused("This room takes frames of type “message”.")
-    message = data.get("message")
-    if not isinstance(message, dict):
-        raise Refused("A frame of type “message” needs a message.")
-    id = message.get("id")
-    id = id if isinstance(id, str) else None
-    try:
-        saying = Saying.model_validate(message)
-    except ValidationError as error:
-        field = str(error.errors()[0]["loc"][0])
-        raise Refused(RULES[field], id) from None
-    _check_name(saying)
-    if not saying.body.strip():
-        raise Refused(RULES["body"], id)
-    return Message(**saying.model_dump())
-
-
-def _check_name(saying: Saying) -> None:
-    name = unicodedata.normalize("NFKC", saying.user).casefold()
-    visible = [
-        letter
-        for letter in name
-        if unicodedata.category(letter) not in INVISIBLE
-        and letter not in BLANKS
-    ]
-    if not visible:
-        raise Refused(RULES["user"], saying.id)
-    letters = "".join(filter(str.isalnum, visible))
-    if letters.translate(LOOKALIKES) in RESERVED:
-        raise Refused("This name is taken: choose another one.", saying.id)
 
 
 def history(messages: Log[Message]) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Every setting there is, read from the environment and from `.env`."""
 
+import os
+import re
 from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
@@ -18,7 +20,7 @@ class Settings(BaseSettings):
     """What `.env.example` documents; the environment wins over `.env`."""
 
     model_config = SettingsConfigDict(
-        env_file=ROOT / ".env",
+        env_file=os.environ.get("ENV_FILE", ROOT / ".env"),
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
@@ -50,6 +52,14 @@ class Settings(BaseSettings):
             return host if host == "localhost" else str(ip_address(host))
         except ValueError:
             return "127.0.0.1"
+
+    @field_validator("public_url")
+    @classmethod
+    def whole_address(cls, url: str) -> str:
+        """Take an address that a browser could open, or none."""
+        if url and not re.fullmatch(r"https?://[\w.:\[\]-]+/?", url):
+            raise ValueError("give it all, as in https://party.example.org")
+        return url
 
     @property
     def patience(self) -> float:

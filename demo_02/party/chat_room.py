@@ -3,8 +3,9 @@
 from starlette.requests import HTTPConnection
 
 from shared.chats import SLUGS
-from shared.messages import Message, ack, history, said, update
+from shared.messages import Message, ack, history, update
 from shared.party import Connection, Frame, Server
+from shared.sayings import said
 
 
 class ChatRoom(Server):

@@ -4,8 +4,9 @@ from starlette.requests import HTTPConnection
 
 from shared.ai import finishing, in_turn, make_prompt
 from shared.chats import SLUGS
-from shared.messages import Message, Reply, ack, history, said, update
+from shared.messages import Message, Reply, ack, history, update
 from shared.party import Connection, Frame, Server
+from shared.sayings import said
 
 from .ai import stream_reply
 from .should_reply import should_reply

@@ -3,7 +3,7 @@ import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
 import { useFollow } from "./follow.js";
 import { Item } from "./message.js";
-import { isMine } from "./messages.js";
+import { isMine } from "./own.js";
 import { isWaiting } from "./sender.js";
 
 /** @typedef {import("./messages.js").Message} Message */

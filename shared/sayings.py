@@ -1,0 +1,58 @@
+"""What a page may say, and what the server makes of it."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import from_json
+
+from .messages import Message
+from .names import problem_with
+from .party import Frame, Refused
+
+
+class Saying(BaseModel):
+    """What a page may say: the server decides the rest."""
+
+    model_config = ConfigDict(strict=True)
+
+    id: str = Field(min_length=1, max_length=64)
+    user: str = Field(min_length=1, max_length=40)
+    body: str = Field(min_length=1, max_length=4_000)
+    role: Literal["user"] = "user"
+
+
+RULES = {
+    "id": "A message needs an id: text of 1 to 64 characters.",
+    "user": "A message needs a name: text of 1 to 40 characters.",
+    "body": "A message needs a body: text of 1 to 4,000 characters.",
+    "role": "People speak as role “user”; only the AI speaks as another.",
+}
+
+
+def said(frame: Frame) -> Message:
+    """Read `{"type": "message", "message": {…}}` from a page.
+
+    Raises Refused with the rule that was broken, in words for a person.
+    """
+    try:
+        data: Any = from_json(frame)
+    except ValueError:
+        raise Refused("This is not JSON.") from None
+    if not isinstance(data, dict) or data.get("type") != "message":
+        raise Refused("This room takes frames of type “message”.")
+    message = data.get("message")
+    if not isinstance(message, dict):
+        raise Refused("A frame of type “message” needs a message.")
+    id = message.get("id")
+    id = id if isinstance(id, str) else None
+    try:
+        saying = Saying.model_validate(message)
+    except ValidationError as error:
+        field = str(error.errors()[0]["loc"][0])
+        raise Refused(RULES[field], id) from None
+    problem = problem_with(saying.user)
+    if not saying.body.strip():
+        problem = RULES["body"]
+    if problem:
+        raise Refused(problem, id)
+    return Message(**saying.model_dump())

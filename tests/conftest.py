@@ -1,0 +1,137 @@
+"""Which stages a test runs for, and the servers and browsers it uses."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from .browser import People, open_chromium, people
+from .running import ROOT, Running, Stage, start
+
+sys.path.insert(0, str(ROOT))
+
+STAGES = [
+    Stage(int(folder.name.removeprefix("demo_")), folder)
+    for folder in sorted(ROOT.glob("demo_0*"))
+]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("stages")
+    group.addoption(
+        "--stage",
+        type=int,
+        metavar="N",
+        help="only the tests of stage N; 0: only those of no stage",
+    )
+    group.addoption(
+        "--app", metavar="FOLDER", help="test this folder instead of a stage"
+    )
+    group.addoption(
+        "--level",
+        type=int,
+        metavar="N",
+        help="which stage --app is to be tested as",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        "stages(first, last=None): the stages that have what is tested",
+    )
+    if bool(config.getoption("app")) != bool(config.getoption("level")):
+        raise pytest.UsageError("--app FOLDER and --level N go together")
+
+
+def stages_of(config: pytest.Config, marker: pytest.Mark | None) -> list[Stage]:
+    """The stages to test: those that the marker names, within the options."""
+    first, last = (*(marker.args if marker else (1,)), None)[:2]
+    if folder := config.getoption("app"):
+        stages = [Stage(config.getoption("level"), Path(folder).resolve())]
+    else:
+        wanted = config.getoption("stage")
+        stages = [s for s in STAGES if wanted is None or s.level == wanted]
+    return [
+        stage
+        for stage in stages
+        if stage.level >= first and (last is None or stage.level <= last)
+    ]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "stage" in metafunc.fixturenames:
+        marker = metafunc.definition.get_closest_marker("stages")
+        stages = stages_of(metafunc.config, marker)
+        metafunc.parametrize("stage", stages, ids=str, scope="session")
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    chosen = config.getoption("stage") or config.getoption("level")
+    if chosen is None and config.getoption("stage") is None:
+        return
+    wanted = bool(chosen)
+    kept = [
+        item
+        for item in items
+        if ("stage" in getattr(item, "fixturenames", [])) == wanted
+    ]
+    config.hook.pytest_deselected(
+        items=[item for item in items if item not in kept]
+    )
+    items[:] = kept
+
+
+@pytest.fixture
+def serve(stage: Stage) -> Iterator[Callable[..., Running]]:
+    """Start the stage on a free port: `serve(AI="none")`; settings by name.
+
+    What was started is stopped when the test ends, and must have printed no
+    traceback, unless the test calls `running.expect_traceback()`.
+    """
+    with ExitStack() as stack:
+        yield lambda **settings: stack.enter_context(start(stage, **settings))
+
+
+@pytest.fixture
+def running(serve: Callable[..., Running]) -> Running:
+    """The stage, as it runs when nobody sets anything but `AI=none`."""
+    return serve()
+
+
+@pytest.fixture
+def memory() -> Callable[[Running], int]:
+    """How many KiB of memory a server's process holds."""
+
+    def resident(running: Running) -> int:
+        status = Path(f"/proc/{running.process.pid}/status")
+        if not status.exists():
+            pytest.skip("this system does not tell what a process holds")
+        lines = status.read_text().splitlines()
+        (line,) = [each for each in lines if each.startswith("VmRSS")]
+        return int(line.split()[1])
+
+    return resident
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """A browser for all tests of the session; `person` opens its windows."""
+    with open_chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def person(chromium: Browser) -> Iterator[People]:
+    """Seat somebody at a browser: `person(running, "Ada")`, in a room.
+
+    The test fails if anything goes wrong in anybody's page: an error in a
+    module, a breach of the Content-Security-Policy, a file that is missing.
+    """
+    with people(chromium) as seats:
+        yield seats

@@ -1,0 +1,269 @@
+"""Real servers for tests: a process of their own, on a port of their own."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import ProxyHandler, Request, build_opener
+
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+ROOT = Path(__file__).resolve().parent.parent
+PATIENCE = 10.0
+
+HANDSHAKE = (
+    b"GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+    b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+opener = build_opener(ProxyHandler({}))
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A folder to test, and which stage's behaviours it is to show."""
+
+    level: int
+    folder: Path
+
+    def __str__(self) -> str:
+        return self.folder.name
+
+
+@dataclass
+class Answer:
+    """What came over HTTP; the headers' names are in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+class Door:
+    """A server to ask and to join, wherever it runs."""
+
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def get(self, path: str, **headers: str) -> Answer:
+        """Ask for a page."""
+        return self.ask("GET", path, **headers)
+
+    def ask(
+        self, method: str, path: str, body: Any = None, **headers: str
+    ) -> Answer:
+        """Send an HTTP request; `body` goes as JSON; header names by `_`."""
+        data = None if body is None else json.dumps(body).encode()
+        names = {name.replace("_", "-"): each for name, each in headers.items()}
+        request = Request(self.url + path, data, names, method=method)
+        try:
+            response = opener.open(request, timeout=PATIENCE)
+        except HTTPError as error:
+            response = error
+        with response:
+            text = response.read().decode()
+            named = {k.lower(): v for k, v in response.headers.items()}
+            return Answer(response.status, named, text)
+
+    @contextmanager
+    def join(
+        self, room: str = "hello-world", party: str = "chatroom", **options: Any
+    ) -> Iterator["Guest"]:
+        """Be in a room, over a socket. `pk` is the connection's id."""
+        pk = options.pop("pk", None)
+        query = f"?_pk={pk}" if pk else ""
+        uri = f"ws://127.0.0.1:{self.port}/parties/{party}/{room}{query}"
+        options.setdefault("proxy", None)
+        with connect(uri, open_timeout=PATIENCE, **options) as socket:
+            yield Guest(socket)
+
+    @contextmanager
+    def connected(self) -> Iterator[socket.socket]:
+        """A bare socket, with room for little that is not read."""
+        with socket.socket() as bare:
+            bare.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            bare.settimeout(PATIENCE)
+            bare.connect(("127.0.0.1", self.port))
+            yield bare
+
+    def raw(self, request: bytes) -> bytes:
+        """Send bytes: the first of what comes back."""
+        with self.connected() as bare:
+            bare.sendall(request)
+            return bare.recv(65_536)
+
+    @contextmanager
+    def stalled(self, path: str) -> Iterator[socket.socket]:
+        """A socket in a room, which reads nothing after the handshake."""
+        with self.connected() as reader:
+            reader.sendall(HANDSHAKE % path.encode())
+            answer = b""
+            while not answer.endswith(b"\r\n\r\n"):
+                answer += reader.recv(1)
+            assert answer.startswith(b"HTTP/1.1 101 ")
+            yield reader
+
+
+class Running(Door):
+    """A stage that runs: where it is, and what it printed."""
+
+    def __init__(self, stage: Stage, settings: dict[str, str]) -> None:
+        self.stage = stage
+        self.port = int(settings.get("PORT", 0)) or free_port()
+        self.settings = settings
+        self.tracebacks_are_fine = False
+        self.output = tempfile.TemporaryFile("w+")  # noqa: SIM115
+        self.start()
+
+    def start(self) -> None:
+        """Start the process, and wait until it answers."""
+        module = self.stage.folder.name
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "shared.serve", module],
+            cwd=self.stage.folder.parent,
+            env=environment(
+                {
+                    "PYTHONPATH": str(self.stage.folder.parent),
+                    **self.settings,
+                    "PORT": str(self.port),
+                }
+            ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self.output,
+            text=True,
+        )
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        if "runs at" not in line:
+            self.stop()
+            raise AssertionError(f"It did not start.\n{line}{self.errors()}")
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """End the process; returns its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        try:
+            return self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+        finally:
+            if self.process.stdout:
+                self.process.stdout.close()
+
+    def kill(self) -> None:
+        """End the process as a crash would: without a word to anybody."""
+        self.stop(signal.SIGKILL)
+
+    def errors(self) -> str:
+        """What it wrote to its error output."""
+        self.output.seek(0)
+        return self.output.read()
+
+    def expect_traceback(self) -> None:
+        """Say that a traceback in the log is what the test is about."""
+        self.tracebacks_are_fine = True
+
+
+class Guest:
+    """A socket in a room, with frames as JSON."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+
+    def send(self, frame: Any) -> None:
+        """Send a frame: text and bytes as they are, else as JSON."""
+        raw = isinstance(frame, str | bytes)
+        self.socket.send(frame if raw else json.dumps(frame))
+
+    def say(
+        self, body: str, user: str = "Ada", id: str | None = None
+    ) -> dict[str, Any]:
+        """Send a message; returns it."""
+        message = {
+            "id": id or os.urandom(8).hex(),
+            "user": user,
+            "body": body,
+            "role": "user",
+        }
+        self.send({"type": "message", "message": message})
+        return message
+
+    def next(self, timeout: float = PATIENCE) -> Any:
+        """The next frame."""
+        return json.loads(self.socket.recv(timeout=timeout))
+
+    def wait_for(self, type: str, **values: Any) -> Any:
+        """The next frame of that type with those values; skips others."""
+        while True:
+            frame = self.next()
+            if frame["type"] == type and values.items() <= frame.items():
+                return frame
+
+    def closed(self) -> tuple[int, str]:
+        """Wait until the server closes the socket: its code and reason."""
+        with suppress(ConnectionClosed):
+            while True:
+                self.socket.recv(PATIENCE)
+        return self.socket.close_code or 0, self.socket.close_reason or ""
+
+    def hear(self, body: str) -> dict[str, Any]:
+        """Wait for an update whose message has that body; returns it."""
+        while True:
+            message = self.wait_for("update")["message"]
+            if message["body"] == body:
+                return message
+
+
+@contextmanager
+def start(stage: Stage, **settings: str) -> Iterator[Running]:
+    """Run a stage for as long as the block lasts."""
+    running = Running(stage, settings)
+    try:
+        yield running
+    finally:
+        running.stop()
+        errors = running.errors()
+        running.output.close()
+    if not running.tracebacks_are_fine:
+        assert "Traceback" not in errors, errors
+
+
+def environment(settings: dict[str, str]) -> dict[str, str]:
+    """This process's environment, without what a developer may have set."""
+    mine = re.compile("OPENAI|OLLAMA|AI|SHOULD_REPLY|PORT|HOST|.*_proxy", re.I)
+    kept = {k: v for k, v in os.environ.items() if not mine.match(k)}
+    defaults = {
+        "AI": "none",
+        "RELOAD": "0",
+        "GRACE": "1",
+        "ENV_FILE": os.devnull,
+    }
+    return {**kept, **defaults, **settings}
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,128 @@
+"""What a room remembers: a log that reads like a list."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+from pydantic_core import to_json
+
+from shared.messages import Message, Reply, history
+from shared.party import Entry, Log, Refused, Repeated
+from shared.party.log import Store
+
+
+class Note(Entry):
+    text: str = ""
+
+
+@pytest.fixture
+def log() -> Log[Note]:
+    return Store().log("chat", "1", Note)
+
+
+def append(*entries: Note, to: Log[Note]) -> None:
+    """Append them one by one."""
+
+    async def do() -> None:
+        for entry in entries:
+            await to.append(entry)
+
+    asyncio.run(do())
+
+
+def test_a_log_reads_like_a_list(log: Log[Note]) -> None:
+    notes = [Note(id=letter, text=letter) for letter in "abc"]
+    append(*notes, to=log)
+    assert len(log) == 3
+    assert list(log) == log[:] == notes
+    assert (log[0], log[-1], log[1:]) == (notes[0], notes[2], notes[1:])
+    assert notes[1] in log
+    assert log.index(notes[2]) == 2
+    assert list(reversed(log)) == notes[::-1]
+    with pytest.raises(IndexError):
+        log[3]
+
+
+def test_places_are_given_one_after_another(log: Log[Note]) -> None:
+    async def append_all() -> None:
+        work: list[Coroutine[Any, Any, None]] = [
+            log.append(Note(id=str(number))) for number in range(100)
+        ]
+        await asyncio.gather(*work)
+
+    asyncio.run(append_all())
+    assert [note.place for note in log] == list(range(100))
+
+
+def test_entries_without_a_name_are_all_kept(log: Log[Note]) -> None:
+    append(Note(text="tick"), Note(text="tick"), to=log)
+    assert [note.place for note in log] == [0, 1]
+
+
+def test_what_is_said_again_is_kept_once(log: Log[Note]) -> None:
+    """Seen to catch: keeping whatever comes."""
+    append(Note(id="x"), Note(id="a", text="hello"), Note(id="b"), to=log)
+    with pytest.raises(Repeated) as repeated:
+        append(Note(id="a", text="hello"), to=log)
+    assert repeated.value.frame == {"type": "ack", "id": "a", "place": 1}
+    append(Note(id="c"), to=log)
+    assert [note.place for note in log] == [0, 1, 2, 3]
+
+
+def test_another_entry_under_the_same_name_is_refused(log: Log[Note]) -> None:
+    """Seen to catch: comparing ids only."""
+    append(Note(id="a", text="hello"), to=log)
+    with pytest.raises(Refused) as refused:
+        append(Note(id="a", text="goodbye"), to=log)
+    assert not isinstance(refused.value, Repeated)
+    assert refused.value.frame["type"] == "error"
+    assert refused.value.frame["id"] == "a"
+    assert [note.text for note in log] == ["hello"]
+
+
+def test_a_reply_keeps_the_place_that_it_took_first(log: Log[Note]) -> None:
+    """Seen to catch: a new place for an entry that was finished."""
+    reply, other = Note(id="reply", text="Thinking…"), Note(id="other")
+    append(reply, other, to=log)
+    reply.text = "Yes."
+    append(reply, Note(id="next"), to=log)
+    assert [note.id for note in log] == ["reply", "other", "next"]
+    assert (log[0].text, log[0].place) == ("Yes.", 0)
+    # That it is finished was an entry of its own: place 2.
+    assert log[2].place == 3
+
+
+def test_a_log_belongs_to_the_store_and_each_store_is_an_epoch() -> None:
+    """Seen to catch: an epoch made for each log."""
+    store = Store()
+    log = store.log("chat", "1", Note)
+    append(Note(), to=log)
+    assert store.log("chat", "1", Note) is log
+    others = [("chat", "2"), ("usage", "1")]
+    assert [len(store.log(*each, Note)) for each in others] == [0, 0]
+    assert log.epoch == store.log("chat", "2", Note).epoch == store.epoch
+    assert Store().epoch != store.epoch
+
+
+def test_a_newcomer_is_told_the_last_thousand_messages() -> None:
+    async def test() -> None:
+        messages = Store().log("chat", "1", Message)
+        for number in range(1_005):
+            id = str(number)
+            await messages.append(Message(id=id, user="Ada", body=id))
+        frame = history(messages)
+        assert frame["epoch"] == messages.epoch
+        told = [message.place for message in frame["messages"]]
+        assert told == list(range(5, 1_005))
+
+    asyncio.run(test())
+
+
+def test_half_an_emoji_from_a_model_breaks_no_frame() -> None:
+    """Seen to catch: keeping the text as it comes."""
+    reply = Reply()
+    reply.write("Dolphins! \ud83d")
+    assert b"Dolphins! " in to_json(reply)
+    reply.write("Dolphins! \ud83d\udc2c")
+    assert reply.body == "Dolphins! 🐬"

@@ -1,0 +1,178 @@
+"""The settings, and how a server starts, reloads and ends."""
+
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from shared.settings import Settings
+
+from .running import (
+    PATIENCE,
+    ROOT,
+    Guest,
+    Running,
+    Stage,
+    environment,
+    free_port,
+    start,
+)
+
+SHELL = Stage(1, ROOT / "demo_01")
+ROOMS = Stage(2, ROOT / "demo_02")
+
+
+def fails_to_start(*arguments: str, **settings: str) -> str:
+    """Run the server, which is to end by itself: what it says."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "shared.serve", *arguments],
+        cwd=ROOT,
+        env=environment(settings),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    assert "Traceback" not in ended.stderr
+    return ended.stderr
+
+
+def test_the_example_documents_every_setting_and_nothing_else() -> None:
+    text = (ROOT / ".env.example").read_text()
+    documented = re.findall(r"^#?([A-Z_]+)=", text, re.MULTILINE)
+    fields = [name.upper() for name in Settings.model_fields]
+    assert sorted(documented) == sorted(fields)
+
+
+def test_the_example_changes_nothing_and_is_right_when_used() -> None:
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    assert not [line for line in lines if line and not line.startswith("#")]
+    given = [line[1:] for line in lines if re.match("#[A-Z_]+=.", line)]
+    values = {
+        name.lower(): value
+        for name, value in (line.split("=", 1) for line in given)
+    }
+    assert Settings(_env_file=None, **values).port == 1999  # type: ignore
+
+
+def test_each_wrong_setting_is_named() -> None:
+    wrong = {
+        "PORT": "abc",
+        "RELOAD": "perhaps",
+        "GRACE": "-1",
+        "AI": "gpt",
+        "AI_TIMEOUT": "0",
+    }
+    said = fails_to_start("demo_01", **wrong).splitlines()
+    assert said[0] == "These settings do not work:"
+    assert len(said) == 1 + len(wrong)
+    for name, value in wrong.items():
+        assert any(line.startswith(f"  {name}={value}: ") for line in said)
+
+
+def test_a_port_out_of_range_is_named() -> None:
+    assert "  PORT=65536: " in fails_to_start("demo_01", PORT="65536")
+
+
+def test_a_taken_port_is_named_and_what_to_do_about_it() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        said = fails_to_start("demo_01", PORT=port)
+    assert f"127.0.0.1:{port} cannot be used" in said
+    assert "make demo-01 PORT=2000" in said
+
+
+@pytest.mark.parametrize("arguments", [[], ["demo_99"], ["demo_01", "more"]])
+def test_what_is_no_stage_is_told_what_is(arguments: list[str]) -> None:
+    said = fails_to_start(*arguments)
+    assert said.startswith("usage: python -m shared.serve STAGE")
+
+
+def test_it_says_where_it_runs_also_with_ipv6() -> None:
+    with socket.socket(socket.AF_INET6) as probe:
+        try:
+            probe.bind(("::1", 0))
+        except OSError:
+            pytest.skip("This machine has no IPv6.")
+    with start(SHELL, HOST="::1") as running:
+        address = ("::1", running.port)
+        with socket.create_connection(address, PATIENCE) as bare:
+            host = f"[::1]:{running.port}"
+            bare.sendall(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            assert bare.recv(15) == b"HTTP/1.1 200 OK"
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_without_an_error(how: signal.Signals) -> None:
+    with start(SHELL) as running:
+        assert running.get("/healthz").status == 200
+        assert running.stop(how) == 0
+        assert running.errors() == ""
+
+
+def test_it_ends_soon_though_many_are_connected() -> None:
+    """One of them reads nothing, another one is in the middle of a request."""
+    with start(ROOMS) as running, ExitStack() as stack:
+        path = "/parties/chatroom/hello-world"
+        stack.enter_context(running.stalled(path))
+        half = stack.enter_context(running.connected())
+        half.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
+        join = stack.enter_context
+        guests = [join(running.join()) for _ in range(50)]
+        for guest in guests:
+            guest.wait_for("history")
+        begun = time.monotonic()
+        assert running.stop() == 0
+        assert time.monotonic() - begun < 8
+        for guest in guests:
+            assert guest.closed()[0] == 1012
+
+
+def ended_by_saving(file: Path, guest: Guest) -> int:
+    """Save until it is noticed: at first the reloader does not look yet."""
+    while True:
+        file.touch()
+        with suppress(TimeoutError, ConnectionClosed):
+            guest.socket.recv(0.5)
+        if guest.socket.close_code:
+            return guest.socket.close_code
+
+
+def next_line(running: Running) -> str:
+    """What the server prints next."""
+    assert running.process.stdout
+    return running.process.stdout.readline()
+
+
+def test_it_starts_again_when_a_file_of_the_stage_is_saved(
+    tmp_path: Path,
+) -> None:
+    """Its pages' sockets are closed with 1012, and find it again."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    for folder in ("shared", "demo_02"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignored)
+    (tmp_path / "node_modules").symlink_to(ROOT / "node_modules")
+    stage = Stage(2, tmp_path / "demo_02")
+    with start(stage, RELOAD="1", PORT=str(free_port())) as running:
+        assert "<h1>All Chats</h1>" in running.get("/chats").text
+        with running.join() as ada:
+            ada.wait_for("history")
+            saved = stage.folder / "app.py"
+            saved.write_text(saved.read_text().replace("All Chats", "Saved"))
+            assert ended_by_saving(saved, ada) == 1012
+            assert "demo_02 runs at" in next_line(running)
+        assert "<h1>Saved</h1>" in running.get("/chats").text
+        with running.join() as ada:
+            assert ada.next()["messages"] == []
+        assert running.stop() == 0
