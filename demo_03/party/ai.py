@@ -1,6 +1,6 @@
 """The AI: it streams its reply, and counts the tokens that it takes."""
 
-from shared.ai import Prompt, Stream, guarded, model
+from shared.ai import Prompt, Stream, check_end, guarded, model
 
 
 @guarded
@@ -13,7 +13,7 @@ async def stream_reply(prompt: Prompt, name: str = "") -> Stream:
 
 async def ask_openai(prompt: Prompt, name: str) -> Stream:
     """Ask OpenAI, or whatever else speaks its language."""
-    text, tokens = "", 0
+    text, tokens, end = "", 0, None
     async with await model.client.chat.completions.create(
         model=name,
         messages=prompt,
@@ -24,9 +24,11 @@ async def ask_openai(prompt: Prompt, name: str) -> Stream:
         async for chunk in chunks:
             for choice in chunk.choices:
                 text += choice.delta.content or ""
+                end = choice.finish_reason or end
             if chunk.usage:
                 tokens = chunk.usage.total_tokens
             yield text, tokens
+    check_end(end)
 
 
 async def ask_ollama(prompt: Prompt, name: str) -> Stream:
@@ -38,3 +40,4 @@ async def ask_ollama(prompt: Prompt, name: str) -> Stream:
         text += part.message.content or ""
         tokens = (part.prompt_eval_count or 0) + (part.eval_count or 0)
         yield text, tokens
+    check_end(part.done)

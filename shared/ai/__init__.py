@@ -1,6 +1,6 @@
 """Behind a stage's `ai.py`: which model answers, in turn, and how it fails."""
 
-from .failures import ReplyFailed, Stream, finishing, guarded
+from .failures import ReplyFailed, Stream, check_end, finishing, guarded
 from .model import model
 from .prompts import Prompt, make_prompt
 from .turns import in_turn
@@ -9,6 +9,7 @@ __all__ = [
     "Prompt",
     "ReplyFailed",
     "Stream",
+    "check_end",
     "finishing",
     "guarded",
     "in_turn",

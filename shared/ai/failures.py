@@ -57,6 +57,15 @@ def guarded(stream: Callable[P, Stream]) -> Callable[P, Stream]:
     return watched
 
 
+def check_end(end: object) -> None:
+    """Raise if a stream is over, and its model never said that it ends.
+
+    The clients take that for a reply, and a web page for an empty one.
+    """
+    if not end:
+        raise ConnectionError("the stream ended before the reply did")
+
+
 def words(error: Exception) -> str:
     """What went wrong, for somebody who only wanted an answer."""
     status = getattr(error, "status_code", None)

@@ -27,6 +27,7 @@ WINDOW = 2_000
 """Bytes of a conversation in a prompt: a byte may be a token, and a core
 reads 200 tokens a second."""
 
+NOTE = f"AI: {NAME}, a small and often silly model on this machine"
 MISSING = "No AI answers: the local model is missing (make setup AI=local)"
 
 

@@ -5,17 +5,15 @@ import logging
 from typing import Any
 
 from ..settings import settings
-from . import local
-from .choice import OLLAMA, Choice, choose
+from . import clients, local
+from .choice import Choice, choose
 
 logger = logging.getLogger("ai")
 
-OPENAI = "https://api.openai.com/v1"
-"""Where OpenAI is; its client would take an empty variable for an address."""
-
 INSTRUCTIONS = (
     "You are the AI in a chat room with several people. "
-    "Answer the last message, kindly and briefly, in plain text."
+    "Where several speak, their messages begin with their names; yours never "
+    "do. Answer the last message, kindly and briefly, in plain text."
 )
 
 
@@ -35,6 +33,7 @@ class Model:
         self.options: dict[str, Any] = {}
         self.instructions = INSTRUCTIONS
         self.window = 12_000
+        self.knows_names = True
         self._loading: asyncio.Task[None] | None = None
         self._local: local.Local | None = None
 
@@ -42,9 +41,13 @@ class Model:
         """Choose the model, and prepare the way to it."""
         self.kind = await asyncio.to_thread(choose, settings())
         if self.kind == "openai":
-            self._use_openai()
+            self.client = clients.openai_client()
+            self._answer_with(settings().openai_model, "OpenAI")
+            if not (settings().openai_api_key or settings().openai_base_url):
+                self.note += ", but OPENAI_API_KEY is not set"
         elif self.kind == "ollama":
-            self._use_ollama()
+            self.client = clients.ollama_client()
+            self._answer_with(settings().ollama_model, "Ollama", "mistral")
         elif self.kind == "local":
             self._use_local()
         else:
@@ -64,28 +67,6 @@ class Model:
         if self._local:
             await self._local.stop()
 
-    def _use_openai(self) -> None:
-        from openai import AsyncOpenAI
-
-        self.client = AsyncOpenAI(
-            api_key=settings().openai_api_key or "no-key",
-            base_url=settings().openai_base_url or OPENAI,
-            max_retries=0,
-            timeout=settings().ai_timeout,
-        )
-        self._answer_with(settings().openai_model, "OpenAI")
-
-    def _use_ollama(self) -> None:
-        from ollama import AsyncClient
-
-        host = settings().ollama_host
-        self.client = AsyncClient(
-            host=host or OLLAMA,
-            timeout=settings().ai_timeout,
-            trust_env=bool(host),  # a proxy is for what is far away
-        )
-        self._answer_with(settings().ollama_model, "Ollama", "mistral")
-
     def _answer_with(self, name: str, where: str, judge: str = "") -> None:
         self.name = name
         self.note = f"AI: {name} ({where})"
@@ -94,14 +75,11 @@ class Model:
 
     def _use_local(self) -> None:
         self.name = local.NAME
-        self.note = (
-            f"AI: {local.NAME}, a small and often silly model on this machine"
-        )
-        if not local.installed():
-            self.note = local.MISSING
+        self.note = local.NOTE if local.installed() else local.MISSING
         self.options = local.OPTIONS
         self.instructions = local.INSTRUCTIONS
         self.window = local.WINDOW
+        self.knows_names = False
         if settings().should_reply:
             logger.warning(
                 "SHOULD_REPLY is ignored: this model says YES always"
@@ -109,17 +87,8 @@ class Model:
         self._loading = asyncio.create_task(self._load())
 
     async def _load(self) -> None:
-        from openai import AsyncOpenAI, DefaultAsyncHttpxClient
-
         self._local = await local.start()
-        self.client = AsyncOpenAI(
-            api_key=self._local.key,
-            base_url=self._local.url,
-            max_retries=0,
-            timeout=settings().ai_timeout,
-            # A proxy is for what is far away.
-            http_client=DefaultAsyncHttpxClient(trust_env=False),
-        )
+        self.client = clients.local_client(self._local)
 
 
 model = Model()

@@ -31,10 +31,19 @@ def make_prompt(messages: Sequence[Message], question: Message) -> Prompt:
         if size > model.window:
             break
         window.insert(0, message)
+    people = {each.user for each in window if each.role == "user"}
+    named = model.knows_names and len(people) > 1
     return [
         {"role": "system", "content": model.instructions},
-        *({"role": each.role, "content": each.body} for each in window),
+        *({"role": m.role, "content": content(m, named)} for m in window),
     ]
+
+
+def content(message: Message, named: bool) -> str:
+    """What a message says, and, where several people speak, who says it."""
+    if named and message.role == "user":
+        return f"{message.user}: {message.body}"
+    return message.body
 
 
 def weight(message: Message) -> int:

@@ -1,8 +1,8 @@
 """The party runtime: parties are classes, rooms are their live instances."""
 
 from .errors import Refused, Repeated
+from .frames import Frame
 from .log import Entry, Log
-from .outbox import Frame
 from .rooms import Connection, Room, Server
 
 __all__ = [

@@ -13,7 +13,7 @@ from starlette.websockets import WebSocket
 
 from ..doors import Doors
 from .errors import Refused
-from .outbox import Frame
+from .frames import Frame
 from .parties import Parties
 from .rooms import Connection, Server
 

@@ -4,12 +4,10 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Hashable
-from typing import TypeAlias
 
-from pydantic_core import to_json
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-Frame: TypeAlias = str | bytes
+from .frames import Frame
 
 MOST_WAITING = 512 * 1024
 """Characters or bytes that may wait for one connection."""
@@ -24,17 +22,6 @@ TOO_SLOW = 1013, "You were reading too slowly. Come back in a moment."
 """With what a reader that does not keep up is sent away."""
 
 logger = logging.getLogger("party")
-
-
-def encode(message: object) -> Frame:
-    """Turn a message into a frame.
-
-    Text and bytes stay as they are; a dict or a pydantic model becomes JSON
-    text, without those keys whose value is None.
-    """
-    if isinstance(message, str | bytes):
-        return message
-    return to_json(message, exclude_none=True).decode()
 
 
 def weight(frame: Frame) -> int:

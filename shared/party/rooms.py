@@ -6,9 +6,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
+from .frames import Frame, encode
 from .gathering import Gathering
 from .log import Log, M
-from .outbox import Frame, Outbox, encode
+from .outbox import Outbox
 
 
 class Connection(Outbox):

@@ -23,7 +23,8 @@ function close() {
 /** One button with two meanings, so that it keeps the focus. */
 export function Account() {
   const { name, signOut } = useUser();
-  const greeting = name && html`Hi <b dir="auto">${name}</b>!`;
+  const greeting =
+    name && html`<span>Hi </span><b dir="auto">${name}</b><span>!</span>`;
   return html`
     <p class="greeting">${greeting}</p>
     <button class="quiet" type="button" onClick=${name ? signOut : openSignIn}>

@@ -2,13 +2,19 @@
 
 /** @typedef {import("./messages.js").Message} Message */
 /**
- * What a WebSocket and a PartySocket have in common.
- * @typedef {EventTarget & { readyState: number,
+ * What this needs of a PartySocket.
+ * @typedef {EventTarget & { readyState: number, reconnect: () => void,
  *   send: (data: string) => unknown }} Socket
  */
 
+/** Milliseconds without an answer, after which a connection is a dead one. */
+const PATIENCE = 5000;
+
 /** @type {WeakMap<Socket, Map<string, Message>>} */
 const outboxes = new WeakMap();
+
+/** @type {WeakMap<Socket, number>} */
+const timers = new WeakMap();
 
 /** @type {Set<string>} */
 const waiting = new Set();
@@ -36,6 +42,18 @@ export function isWaiting(id) {
 /** @param {Socket} socket @param {Message} message */
 function transmit(socket, message) {
   socket.send(JSON.stringify({ type: "message", message }));
+  expectAnswer(socket, true);
+}
+
+/**
+ * On bad Wi-Fi, a connection may look open for minutes and be none.
+ * @param {Socket} socket
+ * @param {boolean} expected
+ */
+function expectAnswer(socket, expected) {
+  clearTimeout(timers.get(socket));
+  if (!expected) return;
+  timers.set(socket, setTimeout(() => socket.reconnect(), PATIENCE));
 }
 
 /** @param {Socket} socket */
@@ -59,5 +77,7 @@ function watch(socket, outbox) {
     if (type !== "ack" && type !== "error") return;
     outbox.delete(id);
     waiting.delete(id);
+    expectAnswer(socket, outbox.size > 0);
   });
+  socket.addEventListener("close", () => expectAnswer(socket, false));
 }

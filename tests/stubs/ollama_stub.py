@@ -1,0 +1,130 @@
+"""A stub of Ollama's API: chats, the pulled models, the version."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from .serving import Exchange, Fault, Json, Stub
+
+NOW = "2026-01-01T00:00:00Z"
+
+
+class OllamaStub(Stub):
+    """Speaks Ollama's API; `ollama.AsyncClient(stub.url)` talks to it.
+
+    `models` are the pulled ones: a chat with another is refused as Ollama does.
+    """
+
+    media_type = "application/x-ndjson"
+    errors: Mapping[Fault, Json] = {
+        "400": {"error": "the prompt is longer than the context"},
+        "401": {"error": "unauthorized"},
+        "404": {"error": "model 'stub' not found"},
+        "429": {"error": "too many requests"},
+        "quota": {"error": "you have reached your usage limit"},
+        "500": {"error": "llama runner process has terminated: exit status 2"},
+        "503": {
+            "error": "server busy, please try again. "
+            "maximum pending requests exceeded"
+        },
+    }
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.models = ["llama3.2:latest", "mistral:latest"]
+
+    def routes(self) -> list[Route]:
+        """The addresses that our code may call."""
+        return [
+            Route("/api/chat", self.chat, methods=["POST"]),
+            Route("/api/tags", self.tags),
+            Route("/api/version", self.version),
+        ]
+
+    async def tags(self, request: Request) -> Response:
+        """List the pulled models."""
+        if failure := await self.failure(request, self.fault):
+            return failure
+        details = {
+            "format": "gguf",
+            "family": "llama",
+            "parameter_size": "3B",
+            "quantization_level": "Q4_0",
+        }
+        return JSONResponse(
+            {
+                "models": [
+                    {
+                        "name": name,
+                        "model": name,
+                        "modified_at": NOW,
+                        "size": 2_000_000_000,
+                        "digest": "0" * 64,
+                        "details": details,
+                    }
+                    for name in self.models
+                ]
+            }
+        )
+
+    async def version(self, request: Request) -> Response:
+        """Say the version."""
+        return await self.failure(request, self.fault) or JSONResponse(
+            {"version": "0.13.0"}
+        )
+
+    async def failure(
+        self, request: Request, fault: Fault | None
+    ) -> Response | None:
+        """What goes wrong at once: also a model that was not pulled."""
+        failure = await super().failure(request, fault)
+        if failure or request.method == "GET":
+            return failure
+        model = str((await request.json())["model"])
+        if (model if ":" in model else f"{model}:latest") in self.models:
+            return None
+        return JSONResponse({"error": f"model '{model}' not found"}, 404)
+
+    async def stream(self, exchange: Exchange) -> AsyncIterator[str]:
+        """Write a line of JSON a piece, and a last one that counts tokens."""
+        async for piece in exchange.pieces():
+            yield json.dumps(_part(exchange, piece)) + "\n"
+        if exchange.fault == "error":
+            yield json.dumps(self.errors["500"]) + "\n"
+        elif exchange.fault == "garbage":
+            yield '{"model": "llam\n'
+        elif exchange.fault != "ends_early":
+            exchange.complete = True
+            yield json.dumps(_part(exchange, "") | _end(exchange)) + "\n"
+
+    def completion(self, exchange: Exchange) -> Json:
+        """Write the whole reply as one object."""
+        return _part(exchange, "".join(exchange.said)) | _end(exchange)
+
+
+def _part(exchange: Exchange, content: str) -> Json:
+    message = {"role": "assistant", "content": content}
+    return {
+        "model": exchange.body["model"],
+        "created_at": NOW,
+        "message": message,
+        "done": False,
+    }
+
+
+def _end(exchange: Exchange) -> Json:
+    prompt, reply = exchange.usage()
+    counts = (
+        {"prompt_eval_count": prompt, "eval_count": reply}
+        if exchange.reports_usage
+        else {}
+    )
+    return {
+        "done": True,
+        "done_reason": "stop",
+        "total_duration": 1_000_000,
+        "load_duration": 1_000,
+    } | counts
