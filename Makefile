@@ -58,12 +58,12 @@ stages: ## What each stage adds and changes, with line counts
 
 test: ## Run the tests (options: ARGS, for pytest)
 	$(SETUP) test
-	$(VENV) -m pytest $(ARGS)
+	$(VENV) -m pytest -n 2 $(ARGS)
 
 test-%: ## Run the tests of demo_%
 	$(a-stage)
 	$(SETUP) test
-	$(VENV) -m pytest --stage $(patsubst 0%,%,$*) $(ARGS)
+	$(VENV) -m pytest -n 2 --stage $(patsubst 0%,%,$*) $(ARGS)
 
 soak: ## Run the tests that kill, fuzz and flood
 	$(SETUP) test

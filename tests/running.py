@@ -229,7 +229,7 @@ class Guest:
     def hear(self, body: str) -> dict[str, Any]:
         """Wait for an update whose message has that body; returns it."""
         while True:
-            message = self.wait_for("update")["message"]
+            message: dict[str, Any] = self.wait_for("update")["message"]
             if message["body"] == body:
                 return message
 

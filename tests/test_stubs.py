@@ -12,7 +12,7 @@ import pytest
 
 from .stubs import Fault, OllamaStub, OpenAIStub
 
-PATIENCE = 0.3  # the clients' own, in seconds
+PATIENCE = 1.0  # the clients' own, in seconds
 
 
 @pytest.fixture
