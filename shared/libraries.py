@@ -46,8 +46,9 @@ class Fresh(StaticFiles):
         return response
 
 
-def content_security_policy(host: str) -> str:
-    """The page's own files, its own sockets, and nothing else."""
+def content_security_policy(*hosts: str) -> str:
+    """The page's own files, sockets to these hosts, and nothing else."""
+    sockets = [f"ws://{host} wss://{host}" for host in hosts if host]
     digest = hashlib.sha256(IMPORT_MAP.encode()).digest()
     rules = [
         "default-src 'none'",
@@ -55,7 +56,7 @@ def content_security_policy(host: str) -> str:
         "style-src 'self'",
         "img-src 'self' data:",
         # Some browsers do not take 'self' to mean sockets as well.
-        f"connect-src 'self' ws://{host} wss://{host}",
+        f"connect-src 'self' {' '.join(sockets)}",
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",

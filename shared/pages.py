@@ -15,9 +15,12 @@ from .libraries import (
     Fresh,
     content_security_policy,
 )
-from .settings import ROOT
+from .settings import ROOT, settings
 
 UI = ROOT / "shared" / "ui"
+
+TALKING = ("room", "usage")
+"""The pages that say which model answers."""
 
 
 class Shell:
@@ -70,9 +73,12 @@ class Shell:
             importmap=IMPORT_MAP,
             island=island(data),
             stage=self.stage,
-            answers_with=" · ".join(self.notes) if name == "room" else None,
+            party_host=settings().party_host,
+            answers_with=" · ".join(self.notes) if name in TALKING else None,
         )
-        policy = content_security_policy(request.headers.get("host", ""))
+        policy = content_security_policy(
+            request.headers.get("host", ""), settings().party_host
+        )
         headers = {
             "Content-Security-Policy": policy,
             "Cache-Control": "no-cache",

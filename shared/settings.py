@@ -31,6 +31,8 @@ class Settings(BaseSettings):
     reload: bool = True
     grace: float | None = Field(default=None, ge=0)
     public_url: str = ""
+    party_host: str = ""
+    country_header: str = ""
     allowed_hosts: Listed = []
     allowed_origins: Listed = []
 

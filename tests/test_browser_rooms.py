@@ -92,9 +92,7 @@ def on_the_right(person: Person, text: str) -> bool:
 
 
 def test_the_conversation_goes_on_after_the_server_was_killed(
-    serve: Callable[..., Running],
-    person: People,
-    record_property: Callable[[str, object], None],
+    serve: Callable[..., Running], person: People
 ) -> None:
     """Seen to catch: partysocket's own delays, which may be 10 s."""
     running = serve()
@@ -117,7 +115,7 @@ def test_the_conversation_goes_on_after_the_server_was_killed(
     ada.is_told("Connected again")
     bob.is_told("Connected again")
     seconds = time.monotonic() - back
-    record_property("seconds until the pages were back", seconds)
+    print(f"The pages were back {seconds:.2f} s after the server.")
     # Two are promised; a busy machine gets some more.
     assert seconds < 4
     # The server forgot what it had; what it never had is said now, once.

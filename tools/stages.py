@@ -42,6 +42,24 @@ STEPS = {
         adds=("party/ai.py", "party/should_reply.py"),
         changes=("app.py", "party/chat_room.py"),
     ),
+    4: Step(
+        idea="Parties talk to each other: a live tally of tokens",
+        most_added=50,
+        adds=("party/usage.py",),
+        changes=("app.py", "party/chat_room.py", "ui/usage.js"),
+    ),
+    5: Step(
+        idea="Presence: everybody's cursors, with flags",
+        most_added=280,
+        adds=(
+            "party/presence.py",
+            "party/presence_schema.py",
+            "ui/cursors.js",
+            "ui/other_cursors.js",
+            "ui/presence.js",
+        ),
+        changes=("app.py", "ui/room.js"),
+    ),
 }
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from urllib.parse import quote, unquote
 from uuid import uuid4
 
@@ -14,11 +15,9 @@ from starlette.websockets import WebSocket
 from ..doors import Doors
 from .errors import Refused
 from .frames import Frame
-from .parties import Parties
+from .limits import Rate
+from .parties import ENDING, Parties
 from .rooms import Connection, Server
-
-LARGEST_FRAME = 64 * 1024
-"""Bytes that a frame from outside may have."""
 
 LONGEST_ID = 256
 """Characters that the id of a room or of a connection may have."""
@@ -39,6 +38,7 @@ class Edge:
         if scope["type"] == "http":
             request = Request(scope, receive, send)
             try:
+                self.check_open()
                 response = await self.parties.respond(*address(scope), request)
             except HTTPException as error:
                 response = refusal(error)
@@ -50,8 +50,14 @@ class Edge:
             except HTTPException as error:
                 await websocket.send_denial_response(refusal(error))
 
+    def check_open(self) -> None:
+        """Turn away who comes when the server ends; parties may go on."""
+        if self.parties.closed:
+            raise HTTPException(*ENDING)
+
     async def connect(self, websocket: WebSocket) -> None:
         """Let a WebSocket into its room, or refuse the handshake."""
+        self.check_open()
         self.doors.check_origin(websocket)
         id = websocket.query_params.get("_pk") or uuid4().hex
         if len(id) > LONGEST_ID:
@@ -73,13 +79,15 @@ class Edge:
         """Start the hooks of a connection, from its beginning to its end."""
         room = server.room
         room.join(connection)
+        rate = Rate(server.frames_a_second, time.monotonic())
         try:
             room.run(server.on_connect(connection, websocket), connection)
             while (event := await websocket.receive())["type"] != (
                 "websocket.disconnect"
             ):
                 frame = event.get("text") or event.get("bytes") or ""
-                room.run(hear(server, frame, connection), connection)
+                if rate.allows(time.monotonic()):
+                    room.run(hear(server, frame, connection), connection)
         finally:
             room.leave(connection)
             connection.stop()
@@ -89,8 +97,9 @@ class Edge:
 async def hear(server: Server, frame: Frame, sender: Connection) -> None:
     """Hand a frame to the room, unless it is too large to be looked at."""
     size = len(frame.encode() if isinstance(frame, str) else frame)
-    if size > LARGEST_FRAME:
-        raise Refused(f"A frame may have {LARGEST_FRAME:,} bytes at most.")
+    if size > server.largest_frame:
+        most = f"{server.largest_frame:,}"
+        raise Refused(f"A frame may have {most} bytes at most.")
     await server.on_message(frame, sender)
 
 

@@ -1,6 +1,7 @@
 """From one party to another: HTTP without a network."""
 
 import json as json_module
+import logging
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -9,6 +10,8 @@ from starlette.types import Message
 
 if TYPE_CHECKING:
     from .parties import Parties
+
+logger = logging.getLogger("party")
 
 
 def from_party(request: Request) -> bool:
@@ -58,7 +61,7 @@ class Address:
         """Ask the room: its `on_request` answers, as it would over HTTP.
 
         `json` becomes the body. Nothing raises: a room that fails, or that
-        does not exist, is a reply with its status.
+        does not exist, is a reply with its status, and a line in the log.
         """
         body = b"" if json is None else json_module.dumps(json).encode()
 
@@ -88,6 +91,9 @@ class Address:
         response = await self.parties.respond(self.party, self.id, request)
         reply = Reply()
         await response(scope, receive, reply.take)
+        if not reply.ok:
+            where = f"{self.party}/{quote(self.id)}"
+            logger.warning("%s: %s %s", where, reply.status_code, reply.body)
         return reply
 
 

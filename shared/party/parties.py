@@ -49,8 +49,7 @@ class Parties:
         """The server of a room, started; it lives while somebody is inside.
 
         Raises HTTPException: 404 for a party or a room that does not exist,
-        500 for one that cannot start, 503 when too many rooms are busy or
-        the app is about to end.
+        500 for one that cannot start, 503 when too many rooms are busy.
         """
         server = self._get_or_create(name.lower(), id)
         server.room.guests += 1
@@ -85,8 +84,6 @@ class Parties:
 
     def _get_or_create(self, name: str, id: str) -> Server:
         # Nothing is awaited between looking and making: that is the lock.
-        if self.closed:
-            raise HTTPException(*ENDING)
         if name not in self.servers:
             raise HTTPException(404, "There is no such party.")
         only = self.servers[name].rooms

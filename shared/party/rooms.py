@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from .frames import Frame, encode
 from .gathering import Gathering
+from .limits import Limits
 from .log import Log, M
 from .outbox import Outbox
 
@@ -53,10 +54,8 @@ class Room(Gathering[Connection]):
                 connection.put(frame, key)
 
 
-class Server:
+class Server(Limits):
     """A party: override what happens in each of its rooms."""
-
-    rooms: Collection[str] | None = None  # override to allow only these
 
     def __init__(self, room: Room) -> None:
         self.room = room

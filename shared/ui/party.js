@@ -4,7 +4,7 @@ const SUPERSEDED = 4001;
 
 /** Options of every socket: spread them into `usePartySocket({ … })`. */
 export const server = {
-  host: location.host,
+  host: document.documentElement.dataset.partyHost || location.host,
   // partysocket guesses from the host's name, which may be any.
   protocol: /** @type {"ws" | "wss"} */ (
     location.protocol === "https:" ? "wss" : "ws"

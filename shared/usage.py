@@ -1,0 +1,37 @@
+"""What a party reports of the tokens that a reply took."""
+
+from pydantic import Field, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from .party import Entry
+from .party.fetch import from_party
+
+MOST = 10_000_000
+"""Tokens that one reply may have taken."""
+
+
+class Spent(Entry):
+    """What one reply took, in tokens."""
+
+    usage: int = Field(strict=True, ge=0, le=MOST)
+
+
+async def read_report(request: Request) -> Spent:
+    """Read `{"usage": int}` from a party's request.
+
+    Raises HTTPException: 405 for another method, 403 for whoever is no
+    party, 422 for what is no report.
+    """
+    if request.method != "POST":
+        raise HTTPException(
+            405, "Usage takes GET and POST.", {"Allow": "GET, POST"}
+        )
+    if not from_party(request):
+        raise HTTPException(403, "Only parties of this app may report usage.")
+    try:
+        return Spent.model_validate_json(await request.body())
+    except ValidationError:
+        raise HTTPException(
+            422, f"Usage is a whole number from 0 to {MOST:,}."
+        ) from None
