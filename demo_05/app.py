@@ -1,0 +1,57 @@
+"""Stage 5: everybody sees everybody's cursors."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from shared.ai import model
+from shared.app import Parties, Services, party_chat
+from shared.chats import CHATS, find_chat
+from shared.pages import page
+
+from .party.chat_room import ChatRoom
+from .party.presence import PresenceRoom
+from .party.usage import Usage
+
+
+async def home(request: Request) -> Response:
+    """The start page."""
+    return page(request, "home", "Party Chat")
+
+
+async def chats(request: Request) -> Response:
+    """All chat rooms."""
+    return page(request, "chats", "All Chats", rooms=CHATS)
+
+
+async def room(request: Request) -> Response:
+    """One chat room."""
+    chat = find_chat(request.path_params["slug"])
+    return page(request, "room", chat.name, room=chat)
+
+
+async def usage(request: Request) -> Response:
+    """How many tokens the AI has used."""
+    return page(request, "usage", "Usage")
+
+
+routes = [
+    Route("/", home),
+    Route("/chats", chats),
+    Route("/chats/{slug}", room),
+    Route("/usage", usage),
+]
+
+parties: Parties = {
+    # a party's name in the URL: the class behind it
+    "chatroom": ChatRoom,
+    "usage": Usage,
+    "presence": PresenceRoom,
+}
+
+services: Services = [
+    # what starts and stops with the app
+    model,
+]
+
+app = party_chat(__package__, routes, parties, services)

@@ -1,0 +1,43 @@
+"""The AI: it streams its reply, and counts the tokens that it takes."""
+
+from shared.ai import Prompt, Stream, check_end, guarded, model
+
+
+@guarded
+async def stream_reply(prompt: Prompt, name: str = "") -> Stream:
+    """Yield the reply so far, and the tokens that it took so far."""
+    ask = ask_ollama if model.kind == "ollama" else ask_openai
+    async for text, tokens in ask(prompt, name or model.name):
+        yield text, tokens
+
+
+async def ask_openai(prompt: Prompt, name: str) -> Stream:
+    """Ask OpenAI, or whatever else speaks its language."""
+    text, tokens, end = "", 0, None
+    async with await model.client.chat.completions.create(
+        model=name,
+        messages=prompt,
+        stream=True,
+        stream_options={"include_usage": True},
+        **model.options,
+    ) as chunks:
+        async for chunk in chunks:
+            for choice in chunk.choices:
+                text += choice.delta.content or ""
+                end = choice.finish_reason or end
+            if chunk.usage:
+                tokens = chunk.usage.total_tokens
+            yield text, tokens
+    check_end(end)
+
+
+async def ask_ollama(prompt: Prompt, name: str) -> Stream:
+    """Ask Ollama, which runs open models such as Llama."""
+    text = ""
+    async for part in await model.client.chat(
+        model=name, messages=prompt, stream=True
+    ):
+        text += part.message.content or ""
+        tokens = (part.prompt_eval_count or 0) + (part.eval_count or 0)
+        yield text, tokens
+    check_end(part.done)

@@ -1,0 +1,55 @@
+"""A chat room: it remembers what was said, and tells everybody."""
+
+from starlette.requests import HTTPConnection
+
+from shared.ai import finishing, in_turn, make_prompt
+from shared.chats import SLUGS
+from shared.messages import Message, Reply, ack, history, update
+from shared.party import Connection, Frame, Server
+from shared.sayings import said
+
+from .ai import stream_reply
+from .should_reply import should_reply
+
+
+class ChatRoom(Server):
+    """The party behind each chat room of the list."""
+
+    rooms = SLUGS
+
+    async def on_start(self) -> None:
+        """Remember what was said, in memory."""
+        self.messages = self.room.log(Message)
+
+    async def on_connect(
+        self, connection: Connection, request: HTTPConnection
+    ) -> None:
+        """Tell a newcomer what was said."""
+        connection.send(history(self.messages))
+
+    async def on_message(self, frame: Frame, sender: Connection) -> None:
+        """Keep what somebody says, and tell everybody else."""
+        message = said(frame)
+        await self.messages.append(message)
+        sender.send(ack(message))
+        self.room.broadcast(update(message), without=[sender.id])
+        await self.reply_with_ai(message)
+
+    @in_turn
+    async def reply_with_ai(self, question: Message) -> None:
+        """Let everybody see the AI's reply grow."""
+        prompt = make_prompt(self.messages, question)
+        if not await should_reply(prompt):
+            return
+        reply = Reply()  # it says "Thinking…"
+        await self.messages.append(reply)
+        self.room.broadcast(update(reply), key=reply.id)
+        tokens = 0
+        with finishing(reply):
+            async for text, tokens in stream_reply(prompt):
+                reply.write(text)
+                self.room.broadcast(update(reply), key=reply.id)
+        await self.messages.append(reply)
+        self.room.broadcast(update(reply), key=reply.id)
+        usage = self.room.parties["usage"].get("total")
+        await usage.fetch(method="POST", json={"usage": tokens})

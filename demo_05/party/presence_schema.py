@@ -1,0 +1,73 @@
+"""What presence is made of, and how it travels: as msgpack."""
+
+from typing import Annotated, Any, Literal
+
+import msgpack
+from pydantic import BaseModel, Field, TypeAdapter
+
+from shared.party import Frame, Refused
+
+
+class Cursor(BaseModel):
+    """Where somebody points, in fractions of the window."""
+
+    x: float = Field(strict=True, ge=0, le=1)
+    y: float = Field(strict=True, ge=0, le=1)
+    pointer: Literal["mouse", "touch"]
+
+
+class Presence(BaseModel):
+    """What somebody does right now: it changes all the time."""
+
+    cursor: Cursor | None = None
+    message: str | None = Field(default=None, max_length=100)
+
+
+class Info(BaseModel):
+    """What somebody says once."""
+
+    name: str | None = Field(default=None, max_length=40)
+
+
+class User(BaseModel):
+    """All that is known of a connection."""
+
+    country: str | None
+    presence: Presence
+    info: Info
+
+
+class Join(BaseModel):
+    """Somebody is here."""
+
+    type: Literal["join"]
+    presence: Presence
+    info: Info
+
+
+class Update(BaseModel):
+    """Somebody does something else now."""
+
+    type: Literal["update"]
+    presence: Presence
+
+
+News = TypeAdapter[Join | Update](
+    Annotated[Join | Update, Field(discriminator="type")]
+)
+
+
+def unpack(frame: Frame) -> Join | Update:
+    """Read a frame: msgpack, or the same as JSON."""
+    try:
+        if isinstance(frame, str):
+            return News.validate_json(frame)
+        return News.validate_python(msgpack.unpackb(frame))
+    except ValueError:
+        raise Refused("Presence takes “join” and “update”.") from None
+
+
+def pack(message: dict[str, Any]) -> bytes:
+    """Write a frame."""
+    packed: bytes = msgpack.packb(message, default=BaseModel.model_dump)
+    return packed

@@ -1,0 +1,37 @@
+// A chat room: the list of messages is in state.
+import { html } from "htm/preact";
+import { useState } from "preact/hooks";
+import { usePartySocket } from "partysocket/react";
+import { Connection } from "shared/connection.js";
+import { MessageForm } from "shared/message_form.js";
+import { MessageList } from "shared/message_list.js";
+import { add, receive } from "shared/messages.js";
+import { show } from "shared/page.js";
+import { server } from "shared/party.js";
+import { send } from "shared/sender.js";
+import { OtherCursors } from "./other_cursors.js";
+
+function Room({ room }) {
+  const [messages, setMessages] = useState([]);
+  const socket = usePartySocket({
+    ...server,
+    party: "chatroom",
+    room: room.slug,
+    onMessage: (event) =>
+      setMessages((messages) => receive(messages, event.data)),
+  });
+
+  function addMessage(message) {
+    send(socket, message);
+    setMessages((messages) => add(messages, message));
+  }
+
+  return html`
+    <${MessageList} messages=${messages} />
+    <${MessageForm} addMessage=${addMessage} />
+    <${Connection} socket=${socket} />
+    <${OtherCursors} room=${room} />
+  `;
+}
+
+show(Room);

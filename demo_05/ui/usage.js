@@ -1,0 +1,21 @@
+// Token usage: one big number.
+import { html } from "htm/preact";
+import { useState } from "preact/hooks";
+import { usePartySocket } from "partysocket/react";
+import { show } from "shared/page.js";
+import { server } from "shared/party.js";
+import { Tally } from "shared/tally.js";
+
+function Usage() {
+  const [tally, setTally] = useState(0);
+  usePartySocket({
+    ...server,
+    party: "usage",
+    room: "total",
+    onMessage: (event) => setTally(JSON.parse(event.data).tally),
+  });
+
+  return html`<${Tally} tally=${tally} />`;
+}
+
+show(Usage);
