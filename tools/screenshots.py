@@ -1,8 +1,8 @@
 """Takes the pictures of the pages.
 
-`python -m tools.screenshots` makes docs/stage-3.png for the README: a
-conversation that really takes place, with the model in here unless `AI` says
-otherwise. `--all FOLDER` makes one of every page of the newest stage, on a
+`python -m tools.screenshots` makes those of the README: conversations that
+really take place, with the model in here unless `AI` says otherwise.
+`--all FOLDER` makes one of every page of the newest stage, on a
 laptop and on a phone, light and dark, to look at.
 """
 
@@ -18,11 +18,13 @@ from playwright.sync_api import Browser, Locator, expect
 from tests.browser import NO_SERVER, People, Person, open_chromium, people
 from tests.running import ROOT, Running, Stage, start
 
-PICTURE = ROOT / "docs" / "stage-3.png"
+DOCS = ROOT / "docs"
 MOST_BYTES = 400_000
 
 SIZES = {"laptop": (1280, 800), "phone": (390, 844)}
 SCHEMES: list[Literal["light", "dark"]] = ["light", "dark"]
+
+LAPTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 
 MODEL = re.compile("AI|AI_TIMEOUT|OPENAI_.*|OLLAMA_.*")
 """The settings that say which model answers."""
@@ -34,29 +36,48 @@ LONG_WORD = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbe"
 
 
 def main() -> None:
-    """Make the README's picture, or all pictures."""
+    """Make the README's pictures, or all."""
     parser = ArgumentParser(description="Take pictures of the pages.")
     parser.add_argument(
         "--all",
         metavar="FOLDER",
         type=Path,
-        help="every page, instead of the picture for the README",
+        help="every page, instead of the pictures for the README",
     )
     folder: Path | None = parser.parse_args().all
     with open_chromium() as chromium:
         if folder is None:
-            take_one(chromium)
+            take_talk(chromium)
+            take_usage_and_cursors(chromium)
         else:
             take_all(chromium, folder)
 
 
-def take_one(chromium: Browser) -> None:
-    """Make the README's picture."""
+def take_talk(chromium: Browser) -> None:
+    """Two people and an AI."""
     with run(ROOT / "demo_03") as running, people(chromium) as person:
         _, grace = talk(running, person, device_scale_factor=2)
-        save(grace, PICTURE)
-    size = PICTURE.stat().st_size
-    assert size <= MOST_BYTES, f"{PICTURE} has {size:,} bytes"
+        grace.page.mouse.move(0, 0)
+        save(grace, DOCS / "stage-3.png")
+
+
+def take_usage_and_cursors(chromium: Browser) -> None:
+    """The tally after a talk, and three people's cursors."""
+    with run(ROOT / "demo_05") as running, people(chromium) as person:
+        ada, grace = talk(running, person, locale="en-GB")
+        linus = person(running, "Linus", locale="fi-FI", **LAPTOP)
+        linus.is_told("Connected")
+        wait_for_reply(grace)
+        for each, x, y in ((ada, 640, 560), (linus, 1010, 290)):
+            each.page.mouse.move(x - 20, y)
+            each.page.mouse.move(x, y)
+        expect(grace.page.locator(".cursor")).to_have_count(2)
+        save(grace, DOCS / "cursors.png")
+        linus.page.emulate_media(reduced_motion="reduce")  # no counting
+        linus.go("/usage")
+        expect(linus.page.locator(".number")).not_to_have_text("0")
+        linus.page.mouse.move(0, 0)
+        save(linus, DOCS / "usage.png")
 
 
 def take_all(chromium: Browser, folder: Path) -> None:
@@ -99,10 +120,8 @@ def talk(
     running: Running, person: People, **options: Any
 ) -> tuple[Person, Person]:
     """Two people and an AI talk; it is answering when this returns."""
-    width, height = SIZES["laptop"]
-    options["viewport"] = {"width": width, "height": height}
-    ada = person(running, "Ada", **options)
-    grace = person(running, "Grace", **options)
+    ada = person(running, "Ada", **LAPTOP, **options)
+    grace = person(running, "Grace", **LAPTOP, **options)
     for each in (ada, grace):
         each.is_told("Connected")
     ada.say("write a haiku about dolphins")
@@ -130,14 +149,16 @@ def save_all(person: Person, folder: Path, name: str) -> None:
         person.page.set_viewport_size({"width": width, "height": height})
         for scheme in SCHEMES:
             person.page.emulate_media(color_scheme=scheme)
+            person.page.mouse.move(0, 0)
             save(person, folder / f"{name}-{device}-{scheme}.png")
 
 
 def save(person: Person, path: Path) -> None:
-    """Save what somebody sees, with no button under the mouse."""
-    person.page.mouse.move(0, 0)
+    """Save what somebody sees."""
     person.page.screenshot(path=path, animations="disabled")
-    print(f"{path}: {path.stat().st_size:,} bytes")
+    size = path.stat().st_size
+    print(f"{path}: {size:,} bytes")
+    assert size <= MOST_BYTES, f"{path} is too large for a README"
 
 
 if __name__ == "__main__":
