@@ -5,7 +5,7 @@ UV ?= uv
 
 MAKEFLAGS += --no-builtin-rules
 .NOTPARALLEL:
-.PHONY: help setup test soak stages screenshots lint types check lock clean
+.PHONY: help setup test soak stages screenshots crowd lint types check lock clean
 
 STAGES := $(patsubst demo_%/app.py,%,$(sort $(wildcard demo_*/app.py)))
 SETUP = @$(PYTHON) tools/setup.py
@@ -27,7 +27,7 @@ help:
 	  function line(name, text) { printf "  make %-12s %s\n", name, text } \
 	  /^[a-z]+(-%)?:.*## / { \
 	    if ($$1 !~ /%/) { line($$1, $$2); next } \
-	    for (i = ($$1 ~ /^diff/) ? 2 : 1; i <= n; i++) { \
+	    for (i = ($$1 ~ /^d(iff|eploy)/) ? 2 : 1; i <= n; i++) { \
 	      name = $$1; text = $$2; \
 	      gsub(/%/, s[i], name); gsub(/%/, s[i], text); \
 	      line(name, text) } }' $(firstword $(MAKEFILE_LIST))
@@ -52,6 +52,10 @@ diff-%: ## What demo_% adds to the stage before it
 	git diff --no-index --color=auto $$old $$new || \
 	case $$? in 1|141) ;; *) exit 1 ;; esac
 
+deploy-%: ## Build and start demo_% where Docker runs (option: PORT)
+	$(a-stage)
+	@$(PYTHON) tools/deploy.py demo_$*
+
 stages: ## What each stage adds and changes, with line counts
 	$(SETUP) demo_01
 	@$(VENV) -m tools.stages
@@ -68,6 +72,10 @@ test-%: ## Run the tests of demo_%
 soak: ## Run the tests that kill, fuzz and flood
 	$(SETUP) test
 	$(VENV) -m pytest -m soak --timeout 600 $(ARGS)
+
+crowd: ## Let a crowd move its cursors, and measure it (option: PEOPLE=100)
+	$(SETUP) test
+	@$(VENV) -m tools.crowd $(PEOPLE)
 
 lint: ## Check the style of the Python code
 	$(SETUP) test

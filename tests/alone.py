@@ -21,7 +21,7 @@ from .running import Door, Guest
 
 PATIENCE = 60.0
 PAGES = ["/", "/lib/preact/dist/preact.mjs", "/lib/partysocket/dist/react.js"]
-SAID = "What colour is the sky?"
+SAID = "Write a haiku about dolphins."
 
 Container = subprocess.Popen[bytes]
 
@@ -67,7 +67,9 @@ def look(server: int, check: list[str]) -> dict[str, Any]:
         "user": values["Uid"].split()[0],
         "parent": arguments(int(values["PPid"])),
         "health": health(check),
-        "pages": [[page.status, page.headers["content-type"]] for page in pages],
+        "pages": [
+            [page.status, page.headers["content-type"]] for page in pages
+        ],
         "home": pages[0].text,
     }
 

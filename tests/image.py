@@ -34,7 +34,12 @@ INCLUDED = ["ca-certificates", "python3", "python3-pip", "python3-venv"]
 OURS = [".git", ".venv", "node_modules", ".*_cache", "__pycache__"]
 """What is on this machine alone."""
 
-BASE_PATIENCE = 300
+MAKE_BASE = """
+debootstrap --variant=minbase --include="$2" "$3" "$1" &&
+rm -rf "$1"/var/cache/apt/* "$1"/var/lib/apt/lists/* &&
+tar -C "$1" --one-file-system -cf "$4" . && rm -rf --one-file-system "$1"
+"""
+
 BUILD_PATIENCE = 400
 RUN_PATIENCE = 120
 
@@ -71,8 +76,9 @@ class Image:
             (ROOT / "Dockerfile").read_text(),
             re.MULTILINE,
         )
+        base_tar = make_base(self.work, self.root)
         made = self.buildah("from", "scratch")
-        self.buildah("add", "--quiet", made, str(make_base(self.root)), "/")
+        self.buildah("add", "--quiet", made, str(base_tar), "/")
         python = ["--isolation=chroot", made, "--", "python3", "--version"]
         version = self.buildah("run", *python).split()[1]
         assert base.startswith(f"python:{version.rpartition('.')[0]}-")
@@ -103,7 +109,7 @@ class Image:
             npm += ["cafile=/root/certificates.crt"]
         if index := os.environ.get("PIP_INDEX_URL"):
             pip += [f"index-url = {index}"]
-        if registry := os.environ.get("npm_config_registry"):
+        if registry := os.environ.get("NPM_CONFIG_REGISTRY"):
             npm += [f"registry={registry}"]
         (home / ".config/pip/pip.conf").write_text("\n".join(pip) + "\n")
         (home / ".npmrc").write_text("\n".join(npm) + "\n")
@@ -115,10 +121,15 @@ class Image:
         config: dict[str, Any] = json.loads(found)["Docker"]["config"]
         return config
 
-    def size(self) -> int:
-        """Bytes of all its files."""
+    def size(self) -> tuple[float, float]:
+        """Megabytes of all its files, and of what the Dockerfile adds."""
         folder = self.buildah("mount", self.container)
-        return int(call([*self.root, "du", "-sbx", folder]).split()[0])
+        folders = [folder, f"{folder}/app", f"{folder}/venv"]
+        sums = call([*self.root, "du", "-sBk", "--count-links", *folders])
+        sizes = [
+            int(n) / 1000 for n in re.findall(r"^(\d+)K", sums, re.MULTILINE)
+        ]
+        return sizes[0], sum(sizes[1:])
 
     def in_container(self, *command: str, **settings: str) -> list[str]:
         """What runs a command in the container, which it cannot change.
@@ -142,6 +153,11 @@ class Image:
     def run(self, *command: str) -> str:
         """What a command says in the container."""
         return call(self.in_container(*command))
+
+    def run_as_root(self, *command: str) -> str:
+        """The same, for what only root may read."""
+        options = ["--isolation=chroot", "--user=0:0", self.container]
+        return self.buildah("run", *options, "--", *command)
 
     def alone(self, reply: bool, **settings: str) -> dict[str, Any]:
         """Run it in a network of its own: what `tests/alone.py` finds."""
@@ -173,7 +189,9 @@ def call(
     )
     if done.returncode != 0:
         end = (done.stdout + done.stderr)[-4000:]
-        pytest.fail(f"{' '.join(command)}\nended with {done.returncode}:\n{end}")
+        pytest.fail(
+            f"{' '.join(command)}\nended with {done.returncode}:\n{end}"
+        )
     return done.stdout.strip()
 
 
@@ -222,21 +240,19 @@ def cannot(why: str, ci: bool) -> None:
     pytest.skip(why)
 
 
-def make_base(root: list[str]) -> Path:
-    """The file system of an official slim image of Python, as a tar file."""
+def make_base(work: Path, root: list[str]) -> Path:
+    """The files of an official slim image of Python, or nearly, in a tar."""
     recipe = sha256(Path(__file__).read_bytes()).hexdigest()[:12]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    tar = cache / "party-chat" / f"{SUITE}-{recipe}.tar"
-    if not tar.exists():
-        tar.parent.mkdir(parents=True, exist_ok=True)
-        for old in tar.parent.glob(f"{SUITE}-*"):
-            call([*root, "rm", "-rf", "--one-file-system", str(old)])
-        script = (
-            'debootstrap --variant=minbase --include="$3" "$2" "$1.d" && '
-            'rm -rf "$1.d"/var/cache/apt/* "$1.d"/var/lib/apt/lists/* && '
-            'tar -C "$1.d" --one-file-system -cf "$1.part" . && '
-            'rm -rf --one-file-system "$1.d" && mv "$1.part" "$1"'
-        )
-        sh = [*root, "sh", "-c", script, "sh"]
-        call([*sh, str(tar), SUITE, ",".join(INCLUDED)], BASE_PATIENCE)
-    return tar
+    kept = cache / "party-chat" / f"{SUITE}-{recipe}.tar"
+    if not kept.exists():
+        # What it mounts is gone when it ends, however it ends.
+        unshare = [*root, "unshare", "--mount", "sh", "-c", MAKE_BASE, "sh"]
+        tar = work / "base.tar"
+        included = ",".join(INCLUDED)
+        call([*unshare, f"{work}/base", included, SUITE, str(tar)], 300)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        for old in kept.parent.glob("*.tar"):
+            old.unlink(missing_ok=True)
+        os.replace(shutil.copy(tar, kept.with_suffix(f".{os.getpid()}")), kept)
+    return kept

@@ -16,7 +16,7 @@ from tools import deploy
 
 from .conftest import STAGES
 from .image import Image, built
-from .running import ROOT, free_port
+from .running import ROOT
 
 NEWEST = STAGES[-1].folder.name
 SECRET = "sk-secret-0123456789"
@@ -33,6 +33,7 @@ for start, (status, text) in json.loads({answers!r}).items():
         sys.exit(status)
 """
 
+Test = Callable[..., None]
 Answers = dict[str, tuple[int, str]]
 WORKS: Answers = {
     "context inspect": (0, "unix:///var/run/docker.sock"),
@@ -140,9 +141,9 @@ def test_the_first_stage_is_kindly_refused(machine: Machine) -> None:
     assert "make deploy-02" in done.stderr
 
 
-@pytest.mark.parametrize("stage", ["demo_99", "..", "shared", "demo_02/party"])
-def test_what_is_no_stage_is_refused(machine: Machine, stage: str) -> None:
-    done = machine.deploy(stage)
+@pytest.mark.parametrize("name", ["demo_99", "..", "shared", "demo_02/party"])
+def test_what_is_no_stage_is_refused(machine: Machine, name: str) -> None:
+    done = machine.deploy(name)
     assert done.returncode == 1
     assert done.stderr.startswith("usage: ")
 
@@ -276,7 +277,6 @@ def test_a_build_that_fails_leaves_what_runs(machine: Machine) -> None:
 
 
 def test_every_setting_reaches_the_container() -> None:
-    """Seen to catch: a setting that the issue after this one added."""
     names = {name.upper() for name in Settings.model_fields}
     # The image's own, and how long it has to stop.
     own = {"HOST", "PORT", "RELOAD", "GRACE"}
@@ -311,22 +311,100 @@ def test_compose_and_docker_run_start_it_alike(machine: Machine) -> None:
 
 # The image itself, built and run without Docker
 
-soak = [pytest.mark.soak, pytest.mark.timeout(900)]
+PLANTED = [
+    ".env",
+    ".git/config",
+    ".venv/bin/python3",
+    "demo_02/.env.local",
+    "docs/notes.md",
+    "key.pem",
+    "node_modules/preact/package.json",
+    "shared/__pycache__/app.cpython-313.pyc",
+]
+TOOLS = "gcc cc g++ make git npm node curl wget uv"
+
+
+def soak(test: Test) -> Test:
+    """A test of the image, which may have to be built first."""
+    marked: Test = pytest.mark.soak(pytest.mark.timeout(900)(test))
+    return marked
 
 
 @pytest.fixture(scope="module")
 def image() -> Iterator[Image]:
-    planted = {
-        ".env": f"OPENAI_API_KEY={SECRET}\n",
-        "demo_02/.env.local": SECRET,
-        "shared/__pycache__/old.pyc": SECRET,
-        ".git/config": SECRET,
-        "docs/notes.md": SECRET,
-        "key.pem": SECRET,
-    }
-    with built(planted) as image:
+    with built(dict.fromkeys(PLANTED, SECRET)) as image:
         yield image
 
 
-class TestImage:
-    pytestmark = soak
+@soak
+def test_the_image_holds_the_app_and_nothing_that_built_it(
+    image: Image,
+) -> None:
+    in_app = image.run("ls", "-A", "/app").split()
+    stages = [stage.folder.name for stage in STAGES]
+    assert in_app == [*stages, "node_modules", "shared"]
+    assert not image.run("sh", "-c", f"command -v {TOOLS} || true")
+    assert "pip" not in image.run("ls", "/venv/bin")
+    assert image.run("ls", "/app/shared/__pycache__")
+    caches = "find / -xdev ( -name .npm -o -path */.cache/* -o -name *.whl )"
+    found = image.run_as_root(*caches.split()).splitlines()
+    # Python's own pip, in Debian as in the official image, may carry wheels.
+    assert not [path for path in found if "python-wheels" not in path]
+    assert image.run("test", "-s", "/etc/ssl/certs/ca-certificates.crt") == ""
+    whole, ours = image.size()
+    print(f"The image takes {whole:.0f} MB, {ours:.0f} of them ours.")
+    assert ours < 350
+
+
+@soak
+def test_no_secret_gets_into_the_image(image: Image) -> None:
+    grep = f"grep -rl {SECRET} /app /venv /root /home /tmp /etc || true"
+    assert not image.run_as_root("sh", "-c", grep)
+    assert SECRET not in json.dumps(image.config())
+
+
+@soak
+def test_the_image_runs_as_somebody_who_can_change_nothing(
+    image: Image,
+) -> None:
+    assert image.run("id", "-u") == "10001"
+    find = "find / -xdev -writable -not -type l 2>/dev/null || true"
+    assert not image.run("sh", "-c", find)
+
+
+@soak
+def test_a_container_answers_from_the_local_model_with_no_network(
+    image: Image,
+) -> None:
+    """Seen to catch: an image without libgomp, which slim ones don't have,
+    and a CMD without `exec`.
+    """
+    found = image.alone(reply=True, STAGE=NEWEST)
+    assert "error" not in found, found
+    assert found["links"] == ["lo"]
+    assert (found["health before"], found["health"]) == (1, 0)
+    assert found["user"] == "10001"
+    assert not found["parent"][0].endswith("sh")
+    statuses, types = zip(*found["pages"], strict=True)
+    assert set(statuses) == {200}
+    page, *modules = (type.partition(";")[0] for type in types)
+    assert (page, set(modules)) == ("text/html", {"text/javascript"})
+    assert NEWEST in found["home"]
+    reply = found["reply"]
+    print(
+        f"It answered within {reply['seconds']} s: {reply['message']['body']}"
+    )
+    assert "status" not in reply["message"]
+    assert len(set(reply["steps"])) > 3
+    assert f"{NEWEST} runs at http://0.0.0.0:1999" in found["log"]
+    assert "Traceback" not in found["log"]
+    assert (found["exit"], found["left"]) == (0, [])
+
+
+@soak
+def test_the_stage_is_chosen_when_the_container_starts(image: Image) -> None:
+    for given, stage in {"demo_02": "demo_02", "": NEWEST}.items():
+        found = image.alone(reply=False, STAGE=given)
+        assert "error" not in found, found
+        assert f"{stage} runs at" in found["log"]
+        assert (found["exit"], found["left"]) == (0, [])

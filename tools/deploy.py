@@ -1,22 +1,22 @@
-"""Build a demo's image and start it, where Docker runs.
+"""Build a demo's image and start it, wherever Docker runs.
 
     python3 tools/deploy.py demo_03
 
-That is this machine, or wherever DOCKER_HOST=ssh://user@host or
-DOCKER_CONTEXT points. PUBLIC_URL is the app's name for everybody else, PORT
-the port on the Docker host. WITH_LOCAL_MODEL=0 leaves the local model out.
+That is on this machine, or where DOCKER_HOST=ssh://user@host or
+DOCKER_CONTEXT points. PUBLIC_URL is the app's address for everybody else,
+PORT the port on the Docker host; WITH_LOCAL_MODEL=0 leaves the local model
+out. What else the app is to know is set as for `make demo-03`: in the
+environment or in .env.
 
-It uses compose.yaml, or does the same where Docker has no compose. It needs
+It does what compose.yaml says, also where Docker has no compose. It needs
 nothing but Python and a Docker client.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -26,19 +26,43 @@ from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "party-chat"
-PATIENCE = 8.0
-"""Seconds that a Docker engine has to answer at all."""
-HEALTHY_WITHIN = 90.0
+
+SETTINGS = [
+    "STAGE",
+    "PUBLIC_URL",
+    "ALLOWED_HOSTS",
+    "ALLOWED_ORIGINS",
+    "PARTY_HOST",
+    "COUNTRY_HEADER",
+    "AI",
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+    "OPENAI_MODEL",
+    "OLLAMA_HOST",
+    "OLLAMA_MODEL",
+    "AI_TIMEOUT",
+    "SHOULD_REPLY",
+    "SHOULD_REPLY_MODEL",
+]
+"""What is handed on to the container."""
+
+ENGINE_PATIENCE = 8.0
+"""Seconds that an engine has to answer at all."""
+
+APP_PATIENCE = 90.0
 """Seconds that the app has to start."""
 
 INSTALL = (
-    "There is no Docker here. Install it and give the same command again; "
-    "the client is enough with DOCKER_HOST=ssh://user@host, where it runs."
+    "There is no Docker here: no program `docker` in PATH.\n"
+    "Install Docker, or its client alone with DOCKER_HOST=ssh://user@host "
+    "set to a machine where it runs."
 )
 START = (
     "Start Docker there, or set DOCKER_HOST=ssh://user@host to a machine "
-    "where it runs (ssh must get in without asking for a password)."
+    "where it runs, and that ssh enters without asking for a password."
 )
+
+Environment = dict[str, str]
 
 
 def main() -> None:
@@ -47,67 +71,191 @@ def main() -> None:
         sys.exit("usage: python3 tools/deploy.py STAGE, such as demo_02")
     if not (ROOT / stage / "party").is_dir():
         sys.exit(
-            f"{stage} shares nothing yet, so there is nothing to deploy: "
-            "the first one that has a server is make deploy-02."
+            f"{stage} has no server that anybody could share: there is "
+            "nothing to deploy before make deploy-02."
         )
     try:
-        deploy(stage, settings(stage))
+        deploy(stage, environment(stage))
     except KeyboardInterrupt:
         sys.exit("\nInterrupted. The same command goes on from here.")
 
 
-def settings(stage: str) -> dict[str, str]:
-    """The environment, with what .env adds and what this stage needs."""
-    env = {**read_env(ROOT / ".env"), **os.environ}
+def deploy(stage: str, env: Environment) -> None:
+    """Build and start a stage, and say where it is."""
+    engine = find_engine(env)
+    host = host_of(engine, env)
+    if not is_address(host):
+        # The app answers under no name but those that it was told.
+        names = [env.get("ALLOWED_HOSTS", ""), host]
+        env["ALLOWED_HOSTS"] = ",".join(filter(None, names))
+    print(f"Building {stage} and starting it on {engine}", flush=True)
+    if answer(["docker", "compose", "version"], env).works:
+        start_with_compose(env)
+    else:
+        start_without_compose(env)
+    netloc = f"[{host}]" if ":" in host else host
+    url = env.get("PUBLIC_URL") or f"http://{netloc}:{env['PORT']}"
+    print(f"{stage} runs at {url} (docker stop {NAME} stops it)")
+
+
+def environment(stage: str) -> Environment:
+    """The environment, what .env adds to it, and the stage."""
+    filed = read_env(Path(os.environ.get("ENV_FILE") or ROOT / ".env"))
+    env = {**filed, **{k: v for k, v in os.environ.items() if v}}
     env["STAGE"] = stage
-    env["PORT"] = env.get("PORT") or "1999"
-    if not re.fullmatch(r"\d{1,5}", env["PORT"]):
+    env.setdefault("PORT", "1999")
+    if not re.fullmatch(r"[0-9]{1,5}", env["PORT"]):
         sys.exit(f"PORT={env['PORT']} is not a port.")
     return env
 
 
-def read_env(file: Path) -> dict[str, str]:
-    """The settings in a file of lines such as `NAME=value`."""
-    line = re.compile(
-        r"^[ \t]*(?:export[ \t]+)?(\w+)[ \t]*=[ \t]*"
-        r"(?:'([^'\n]*)'|\"([^\"\n]*)\"|([^\n]*?))[ \t]*(?:[ \t]#[^\n]*)?$",
-        re.MULTILINE,
-    )
-    with contextlib.suppress(FileNotFoundError):
-        found = line.findall(file.read_text(encoding="utf-8"))
-        return {name: "".join(values) for name, *values in found}
-    return {}
+def read_env(file: Path) -> Environment:
+    """The settings in a file with lines such as `NAME=value  # comment`."""
+    env: Environment = {}
+    if not file.is_file():
+        return env
+    for line in file.read_text(encoding="utf-8").splitlines():
+        name, _, value = line.strip().removeprefix("export ").partition("=")
+        value = value.strip()
+        if value[:1] in ("'", '"'):
+            value = value[1:].partition(value[0])[0]
+        else:
+            value = re.sub(r"(^|\s+)#.*", "", value)
+        if value and not name.startswith("#"):
+            env[name.strip()] = value
+    return env
 
 
-def deploy(stage: str, env: dict[str, str]) -> None:
-    """Build and start a stage, and say where it is."""
-    engine = find_engine(env)
-    host = host_of(engine)
-    if is_name(host):
-        # The app answers under no name but those that it is told.
-        names = [env.get("ALLOWED_HOSTS", ""), host]
-        env["ALLOWED_HOSTS"] = ",".join(filter(None, names))
-    print(f"Building and starting {stage} on {engine}", flush=True)
-    if answers(["docker", "compose", "version"], env)[0]:
-        up = ["docker", "compose", "up", "--build", "--detach", "--wait"]
-        run(up, env)
-    else:
-        start_without_compose(env)
-        wait_until_healthy(env)
-    print(f"{stage} runs at {address(host, env)}")
-    print(f"Its log: docker logs {NAME if not composed(env) else '…'}")
-
-
-def find_engine(env: dict[str, str]) -> str:
-    """Where the Docker engine is; ends the program if none answers."""
+def find_engine(env: Environment) -> str:
+    """Where the Docker engine is; the end, if none answers there."""
     if not shutil.which("docker", path=env.get("PATH")):
         sys.exit(INSTALL)
-    context = ["docker", "context", "inspect", "--format"]
-    fine, where = answers([*context, "{{.Endpoints.docker.Host}}"], env)
-    engine = env.get("DOCKER_HOST") or (where if fine else "this machine")
-    fine, said = answers(
-        ["docker", "version", "--format", "{{.Server.Version}}"], env
-    )
-    if not fine:
-        sys.exit(f"No Docker engine answers on {engine}: {said}\n{START}")
+    inspect = ["docker", "context", "inspect", "--format"]
+    context = answer([*inspect, "{{.Endpoints.docker.Host}}"], env)
+    where = context.text if context.works else "this machine"
+    engine = env.get("DOCKER_HOST") or where
+    version = ["docker", "version", "--format", "{{.Server.Version}}"]
+    server = answer(version, env)
+    if not server.works:
+        sys.exit(f"No Docker engine answers: {server.text}\n{START}")
     return engine
+
+
+def host_of(engine: str, env: Environment) -> str:
+    """The host's name or address, as a browser would need it."""
+    parts = urlsplit(engine)
+    if parts.scheme not in ("ssh", "tcp", "http", "https"):
+        return "127.0.0.1"
+    host = parts.hostname or "127.0.0.1"
+    if parts.scheme == "ssh" and shutil.which("ssh", path=env.get("PATH")):
+        # It may be a name that only ~/.ssh/config knows.
+        known = re.search(
+            r"^hostname (\S+)$",
+            answer(["ssh", "-G", "--", host], env).text,
+            re.MULTILINE,
+        )
+        return known[1] if known else host
+    return host
+
+
+def is_address(host: str) -> bool:
+    try:
+        return bool(ip_address(host))
+    except ValueError:
+        return False
+
+
+def start_with_compose(env: Environment) -> None:
+    """Build and start; compose waits until the app is healthy."""
+    up = ["docker", "compose", "up", "--build", "--detach", "--wait"]
+    if run(up, env) != 0:
+        give_up(env)
+
+
+def start_without_compose(env: Environment) -> None:
+    """Do what compose.yaml says, with Docker's own commands."""
+    image = [f"--tag={NAME}"]
+    if "WITH_LOCAL_MODEL" in env:
+        image += [f"--build-arg=WITH_LOCAL_MODEL={env['WITH_LOCAL_MODEL']}"]
+    if run(["docker", "build", *image, "."], env) != 0:
+        sys.exit("The image could not be built: see above.")
+    answer(["docker", "stop", NAME], env, patience=30)
+    answer(["docker", "rm", "--force", NAME], env)
+    container = [
+        f"--name={NAME}",
+        f"--publish={env['PORT']}:1999",
+        "--add-host=host.docker.internal:host-gateway",
+        "--restart=unless-stopped",
+        "--stop-timeout=15",
+        "--read-only",
+        "--cap-drop=ALL",
+        "--security-opt=no-new-privileges:true",
+        # By name alone: no key stands in a command line.
+        *(f"--env={name}" for name in SETTINGS if name in env),
+    ]
+    if run(["docker", "run", "--detach", *container, NAME], env) != 0:
+        sys.exit("The app could not be started: see above.")
+    wait_until_healthy(env)
+
+
+def wait_until_healthy(env: Environment) -> None:
+    """Wait for the health check; the end, if it fails."""
+    state = "{{.State.Status}} {{.State.Health.Status}}"
+    deadline = time.monotonic() + APP_PATIENCE
+    while time.monotonic() < deadline:
+        found = answer(["docker", "inspect", "--format", state, NAME], env)
+        if found.text == "running healthy":
+            return
+        if found.works and found.text != "running starting":
+            break
+        time.sleep(0.5)
+    give_up(env)
+
+
+def give_up(env: Environment) -> None:
+    """Show what the app said, and do not let it try for ever."""
+    log = answer(["docker", "logs", "--tail=20", NAME], env)
+    answer(["docker", "stop", NAME], env, patience=30)
+    said = f"\nIt said:\n{log.text}" if log.works and log.text else ""
+    sys.exit(f"It does not run: see above.{said}")
+
+
+class Answer:
+    """How a command ended, and what it said."""
+
+    def __init__(self, works: bool, text: str) -> None:
+        self.works = works
+        self.text = text
+
+
+def answer(
+    command: list[str], env: Environment, patience: float = ENGINE_PATIENCE
+) -> Answer:
+    """Ask Docker something; nothing can be typed in meanwhile."""
+    try:
+        done = subprocess.run(
+            command,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=patience,
+            start_new_session=True,
+        )
+    except subprocess.TimeoutExpired:
+        return Answer(False, f"nothing came within {patience:g} seconds.")
+    if done.returncode == 0:
+        return Answer(True, (done.stdout + done.stderr).strip())
+    # Of a failed ssh, what ssh itself said is enough.
+    said = done.stderr.rpartition("stderr=")[2].strip().splitlines()
+    return Answer(False, said[-1] if said else "it did not say why.")
+
+
+def run(command: list[str], env: Environment) -> int:
+    """Run a command in sight."""
+    return subprocess.run(command, cwd=ROOT, env=env).returncode
+
+
+if __name__ == "__main__":
+    main()

@@ -15,7 +15,7 @@ export function useCursors(room) {
     const hide = () => update({ cursor: null });
     const touch = (event) => point(event.touches[0], "touch");
     const ears = {
-      mousemove: (event) => point(event, "mouse"),
+      pointermove: (e) => e.pointerType === "touch" || point(e, "mouse"),
       mouseleave: hide,
       touchstart: touch,
       touchmove: touch,
