@@ -69,9 +69,9 @@ test-%: ## Run the tests of demo_%
 	$(SETUP) test
 	$(VENV) -m pytest -n 2 --stage $(patsubst 0%,%,$*) $(ARGS)
 
-soak: ## Run the tests that kill, fuzz and flood
+soak: ## Run the tests that kill, fuzz and flood, and all the others
 	$(SETUP) test
-	$(VENV) -m pytest -m soak --timeout 600 $(ARGS)
+	$(VENV) -m pytest -n 2 -m "soak or between" --timeout 600 $(ARGS)
 
 crowd: ## Let a crowd move its cursors, and measure it (option: PEOPLE=100)
 	$(SETUP) test

@@ -71,7 +71,7 @@ def test_an_address_that_leads_nowhere_has_a_way_back(
     ada = person(shell)
     ada.go("/chats/nowhere", status=404)
     heading = ada.page.get_by_role("heading", level=1)
-    expect(heading).to_have_text("Nobody here")
+    expect(heading).to_have_text("No such page")
     ada.page.get_by_role("link", name="See all chats").click()
     expect(heading).to_have_text("All Chats")
     ada.go("/nowhere/at/all", status=404)

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from shared.party import Connection, Entry, Frame, Refused, Server
-from shared.party.edge import LONGEST_ID
+from shared.party.address import LONGEST_ID
 
 from .party_server import Echo, House, open_house
 from .running import HANDSHAKE, PATIENCE

@@ -102,7 +102,7 @@ def test_what_does_not_exist_is_a_page_with_a_way_back(
     assert page.status == 404
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert 'href="/chats"' in page.text
-    assert "Nobody here" in page.text
+    assert "No such page" in page.text
     assert "<script>" not in page.text
 
 

@@ -44,7 +44,7 @@ class ChatRoom(Server):
         reply = Reply()  # it says "Thinking…"
         await self.messages.append(reply)
         self.room.broadcast(update(reply), key=reply.id)
-        with finishing(reply):
+        with finishing(reply):  # however it ends, the reply says so
             async for text, _ in stream_reply(prompt):
                 reply.write(text)
                 self.room.broadcast(update(reply), key=reply.id)

@@ -45,7 +45,7 @@ class ChatRoom(Server):
         await self.messages.append(reply)
         self.room.broadcast(update(reply), key=reply.id)
         tokens = 0
-        with finishing(reply):
+        with finishing(reply):  # however it ends, the reply says so
             async for text, tokens in stream_reply(prompt):
                 reply.write(text)
                 self.room.broadcast(update(reply), key=reply.id)

@@ -3,9 +3,9 @@
 import asyncio
 from typing import Any
 
-from shared.country import country_of
 from starlette.requests import HTTPConnection
 
+from shared.country import country_of
 from shared.party import Connection, Frame, Server
 
 from .presence_schema import Join, User, pack, unpack
@@ -28,7 +28,7 @@ class PresenceRoom(Server):
     async def on_connect(
         self, connection: Connection, request: HTTPConnection
     ) -> None:
-        """Find out where a newcomer is, until they join."""
+        """Find out in which country a newcomer is."""
         self.countries[connection.id] = country_of(request)
 
     async def on_message(self, frame: Frame, sender: Connection) -> None:
@@ -68,7 +68,7 @@ class PresenceRoom(Server):
             self.changes["remove"].append(remove)
 
     def tell(self) -> None:
-        """Tell everybody, but nobody of what they alone have done."""
+        """Tell everybody, unless somebody alone has only moved."""
         changes, self.changes = self.changes, {}
         moves = not (changes["add"] or changes["remove"])
         if not (moves and len(self.users) == 1):

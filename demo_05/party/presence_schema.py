@@ -24,7 +24,7 @@ class Presence(BaseModel):
 
 
 class Info(BaseModel):
-    """What somebody says once."""
+    """What rarely changes."""
 
     name: str | None = Field(default=None, max_length=40)
 

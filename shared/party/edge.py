@@ -1,9 +1,8 @@
 """From a URL to a room: WebSocket and HTTP, and who may come in."""
 
 import asyncio
-import re
 import time
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 from uuid import uuid4
 
 from starlette.exceptions import HTTPException
@@ -13,16 +12,12 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from ..doors import Doors
+from .address import LONGEST_ID, address
 from .errors import Refused
 from .frames import Frame
 from .limits import Rate
 from .parties import ENDING, Parties
 from .rooms import Connection, Server
-
-LONGEST_ID = 256
-"""Characters that the id of a room or of a connection may have."""
-
-ADDRESS = re.compile(r"/parties/([^/]+)/([^/]+)/?")
 
 
 class Edge:
@@ -101,24 +96,6 @@ async def hear(server: Server, frame: Frame, sender: Connection) -> None:
         most = f"{server.largest_frame:,}"
         raise Refused(f"A frame may have {most} bytes at most.")
     await server.on_message(frame, sender)
-
-
-def address(scope: Scope) -> tuple[str, str]:
-    """The party and the room's id that a URL names, or a 404.
-
-    Read from the raw path, in which an id's own slash is still %2F.
-    """
-    raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
-    found = ADDRESS.fullmatch(raw_path.decode("ascii", "replace"))
-    if found:
-        party, room = (unquote(part, "latin-1") for part in found.groups())
-        try:
-            room = room.encode("latin-1").decode()
-        except UnicodeDecodeError:
-            found = None
-    if not found or len(room) > LONGEST_ID:
-        raise HTTPException(404, "A room is at /parties/PARTY/ROOM.")
-    return party, room
 
 
 def refusal(error: HTTPException) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""What a party takes from outside: a class that takes other, says so."""
+"""What a party takes from outside, unless its class says otherwise."""
 
 from collections.abc import Collection
 

@@ -16,7 +16,7 @@ class Entry(BaseModel):
     """Names the entry; a log keeps each name once. Empty: it has none."""
 
     place: int | None = None
-    """Where in the log it stands: 0, 1, 2 …; set by the log."""
+    """Where in the log it stands, from 0; set by the log."""
 
 
 M = TypeVar("M", bound=Entry)

@@ -1,4 +1,4 @@
-"""A party is a class, a room is a live instance of it; people connect."""
+"""A party is a class; a room is where people meet; each is a connection."""
 
 from collections.abc import Collection, Hashable
 
@@ -14,7 +14,7 @@ from .outbox import Outbox
 
 
 class Connection(Outbox):
-    """One WebSocket in one room, by its `id`."""
+    """One WebSocket in one room; `id` names it."""
 
     def send(self, message: object) -> None:
         """Send to this connection alone; never waits."""
@@ -40,7 +40,7 @@ class Room(Gathering[Connection]):
     ) -> None:
         """Tell everybody except those ids; never waits, never raises.
 
-        Under a `key` only the latest counts, sent 30 times a second at most.
+        Of those with one `key` the newest is sent, 30 times a second at most.
         """
         frame = encode(message)
         self.pace(key, lambda: self.deliver(frame, without, key))
@@ -48,14 +48,14 @@ class Room(Gathering[Connection]):
     def deliver(
         self, frame: Frame, without: Collection[str], key: Hashable
     ) -> None:
-        """Hand a frame to each outbox; a faster way may replace this."""
+        """Hand a frame to everybody's outbox."""
         for connection in self.connections():
             if connection.id not in without:
                 connection.put(frame, key)
 
 
 class Server(Limits):
-    """A party: override what happens in each of its rooms."""
+    """A party: each room has one; override what happens in it."""
 
     def __init__(self, room: Room) -> None:
         self.room = room

@@ -18,13 +18,21 @@ export function Cursor({ id, at, country, name }) {
     "--hue": hue(name ?? id),
   };
   return html`
-    <div class=${`cursor ${at.pointer}`} style=${place}>
+    <div class=${`cursor ${at.pointer} ${edges(at)}`} style=${place}>
       <svg viewBox="0 0 20 24" width="25" height="30">
         <path d="M2 2v17l4.600-4 3 7 3.200-1.400-3-6.800H17z" />
       </svg>
       <span class="who">${flag(country)}${name && html`<b>${name}</b>`}</span>
     </div>
   `;
+}
+
+/**
+ * Near an edge, the name is on the other side.
+ * @param {{ x: number, y: number }} at
+ */
+function edges({ x, y }) {
+  return `${x > 0.85 ? "right" : ""} ${y > 0.9 ? "bottom" : ""}`;
 }
 
 /**

@@ -60,7 +60,10 @@ const frames = {
 
   /** @param {Messages} messages @param {any} frame */
   error(messages, { id, message }) {
-    return change(messages, id, { status: "failed", error: message });
+    // It has no place in the room's log, and stays where it was written.
+    const places = messages.map((each) => each.place ?? 0);
+    const place = Math.max(0, ...places) + 0.5;
+    return change(messages, id, { status: "failed", error: message, place });
   },
 };
 

@@ -45,7 +45,8 @@ function subscribe(listener) {
 function complaint(name) {
   if (!name) return "Please type a name.";
   if ([...name].length > LONGEST) return `${LONGEST} characters at most.`;
-  const plain = name.normalize("NFKC").toLowerCase();
+  const letters = name.normalize("NFKC").replace(/[^\p{L}\p{N}]/gu, "");
+  const plain = letters.toLowerCase();
   return RESERVED.includes(plain) ? `“${name}” is taken. Try another?` : "";
 }
 
