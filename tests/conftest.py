@@ -66,9 +66,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "stage" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker("stages")
         stages = stages_of(metafunc.config, marker)
-        between = [pytest.param(s, marks=pytest.mark.between) for s in stages]
-        # `make test` stays fast: the first that has it, and the newest.
-        params = [*stages[:1], *between[1:-1], *stages[1:][-1:]]
+        # `make test` stays fast: the first that has it, and the newest; of
+        # what needs a browser, the newest alone.
+        browser = "test_browser" in metafunc.module.__name__
+        fast = stages[-1:] if browser else [*stages[:1], *stages[-1:]]
+        params = [
+            stage
+            if stage in fast
+            else pytest.param(stage, marks=pytest.mark.between)
+            for stage in stages
+        ]
         metafunc.parametrize("stage", params, ids=str, scope="session")
 
 
