@@ -7,7 +7,6 @@ from uuid import uuid4
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
@@ -16,7 +15,7 @@ from .address import LONGEST_ID, address
 from .errors import Refused
 from .frames import Frame
 from .limits import Rate
-from .parties import ENDING, Parties
+from .parties import ENDING, Parties, error_response
 from .rooms import Connection, Server
 
 
@@ -36,14 +35,14 @@ class Edge:
                 self.check_open()
                 response = await self.parties.respond(*address(scope), request)
             except HTTPException as error:
-                response = refusal(error)
+                response = error_response(error)
             await response(scope, receive, send)
         else:
             websocket = WebSocket(scope, receive, send)
             try:
                 await self.connect(websocket)
             except HTTPException as error:
-                await websocket.send_denial_response(refusal(error))
+                await websocket.send_denial_response(error_response(error))
 
     def check_open(self) -> None:
         """Turn away who comes when the server ends; parties may go on."""
@@ -96,10 +95,3 @@ async def hear(server: Server, frame: Frame, sender: Connection) -> None:
         most = f"{server.largest_frame:,}"
         raise Refused(f"A frame may have {most} bytes at most.")
     await server.on_message(frame, sender)
-
-
-def refusal(error: HTTPException) -> JSONResponse:
-    """An error as a response, in words for a person."""
-    return JSONResponse(
-        {"error": error.detail}, error.status_code, error.headers
-    )

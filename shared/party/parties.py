@@ -70,17 +70,17 @@ class Parties:
                     raise TypeError("on_request must return a Response")
                 answered.set_result(response)
             except asyncio.CancelledError:
-                answered.set_result(_error_response(HTTPException(*ENDING)))
+                answered.set_result(error_response(HTTPException(*ENDING)))
                 raise
             except Exception as error:
-                answered.set_result(_error_response(error, str(server.room)))
+                answered.set_result(error_response(error, str(server.room)))
 
         try:
             async with self.enter(name, id) as server:
                 server.room.run(hook(server))
                 return await asyncio.shield(answered)
         except HTTPException as error:
-            return _error_response(error)
+            return error_response(error)
 
     def _get_or_create(self, name: str, id: str) -> Server:
         # Nothing is awaited between looking and making: that is the lock.
@@ -141,7 +141,8 @@ class Parties:
             await asyncio.wait(closed, timeout=1)
 
 
-def _error_response(error: Exception, where: str = "") -> Response:
+def error_response(error: Exception, where: str = "") -> Response:
+    """An error as a response, in words for a person; a fault is logged."""
     if isinstance(error, HTTPException):
         return JSONResponse(
             {"error": error.detail}, error.status_code, error.headers
