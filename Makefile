@@ -5,7 +5,8 @@ UV ?= uv
 
 MAKEFLAGS += --no-builtin-rules
 .NOTPARALLEL:
-.PHONY: help setup test soak stages screenshots crowd lint types check lock clean
+.PHONY: help setup doctor test soak present stages screenshots crowd lint types check \
+	my-demo lock clean
 
 STAGES := $(patsubst demo_%/app.py,%,$(sort $(wildcard demo_*/app.py)))
 SETUP = @$(PYTHON) tools/setup.py
@@ -25,7 +26,8 @@ help:
 	@awk -v stages='$(STAGES)' ' \
 	  BEGIN { FS = ":.*## "; n = split(stages, s, " ") } \
 	  function line(name, text) { printf "  make %-12s %s\n", name, text } \
-	  /^[a-z]+(-%)?:.*## / { \
+	  /^[a-z-]+%?:.*## / { \
+	    if ($$1 ~ /^(start|check)-/) gsub(/%/, "NN"); \
 	    if ($$1 !~ /%/) { line($$1, $$2); next } \
 	    for (i = ($$1 ~ /^d(iff|eploy)/) ? 2 : 1; i <= n; i++) { \
 	      name = $$1; text = $$2; \
@@ -35,11 +37,18 @@ help:
 setup: ## Install what the demos need (each does it by itself, too)
 	$(SETUP)
 
-# PORT, HOST and AI reach the server as environment variables.
-demo-%: ## Run demo_% (options: PORT=1999 HOST=127.0.0.1 AI=local)
+doctor: ## Look for what would keep a demo from running
+	@$(PYTHON) -m tools.doctor
+
+# PORT, HOST, LAN and AI reach the server as environment variables.
+demo-%: ## Run demo_% (options: PORT=1999 LAN=1 AI=local)
 	$(a-stage)
 	$(SETUP) demo_$*
 	@exec $(VENV) -m shared.serve demo_$*
+
+present: ## Run the stages in turn, at a key press (options as for a demo)
+	$(SETUP)
+	@exec $(VENV) -m tools.present
 
 diff-%: ## What demo_% adds to the stage before it
 	$(a-stage)
@@ -55,6 +64,19 @@ diff-%: ## What demo_% adds to the stage before it
 deploy-%: ## Build and start demo_% where Docker runs (option: PORT)
 	$(a-stage)
 	@$(PYTHON) tools/deploy.py demo_$*
+
+start-%: ## Begin to build stage % by hand, in my_demo (option: AGAIN=1)
+	@$(PYTHON) tools/start.py $*
+
+my-demo: ## Run my_demo, and again whenever a file is saved
+	@test -f my_demo/app.py || \
+	  { echo 'There is no my_demo yet: make start-03 makes it.' >&2; exit 1; }
+	$(SETUP) my_demo
+	@exec env RELOAD=1 $(VENV) -m shared.serve my_demo
+
+check-%: ## Which behaviours of stage % has my_demo? (option: APP=folder)
+	$(SETUP) test
+	@$(VENV) -m tools.check $* $(APP)
 
 stages: ## What each stage adds and changes, with line counts
 	$(SETUP) demo_01

@@ -16,6 +16,8 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .doors import Doors, HostCheck
+from .kit import news, presenter
+from .kit.build import Build
 from .pages import Shell
 from .party.edge import Edge
 from .party.parties import Parties as Live
@@ -56,10 +58,12 @@ def party_chat(
         settings().public_url,
     )
     live = Live(parties)
+    build = Build(shell, live)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
+            await stack.enter_async_context(build.watched())
             for service in services:
                 stack.push_async_callback(service.stop)
                 await service.start()
@@ -73,6 +77,9 @@ def party_chat(
             Route("/healthz", healthy),
             Mount("/parties", Edge(live, doors)),
             *shell.routes,
+            *build.routes,
+            *news.routes(shell),
+            *presenter.routes(shell, live),
         ],
         middleware=[
             Middleware(HostCheck, doors=doors),

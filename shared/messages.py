@@ -5,6 +5,7 @@ from uuid import uuid4
 
 from pydantic import Field
 
+from .house import house
 from .party import Entry, Log
 
 AI = "AI"
@@ -57,12 +58,19 @@ class Reply(Message):
 
 
 def history(messages: Log[Message]) -> dict[str, Any]:
-    """The frame that tells a newcomer what was said."""
-    return {
+    """The frame that tells a newcomer what was said, and what holds here."""
+    frame = {
         "type": "history",
         "messages": messages[-LONGEST_HISTORY:],
         "epoch": messages.epoch,
     }
+    rules = house.rules()
+    return {**frame, "presenter": rules} if rules else frame
+
+
+def presenter() -> dict[str, Any]:
+    """The frame that tells everybody what the presenter decided."""
+    return {"type": "presenter", **house.rules()}
 
 
 def update(message: Message) -> dict[str, Any]:

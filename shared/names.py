@@ -15,15 +15,20 @@ TURNS = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """What turns text around, so that “IA” may look like “AI”."""
 
 
-def problem_with(name: str) -> str | None:
-    """Why nobody may speak under a name; None if it is fine."""
+def bare(name: str) -> str:
+    """What can be seen of a name, in one way of writing it."""
     folded = unicodedata.normalize("NFKC", name).casefold()
-    visible = [
+    return "".join(
         letter
         for letter in folded
         if unicodedata.category(letter) not in INVISIBLE
         and letter not in BLANKS
-    ]
+    )
+
+
+def problem_with(name: str) -> str | None:
+    """Why nobody may speak under a name; None if it is fine."""
+    visible = bare(name)
     letters = "".join(filter(str.isalnum, visible))
     if letters.translate(LOOKALIKES) in RESERVED:
         return "This name is taken: choose another one."

@@ -1,13 +1,20 @@
 """The pages' shell: one template, an import map, data, and a module."""
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from jinja2 import Environment, FileSystemLoader, select_autoescape
+from jinja2 import (
+    Environment,
+    FileSystemLoader,
+    Template,
+    select_autoescape,
+)
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount
 
+from .kit import join
 from .libraries import (
     IMPORT_MAP,
     LIBRARIES,
@@ -30,10 +37,16 @@ class Shell:
         self.stage = stage
         self.ui = folder / "ui"
         self.notes: list[str] = []
-        environment = Environment(
+        self.build = ""
+        self.links: dict[str, str] = {}
+        self.templates = Environment(
             loader=FileSystemLoader(UI), autoescape=select_autoescape()
         )
-        self.template = environment.get_template("page.html")
+
+    @property
+    def template(self) -> Template:
+        """That of all pages, as it was saved last."""
+        return self.templates.get_template("page.html")
 
     @property
     def routes(self) -> list[BaseRoute]:
@@ -63,8 +76,9 @@ class Shell:
         heading: str,
         data: dict[str, object],
         status: int = 200,
+        body: str = "",
     ) -> Response:
-        """A page: its module gets `data` as the props of its component."""
+        """A page: `data` are its component's props, `body` is whole HTML."""
         content = self.template.render(
             title=heading if name == "home" else f"{heading} · Party Chat",
             heading=heading,
@@ -72,12 +86,19 @@ class Shell:
             module=self.module(name),
             importmap=IMPORT_MAP,
             island=island(data),
+            body=body,
+            links=self.links,
+            current=request.scope["path"],
             stage=self.stage,
+            build=self.build,
             party_host=settings().party_host,
+            invitation=join.invitation(request) if name == "home" else None,
             answers_with=" · ".join(self.notes) if name in TALKING else None,
         )
         policy = content_security_policy(
-            request.headers.get("host", ""), settings().party_host
+            request.headers.get("host", ""),
+            urlsplit(settings().public_url).netloc,
+            settings().party_host,
         )
         headers = {
             "Content-Security-Policy": policy,

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
+from .house import house
 from .messages import Message
 from .names import problem_with
 from .party import Frame, Refused
@@ -27,6 +28,8 @@ RULES = {
     "body": "A message needs a body: text of 1 to 4,000 characters.",
     "role": "People speak as role “user”; only the AI speaks as another.",
 }
+
+MUTED = "The presenter has muted this name."
 
 
 def said(frame: Frame) -> Message:
@@ -53,6 +56,8 @@ def said(frame: Frame) -> Message:
     problem = problem_with(saying.user)
     if not saying.body.strip():
         problem = RULES["body"]
+    if house.silences(saying.user):
+        problem = MUTED
     if problem:
         raise Refused(problem, id)
     return Message(**saying.model_dump())

@@ -1,11 +1,14 @@
 """Runs a stage: `python -m shared.serve STAGE`, where STAGE is a folder."""
 
+import asyncio
 import importlib
 import importlib.util
 import logging
+import os
 import signal
 import socket
 import sys
+import traceback
 from functools import partial
 from pathlib import Path
 
@@ -14,12 +17,17 @@ from starlette.applications import Starlette
 from uvicorn import Config, Server
 from uvicorn.supervisors.statreload import StatReload
 
+from .kit import join, key
 from .libraries import LIBRARIES, PACKAGES
 from .party.protocol import PartyProtocol
 from .settings import ROOT, Settings, settings
+from .trouble import trouble
 
 LARGEST_MESSAGE = 2 * 1024 * 1024
 """Bytes of a frame that is still answered; a larger one ends its socket."""
+
+OWN = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Where the machine itself finds what listens everywhere."""
 
 
 class PartyServer(Server):
@@ -37,10 +45,14 @@ class PartyServer(Server):
         """Start, and say where the app is and what answers in it."""
         await super().startup(sockets)
         shell = self.party_app.state.shell
-        address = url((sockets or self.servers[0].sockets)[0])
-        print(f"{shell.stage} runs at {address} (Ctrl+C stops it)", flush=True)
-        for note in shell.notes:
-            print(note, flush=True)
+        sock = (sockets or self.servers[0].sockets)[0]
+        lines = [
+            f"{shell.stage} runs at {url(sock)} (Ctrl+C stops it)",
+            *join.banner(sock.getsockname()[1]),
+            *key.banner(url(sock)),
+            *shell.notes,
+        ]
+        print("\n".join(lines), flush=True)
 
     async def shutdown(
         self, sockets: list[socket.socket] | None = None
@@ -49,7 +61,24 @@ class PartyServer(Server):
         for server in self.servers:
             server.close()
         await self.party_app.state.parties.shutdown(settings().patience)
+        # Who was let in just now has not been heard yet.
+        await asyncio.sleep(0.1)
         await super().shutdown(sockets)
+
+
+class Reload(StatReload):
+    """uvicorn's watch over the files, which sees new ones as well."""
+
+    def restart(self) -> None:
+        """Start the server again, which need not say all of it again."""
+        os.environ[join.SHOWN] = "1"
+        super().restart()
+
+    def should_restart(self) -> list[Path] | None:
+        """The files because of which to start again, if there are any."""
+        known = set(self.mtimes)
+        changed = super().should_restart()
+        return changed or (known and list(self.mtimes.keys() - known)) or None
 
 
 def main() -> None:
@@ -57,7 +86,7 @@ def main() -> None:
     stage, config = configure(sys.argv[1:], read_settings())
     sock = listen(config.host, config.port, stage)
     if config.reload:
-        StatReload(config, target=partial(run, config), sockets=[sock]).run()
+        Reload(config, target=partial(run, config), sockets=[sock]).run()
     else:
         run(config, [sock])
 
@@ -65,7 +94,7 @@ def main() -> None:
 def read_settings() -> Settings:
     """The settings, or an end that names each one that is wrong."""
     try:
-        return settings()
+        return key.with_key(settings())
     except ValidationError as error:
         wrong = [
             f"  {str(each['loc'][0]).upper()}={each['input']}: {each['msg']}"
@@ -85,7 +114,7 @@ def configure(arguments: list[str], choice: Settings) -> tuple[str, Config]:
     watched = [str(Path(package.origin).parent), str(ROOT / "shared")]
     config = Config(
         f"{stage}.app:app",
-        host=choice.host,
+        host=choice.listens_at,
         port=choice.port,
         ws=PartyProtocol,
         ws_max_size=LARGEST_MESSAGE,
@@ -104,10 +133,19 @@ def run(config: Config, sockets: list[socket.socket]) -> None:
     logging.basicConfig(
         level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )
+    server = PartyServer(config)
     # uvicorn raises the signal that stopped it again: ending is no error.
+    # Before it takes signals itself, there is nothing to be ended but this.
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
-    PartyServer(config).run(sockets)
+        signal.signal(number, lambda *_: None if server.started else sys.exit())
+    try:
+        server.run(sockets)
+    except Exception:
+        stage = importlib.import_module(str(config.app).partition(".")[0])
+        folder = Path(str(stage.__file__)).parent
+        if words := trouble(traceback.format_exc(), folder):
+            sys.exit(words)
+        raise
 
 
 def listen(host: str, port: int, stage: str) -> socket.socket:
@@ -132,9 +170,9 @@ def make_name(stage: str) -> str:
 
 
 def url(sock: socket.socket) -> str:
-    """The address of a listening socket, for a browser."""
+    """The address of a listening socket, for a browser of this machine."""
     host, port = sock.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"http://{join.netloc(OWN.get(host, host), port)}"
 
 
 if __name__ == "__main__":

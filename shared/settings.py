@@ -5,7 +5,7 @@ import re
 from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -28,6 +28,7 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(default=1999, ge=0, le=65535)
+    lan: bool = False
     reload: bool = True
     grace: float | None = Field(default=None, ge=0)
     public_url: str = ""
@@ -35,8 +36,10 @@ class Settings(BaseSettings):
     country_header: str = ""
     allowed_hosts: Listed = []
     allowed_origins: Listed = []
+    presenter_key: str = ""
 
-    ai: Literal["", "openai", "ollama", "local", "none"] = ""
+    ai: str = ""
+    ai_record: str = ""
     openai_api_key: str = ""
     openai_base_url: str = ""
     openai_model: str = "gpt-4o-mini"
@@ -45,6 +48,21 @@ class Settings(BaseSettings):
     ai_timeout: float = Field(default=30.0, gt=0)
     should_reply: bool = False
     should_reply_model: str = ""
+
+    @field_validator("ai")
+    @classmethod
+    def what_answers(cls, ai: str) -> str:
+        """Take a provider, or a file of replies that can be played back."""
+        if ai.startswith("replay:"):
+            # Imported late, as it needs this module.
+            from .ai.recordings import read, replayed
+
+            read(replayed(ai)[0])
+        elif ai not in ("", "openai", "ollama", "local", "none"):
+            raise ValueError(
+                "give openai, ollama, local, none, or replay: and a file"
+            )
+        return ai
 
     @field_validator("host")
     @classmethod
@@ -62,6 +80,12 @@ class Settings(BaseSettings):
         if url and not re.fullmatch(r"https?://[\w.:\[\]-]+/?", url):
             raise ValueError("give it all, as in https://party.example.org")
         return url
+
+    @property
+    def listens_at(self) -> str:
+        """Where the app listens: with LAN=1 everywhere, unless HOST is set."""
+        everywhere = self.lan and self.host == "127.0.0.1"
+        return "0.0.0.0" if everywhere else self.host
 
     @property
     def patience(self) -> float:

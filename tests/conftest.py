@@ -13,6 +13,9 @@ from .running import ROOT, Running, Stage, start
 
 sys.path.insert(0, str(ROOT))
 
+collect_ignore = ["exercises"]
+"""They are for an app of one's own: tools/check.py names their files."""
+
 STAGES = [
     Stage(int(folder.name.removeprefix("demo_")), folder)
     for folder in sorted(ROOT.glob("demo_0*"))
@@ -42,6 +45,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         "stages(first, last=None): the stages that have what is tested",
+    )
+    config.addinivalue_line(
+        "markers",
+        "behaviour(name, expected=''): a line of `make check-NN`, and what to "
+        "expect where the test itself does not say it",
     )
     if bool(config.getoption("app")) != bool(config.getoption("level")):
         raise pytest.UsageError("--app FOLDER and --level N go together")

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +16,12 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE = 10.0
+PATIENCE = float(os.environ.get("PATIENCE", "10"))
+"""Seconds that a test waits for what does not come."""
 
 HANDSHAKE = (
     b"GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
@@ -92,7 +93,12 @@ class Door:
         query = f"?_pk={pk}" if pk else ""
         uri = f"ws://127.0.0.1:{self.port}/parties/{party}/{room}{query}"
         options.setdefault("proxy", None)
-        with connect(uri, open_timeout=PATIENCE, **options) as socket:
+        try:
+            socket = connect(uri, open_timeout=PATIENCE, **options)
+        except InvalidStatus as refusal:
+            refusal.add_note(f"/parties/{party}/{room}")
+            raise
+        with socket:
             yield Guest(socket)
 
     @contextmanager
@@ -130,7 +136,7 @@ class Running(Door):
         self.port = int(settings.get("PORT", 0)) or free_port()
         self.settings = settings
         self.tracebacks_are_fine = False
-        self.output = tempfile.TemporaryFile("w+")  # noqa: SIM115
+        self.output = tempfile.NamedTemporaryFile(delete=False)  # noqa: SIM115
         self.start()
 
     def start(self) -> None:
@@ -141,7 +147,9 @@ class Running(Door):
             cwd=self.stage.folder.parent,
             env=environment(
                 {
-                    "PYTHONPATH": str(self.stage.folder.parent),
+                    "PYTHONPATH": os.pathsep.join(
+                        [str(self.stage.folder.parent), str(ROOT)]
+                    ),
                     **self.settings,
                     "PORT": str(self.port),
                 }
@@ -162,7 +170,7 @@ class Running(Door):
         if self.process.poll() is None:
             self.process.send_signal(how)
         try:
-            return self.process.wait(PATIENCE)
+            return self.process.wait(max(PATIENCE, 10))
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
@@ -176,8 +184,12 @@ class Running(Door):
 
     def errors(self) -> str:
         """What it wrote to its error output."""
-        self.output.seek(0)
-        return self.output.read()
+        return Path(self.output.name).read_text()
+
+    def forget(self) -> None:
+        """Remove what it wrote."""
+        self.output.close()
+        os.unlink(self.output.name)
 
     def expect_traceback(self) -> None:
         """Say that a traceback in the log is what the test is about."""
@@ -210,14 +222,36 @@ class Guest:
 
     def next(self, timeout: float = PATIENCE) -> Any:
         """The next frame."""
-        return json.loads(self.socket.recv(timeout=timeout))
+        try:
+            return json.loads(self.socket.recv(timeout=timeout))
+        except TimeoutError:
+            raise TimeoutError(
+                f"expected a frame within {timeout:g} s; came: nothing"
+            ) from None
 
     def wait_for(self, type: str, **values: Any) -> Any:
         """The next frame of that type with those values; skips others."""
+        return self.until(
+            f"{type}{listed(values)}",
+            lambda frame: (
+                frame["type"] == type and values.items() <= frame.items()
+            ),
+        )
+
+    def until(self, awaited: str, found: Callable[[Any], bool]) -> Any:
+        """The next frame that is what is awaited; skips others."""
+        came: list[str] = []
         while True:
-            frame = self.next()
-            if frame["type"] == type and values.items() <= frame.items():
+            try:
+                frame = self.next()
+            except TimeoutError:
+                told = ", ".join(came[-5:]) or "nothing"
+                raise TimeoutError(
+                    f"expected {awaited} within {PATIENCE:g} s; came: {told}"
+                ) from None
+            if found(frame):
                 return frame
+            came.append(in_short(frame))
 
     def closed(self) -> tuple[int, str]:
         """Wait until the server closes the socket: its code and reason."""
@@ -228,29 +262,60 @@ class Guest:
 
     def hear(self, body: str) -> dict[str, Any]:
         """Wait for an update whose message has that body; returns it."""
-        while True:
-            message: dict[str, Any] = self.wait_for("update")["message"]
-            if message["body"] == body:
-                return message
+        message: dict[str, Any] = self.until(
+            f"an update with body {body!r}",
+            lambda frame: frame.get("message", {}).get("body") == body,
+        )["message"]
+        return message
+
+
+def in_short(frame: Any) -> str:
+    """A frame in a few words: its type, and what is said in it."""
+    if not isinstance(frame, dict):
+        return repr(frame)[:80]
+    message = frame.get("message")
+    told = message if isinstance(message, dict) else {"message": message}
+    values = {
+        name: told[name]
+        for name in ("role", "status", "body", "message")
+        if told.get(name)
+    }
+    return str(frame.get("type", frame)) + listed(values)
+
+
+def listed(values: dict[str, Any]) -> str:
+    """Names and values, in brackets."""
+    each = [f"{name} {value!r:.60}" for name, value in values.items()]
+    return f" ({', '.join(each)})" if each else ""
+
+
+started: list[Running] = []
+"""The servers that run now."""
 
 
 @contextmanager
 def start(stage: Stage, **settings: str) -> Iterator[Running]:
     """Run a stage for as long as the block lasts."""
     running = Running(stage, settings)
+    started.append(running)
     try:
         yield running
     finally:
+        started.remove(running)
         running.stop()
         errors = running.errors()
-        running.output.close()
+        running.forget()
     if not running.tracebacks_are_fine:
         assert "Traceback" not in errors, errors
 
 
 def environment(settings: dict[str, str]) -> dict[str, str]:
     """This process's environment, without what a developer may have set."""
-    mine = re.compile("OPENAI|OLLAMA|AI|SHOULD_REPLY|PORT|HOST|.*_proxy", re.I)
+    mine = re.compile(
+        "OPENAI|OLLAMA|AI|SHOULD_REPLY|PORT|HOST|LAN$|PUBLIC_URL|PRESENTER"
+        "|.*_proxy",
+        re.I,
+    )
     kept = {k: v for k, v in os.environ.items() if not mine.match(k)}
     defaults = {
         "AI": "none",

@@ -235,6 +235,25 @@ def written(text: str = "") -> Reply:
     return reply
 
 
+def finish(reply: Reply, write: Callable[[], None]) -> None:
+    """Write a reply as a hook does, in a task."""
+
+    async def hook() -> None:
+        with finishing(reply):
+            write()
+
+    asyncio.run(hook())
+
+
+def raising(error: BaseException) -> Callable[[], None]:
+    """What goes wrong while a reply is written."""
+
+    def write() -> None:
+        raise error
+
+    return write
+
+
 def test_a_reply_thinks_is_written_and_is_finished() -> None:
     reply = Reply()
     assert (reply.user, reply.role) == ("AI", "assistant")
@@ -243,22 +262,19 @@ def test_a_reply_thinks_is_written_and_is_finished() -> None:
     assert (reply.body, reply.status) == ("Thinking…", "thinking")
     reply.write("It is")
     assert (reply.body, reply.status) == ("It is", "streaming")
-    with finishing(reply):
-        reply.write("It is four.")
+    finish(reply, lambda: reply.write("It is four."))
     assert (reply.body, reply.status) == ("It is four.", None)
 
 
 def test_a_reply_that_fails_says_why_after_what_it_said() -> None:
     for reply, body in [(written("It is"), "It is\n\nNo."), (written(), "No.")]:
-        with finishing(reply):
-            raise ReplyFailed("No.")
+        finish(reply, raising(ReplyFailed("No.")))
         assert (reply.body, reply.status) == (body, "failed")
 
 
 def test_a_reply_that_is_cancelled_is_interrupted() -> None:
     reply = written("It is")
-    with finishing(reply):
-        raise asyncio.CancelledError
+    finish(reply, raising(asyncio.CancelledError()))
     assert (reply.body, reply.status) == ("It is", "interrupted")
 
 
@@ -266,8 +282,7 @@ def test_a_mistake_in_the_code_is_logged_and_not_told(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     reply = written("It is")
-    with finishing(reply):
-        raise RuntimeError("the secret")
+    finish(reply, raising(RuntimeError("the secret")))
     assert reply.status == "failed"
     assert "the secret" not in reply.body
     assert "the secret" in caplog.text

@@ -90,6 +90,7 @@ def replies(person: Person) -> Locator:
     return person.page.locator("article.ai")
 
 
+@pytest.mark.behaviour("In the browser: everybody sees the reply grow")
 def test_everybody_sees_the_ai_think_and_its_reply_grow(
     running: Running, model: OpenAIStub, person: People
 ) -> None:

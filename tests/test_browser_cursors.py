@@ -90,6 +90,9 @@ def test_the_stages_before_have_no_cursors(
         assert not any("presence" in url for url in each.sockets)
 
 
+@pytest.mark.behaviour(
+    "In the browser: two people see each other's cursors, with flag and name"
+)
 def test_two_people_see_each_others_cursor_with_flag_and_name(
     at: Callable[..., Person],
 ) -> None:
@@ -123,6 +126,9 @@ def test_who_comes_later_sees_the_cursors_that_are_there(
     expect(cursors(ada)).to_have_text("")  # German is no country
 
 
+@pytest.mark.behaviour(
+    "In the browser: signing in changes the name at the cursor"
+)
 def test_signing_in_and_out_changes_the_label(
     at: Callable[..., Person],
 ) -> None:
@@ -173,6 +179,7 @@ def test_a_cursor_is_in_nobodys_way(at: Callable[..., Person]) -> None:
     assert bob.page.evaluate(wider) is False
 
 
+@pytest.mark.behaviour("In the browser: a cursor goes with its owner")
 def test_a_cursor_goes_with_its_owner(at: Callable[..., Person]) -> None:
     ada, bob, eve = at("de-AT"), at(), at("zh-TW")
     point(ada, 0.3, 0.3)
@@ -253,6 +260,7 @@ def test_a_tap_leaves_no_cursor_behind(at: Callable[..., Person]) -> None:
     expect(cursors(bob)).to_have_count(0)
 
 
+@pytest.mark.behaviour("In the browser: moves are sent once a frame at most")
 def test_moves_are_sent_once_a_frame_at_most(
     server: Running, person: People
 ) -> None:

@@ -27,6 +27,9 @@ def wire(running: Running) -> Iterator[Wire]:
         yield wire
 
 
+@pytest.mark.behaviour(
+    "In the browser: what one says, everybody in the room sees"
+)
 def test_what_one_says_everybody_in_the_room_sees(
     running: Running, person: People
 ) -> None:
@@ -46,6 +49,7 @@ def test_what_one_says_everybody_in_the_room_sees(
     late.is_told("Connected")
 
 
+@pytest.mark.behaviour("In the browser: a refresh shows what was said")
 def test_who_is_alone_and_refreshes_still_sees_what_was_said(
     running: Running, person: People
 ) -> None:
@@ -127,6 +131,9 @@ def test_the_conversation_goes_on_after_the_server_was_killed(
     bob.sees_all("one", "two", "after")
 
 
+@pytest.mark.behaviour(
+    "In the browser: who was cut off is told so, and catches up"
+)
 def test_who_was_offline_sees_what_was_said_meanwhile(
     running: Running, wire: Wire, person: People
 ) -> None:
@@ -275,12 +282,13 @@ def test_who_reads_further_up_is_not_torn_away(
     expect(ada.sees("my own is always shown")).to_be_in_viewport()
 
 
-def test_a_refresh_after_the_next_stage_has_started_runs_its_code(
+def test_an_open_page_becomes_one_of_the_next_stage_when_that_starts(
     stage: Stage, serve: Callable[..., Running], person: People
 ) -> None:
-    """As on a stage: stop one, start the next, refresh the browser.
+    """As on a stage: stop one, and start the next.
 
-    Seen to catch: modules of all stages under one URL, without `no-cache`.
+    Seen to catch: modules of all stages under one URL, without `no-cache`;
+    a page that connects without asking which build runs.
     """
     level = stage.level - 1
     before = Stage(level, ROOT / f"demo_{level:02}")
@@ -292,7 +300,6 @@ def test_a_refresh_after_the_next_stage_has_started_runs_its_code(
         ada.sees_all("in the stage before")
         port = str(running.port)
     running = serve(PORT=port)
-    ada.page.reload()
     expect(ada.page.locator("footer")).to_contain_text(str(stage))
     ada.is_told("Connected")
     ada.sees_all()

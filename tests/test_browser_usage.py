@@ -63,6 +63,7 @@ def spend(person: Person, model: OpenAIStub, text: str) -> int:
     return sum(exchange.usage())
 
 
+@pytest.mark.behaviour("In the browser: the number goes up when others chat")
 def test_the_number_goes_up_in_a_third_browser_when_two_chat(
     running: Running, model: OpenAIStub, person: People
 ) -> None:
@@ -144,6 +145,9 @@ def test_the_page_names_the_model(running: Running, person: People) -> None:
     expect(eve.page.get_by_text("stub-1")).to_be_visible()
 
 
+@pytest.mark.behaviour(
+    "In the browser: the page has one socket, to the usage party"
+)
 def test_the_page_has_one_socket_and_it_is_the_usage_partys(
     running: Running, person: People
 ) -> None:

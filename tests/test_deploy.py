@@ -278,8 +278,8 @@ def test_a_build_that_fails_leaves_what_runs(machine: Machine) -> None:
 
 def test_every_setting_reaches_the_container() -> None:
     names = {name.upper() for name in Settings.model_fields}
-    # The image's own, and how long it has to stop.
-    own = {"HOST", "PORT", "RELOAD", "GRACE"}
+    # The image's own, and what makes no sense in one.
+    own = {"HOST", "PORT", "LAN", "RELOAD", "GRACE", "AI_RECORD"}
     assert names - own <= set(deploy.SETTINGS)
     compose = (ROOT / "compose.yaml").read_text()
     handed_on = re.findall(r"^      (\w+): \$\{\1:-\}$", compose, re.MULTILINE)
@@ -346,6 +346,8 @@ def test_the_image_holds_the_app_and_nothing_that_built_it(
     assert not image.run("sh", "-c", f"command -v {TOOLS} || true")
     assert "pip" not in image.run("ls", "/venv/bin")
     assert image.run("ls", "/app/shared/__pycache__")
+    for stage in stages:  # What's new shows it
+        assert image.run("head", "-n", "1", f"/app/{stage}/README.md")
     caches = "find / -xdev ( -name .npm -o -path */.cache/* -o -name *.whl )"
     found = image.run_as_root(*caches.split()).splitlines()
     # Python's own pip, in Debian as in the official image, may carry wheels.

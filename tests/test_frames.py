@@ -73,6 +73,9 @@ def is_refused(pair: Pair, frame: Any, why: str, id: str | None = None) -> None:
     notices_nothing(bob, ada)
 
 
+@pytest.mark.behaviour(
+    "What makes no sense is refused in words, and disturbs nobody"
+)
 @pytest.mark.parametrize(
     "frame",
     [

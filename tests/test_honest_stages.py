@@ -89,7 +89,8 @@ def test_every_shared_file_of_the_script_fits_a_projector() -> None:
     """The READMEs name the files that are opened on a stage."""
     texts = [README.read_text("utf-8")]
     texts += [(folder(n) / "README.md").read_text("utf-8") for n in ALL]
-    named = set(re.findall(r"`(shared/[\w/]+\.\w+)`", "\n".join(texts)))
+    code = r"`(shared/[\w/]+\.(?:py|js|html|css))`"
+    named = set(re.findall(code, "\n".join(texts)))
     assert "shared/party/rooms.py" in named
     for name in named:
         assert fits((ROOT / name).read_text("utf-8")), name

@@ -126,3 +126,38 @@ def test_half_an_emoji_from_a_model_breaks_no_frame() -> None:
     assert b"Dolphins! " in to_json(reply)
     reply.write("Dolphins! \ud83d\udc2c")
     assert reply.body == "Dolphins! 🐬"
+
+
+def test_a_log_that_is_cleared_begins_again() -> None:
+    """Seen to catch: the epoch of before; its names; its places again."""
+    store = Store()
+    log, other = store.log("chat", "1", Note), store.log("chat", "2", Note)
+    append(Note(id="a", text="old"), Note(id="b"), to=log)
+    append(Note(id="a"), to=other)
+    asyncio.run(log.clear())
+    assert list(log) == []
+    assert log.epoch != store.epoch == other.epoch
+    assert store.log("chat", "1", Note) is log
+    append(Note(id="a", text="new"), to=log)
+    assert [(note.text, note.place) for note in log] == [("new", 2)]
+    assert len(other) == 1
+
+
+def test_a_reply_that_was_begun_before_it_was_cleared_is_not_kept(
+    log: Log[Note],
+) -> None:
+    """Seen to catch: keeping whatever has no namesake."""
+    reply = Note(id="reply", text="Thinking…")
+    append(reply, to=log)
+    asyncio.run(log.clear())
+    with pytest.raises(Refused):
+        append(reply, to=log)
+    assert list(log) == []
+
+
+def test_a_store_knows_which_logs_hold_what() -> None:
+    store = Store()
+    for name, model in (("chat", Message), ("notes", Note), ("ai", Reply)):
+        store.log(name, "1", model)
+    assert list(store.logs(Message)) == [("chat", "1"), ("ai", "1")]
+    assert list(store.logs(Note)) == [("notes", "1")]

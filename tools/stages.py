@@ -4,10 +4,10 @@
 """
 
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from pathlib import Path
+
+from shared.kit.differences import Change, differences, names
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -63,16 +63,6 @@ STEPS = {
 }
 
 
-@dataclass(frozen=True)
-class Change:
-    """One file of a step: how many lines came, and how many went."""
-
-    name: str
-    kind: str
-    added: int
-    deleted: int
-
-
 def folder(level: int) -> Path:
     """Where a stage is."""
     return ROOT / f"demo_{level:02}"
@@ -81,35 +71,8 @@ def folder(level: int) -> Path:
 def files(stage: Path) -> dict[str, str]:
     """The files of a stage by their names, its README apart."""
     return {
-        path.relative_to(stage).as_posix(): path.read_text("utf-8")
-        for path in sorted(stage.rglob("*"))
-        if path.is_file()
-        and "__pycache__" not in path.parts
-        and path.name != "README.md"
+        name: (stage / name).read_text("utf-8") for name in sorted(names(stage))
     }
-
-
-def differences(old: Path, new: Path) -> Iterator[Change]:
-    """Each file that is not the same, byte for byte, in both folders."""
-    before, after = files(old), files(new)
-    for name in sorted(before.keys() | after.keys()):
-        kind = "adds" if name not in before else "changes"
-        kind = kind if name in after else "removes"
-        one, two = before.get(name, ""), after.get(name, "")
-        if one != two or kind != "changes":
-            yield Change(name, kind, *count(one, two))
-
-
-def count(before: str, after: str) -> tuple[int, int]:
-    """How many lines were added, and how many deleted."""
-    old, new = before.splitlines(), after.splitlines()
-    added = deleted = 0
-    matcher = SequenceMatcher(None, old, new, autojunk=False)
-    for tag, i, j, k, m in matcher.get_opcodes():
-        if tag != "equal":
-            added += m - k
-            deleted += j - i
-    return added, deleted
 
 
 def table() -> str:

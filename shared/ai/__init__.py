@@ -1,8 +1,9 @@
 """Behind a stage's `ai.py`: which model answers, in turn, and how it fails."""
 
-from .failures import ReplyFailed, Stream, check_end, finishing, guarded
+from .failures import ReplyFailed, check_end, finishing, guarded
 from .model import model
 from .prompts import Prompt, make_prompt
+from .recordings import Stream
 from .turns import in_turn
 
 __all__ = [

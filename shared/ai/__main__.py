@@ -1,6 +1,11 @@
-"""Prints which AI would answer: openai, ollama, local or none."""
+"""Prints what would answer: openai, ollama, local, none or replay,
+with ",local" behind it where the local model helps.
+"""
 
-from ..settings import settings
+from ..serve import read_settings
 from .choice import choose
+from .recordings import replayed
 
-print(choose(settings()))
+settings = read_settings()
+helped = choose(settings) == "replay" and replayed(settings.ai)[1]
+print(choose(settings) + (",local" if helped else ""))

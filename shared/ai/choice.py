@@ -2,12 +2,12 @@
 
 import json
 from http.client import HTTPException
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 from urllib.request import ProxyHandler, build_opener
 
 from ..settings import Settings
 
-Choice: TypeAlias = Literal["openai", "ollama", "local", "none"]
+Choice: TypeAlias = Literal["openai", "ollama", "local", "replay", "none"]
 
 OLLAMA = "http://127.0.0.1:11434"
 """Where Ollama is, unless somebody moved it."""
@@ -18,7 +18,7 @@ def choose(settings: Settings) -> Choice:
     it is set or runs here with the model pulled, else the local model.
     """
     if settings.ai:
-        return settings.ai
+        return cast(Choice, settings.ai.partition(":")[0])
     if settings.openai_api_key or settings.openai_base_url:
         return "openai"
     if settings.ollama_host or has_model(settings.ollama_model):

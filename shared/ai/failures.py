@@ -2,17 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import ParamSpec, TypeAlias
+from typing import ParamSpec
 
+from ..house import house
 from ..messages import Reply
 from ..settings import settings
 from .model import model
+from .recordings import Stream, recorded
+from .replay import NotRecorded
 
 P = ParamSpec("P")
-Stream: TypeAlias = AsyncGenerator[tuple[str, int], None]
 
 LONGEST_REPLY = 20_000
 """Characters after which a reply is finished, whatever the model says."""
@@ -34,6 +36,8 @@ def guarded(stream: Callable[P, Stream]) -> Callable[P, Stream]:
     @wraps(stream)
     async def watched(*args: P.args, **kwargs: P.kwargs) -> Stream:
         parts = stream(*args, **kwargs)
+        if model.record:
+            parts = recorded(parts, model.record, args[0], model.name)
         try:
             while True:
                 await model.ready()
@@ -68,6 +72,8 @@ def check_end(end: object) -> None:
 
 def words(error: Exception) -> str:
     """What went wrong, for somebody who only wanted an answer."""
+    if isinstance(error, NotRecorded):
+        return str(error)
     status = getattr(error, "status_code", None)
     if isinstance(error, ImportError):
         return "No AI is installed here, so nobody can answer."
@@ -91,7 +97,8 @@ def words(error: Exception) -> str:
 def finishing(reply: Reply) -> Iterator[None]:
     """See to it that a reply is finished in the end, whatever happens."""
     try:
-        yield
+        with house.writing():
+            yield
         reply.finish()
     except ReplyFailed as failure:
         reply.fail(str(failure))

@@ -27,8 +27,10 @@ WINDOW = 2_000
 """Bytes of a conversation in a prompt: a byte may be a token, and a core
 reads 200 tokens a second."""
 
-NOTE = f"AI: {NAME}, a small and often silly model on this machine"
-MISSING = "No AI answers: the local model is missing (make setup AI=local)"
+WHO = f"{NAME}, a small and often silly model on this machine"
+NOTE = f"AI: {WHO}"
+ABSENT = "the local model is missing (make setup AI=local)"
+MISSING = f"No AI answers: {ABSENT}"
 
 
 def installed() -> bool:
@@ -70,7 +72,13 @@ async def start() -> Local:
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(f"{key}\n{NAME}\n{path}\n".encode())
-    address = (await process.stdout.readline()).decode().strip()
+    try:
+        address = (await process.stdout.readline()).decode().strip()
+    except asyncio.CancelledError:
+        # While it loads, it does not read that it is to end.
+        process.kill()
+        await process.wait()
+        raise
     local = Local(process, f"{address}/v1", key)
     if not address:
         await local.stop()

@@ -5,8 +5,9 @@ import logging
 from typing import Any
 
 from ..settings import settings
-from . import clients, local
+from . import clients, local, recordings
 from .choice import Choice, choose
+from .replay import Replay
 
 logger = logging.getLogger("ai")
 
@@ -20,8 +21,8 @@ INSTRUCTIONS = (
 class Model:
     """One of the app's services: started and stopped with it.
 
-    `client` speaks to it: an `ollama.AsyncClient` if `kind` is "ollama",
-    else an `openai.AsyncOpenAI`, which takes `options` with each request.
+    `client` is an `ollama.AsyncClient` if `kind` is "ollama", else asked like
+    an `openai.AsyncOpenAI`, with `options`; the file `record` keeps replies.
     """
 
     def __init__(self) -> None:
@@ -31,10 +32,11 @@ class Model:
         self.note = ""
         self.client: Any = None
         self.options: dict[str, Any] = {}
+        self.record = ""
         self.instructions = INSTRUCTIONS
         self.window = 12_000
         self.knows_names = True
-        self._loading: asyncio.Task[None] | None = None
+        self._loading: asyncio.Task[Any] | None = None
         self._local: local.Local | None = None
 
     async def start(self) -> None:
@@ -49,21 +51,32 @@ class Model:
             self.client = clients.ollama_client()
             self._answer_with(settings().ollama_model, "Ollama", "mistral")
         elif self.kind == "local":
+            self.name = local.NAME
+            self.note = local.NOTE if local.installed() else local.MISSING
             self._use_local()
+        elif self.kind == "replay":
+            self._play_back(*recordings.replayed(settings().ai))
         else:
             self.note = "No AI answers (AI=none)"
+        self._say_what_is_ignored()
+        if self.kind not in ("none", "replay") and settings().ai_record:
+            self.record = settings().ai_record
+            self.note += "; its replies are recorded"
 
     async def ready(self) -> None:
         """Wait until the model is loaded; raises if it could not be."""
-        if self._loading:
-            await asyncio.shield(self._loading)
+        if self._loading and self.kind == "local":
+            self.client = await asyncio.shield(self._loading)
 
     async def stop(self) -> None:
-        """Let go of the client, and of the local model."""
-        if self._loading:
-            await asyncio.gather(self._loading, return_exceptions=True)
-        if close := getattr(self.client, "close", None):
-            await close()
+        """Let go of the clients, and of the local model."""
+        loading = [self._loading] if self._loading else []
+        for task in loading:
+            task.cancel()
+        loaded = await asyncio.gather(*loading, return_exceptions=True)
+        for client in (self.client, *loaded):
+            if close := getattr(client, "close", None):
+                await close()
         if self._local:
             await self._local.stop()
 
@@ -74,21 +87,32 @@ class Model:
             self.judge = settings().should_reply_model or judge or name
 
     def _use_local(self) -> None:
-        self.name = local.NAME
-        self.note = local.NOTE if local.installed() else local.MISSING
         self.options = local.OPTIONS
         self.instructions = local.INSTRUCTIONS
         self.window = local.WINDOW
         self.knows_names = False
-        if settings().should_reply:
-            logger.warning(
-                "SHOULD_REPLY is ignored: this model says YES always"
-            )
         self._loading = asyncio.create_task(self._load())
 
-    async def _load(self) -> None:
+    async def _load(self) -> Any:
         self._local = await local.start()
-        self.client = clients.local_client(self._local)
+        return clients.local_client(self._local)
+
+    def _play_back(self, file: str, with_local: bool) -> None:
+        found = recordings.read(file)
+        self.name = " and ".join(dict.fromkeys(each.model for each in found))
+        self.note = f"AI: a recording of {self.name}"
+        self.knows_names = False
+        if with_local:
+            who = local.WHO if local.installed() else f"nobody: {local.ABSENT}"
+            self.note += f"; other questions go to {who}"
+            self._use_local()
+        self.client = Replay(found, self._loading)
+
+    def _say_what_is_ignored(self) -> None:
+        if settings().should_reply and self.kind in ("local", "replay"):
+            logger.warning("SHOULD_REPLY is ignored: this AI cannot judge it")
+        if settings().ai_record and self.kind == "replay":
+            logger.warning("AI_RECORD is ignored: these are recordings")
 
 
 model = Model()

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any, TypeVar
 
+from ..house import house
+
 MOST_WAITING = 5
 """How many replies may wait in a room."""
 
@@ -19,6 +21,15 @@ class Turns:
     def __init__(self) -> None:
         self.waiting: deque[list[Any]] = deque()
         self.turn = asyncio.Lock()
+
+    async def begin(self) -> None:
+        """Wait until it is one's turn and the AI is not paused."""
+        await self.turn.acquire()
+        try:
+            await house.resumed()
+        except asyncio.CancelledError:
+            self.turn.release()
+            raise
 
 
 def in_turn(
@@ -40,7 +51,7 @@ def in_turn(
         ticket = [question]
         turns.waiting.append(ticket)
         try:
-            await turns.turn.acquire()
+            await turns.begin()
         finally:
             turns.waiting.remove(ticket)
         try:

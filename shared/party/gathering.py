@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from inspect import CORO_CREATED, getcoroutinestate
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from urllib.parse import quote
 
 from .errors import Caller, run_hook
@@ -65,6 +66,14 @@ class Gathering(Generic[C]):
         self.hooks.add(task)
         task.add_done_callback(self.hooks.discard)
         return task
+
+    def interrupt(self) -> None:
+        """End the hooks that have begun, and send what is held back."""
+        for hook in self.hooks:
+            # One that has not begun is about what comes after.
+            if getcoroutinestate(cast(Hook, hook.get_coro())) != CORO_CREATED:
+                hook.cancel()
+        self.release_all()
 
     def pace(self, key: Hashable, send: Callable[[], None]) -> None:
         """Send now, or, if its key was sent just before, when its turn comes.

@@ -28,8 +28,9 @@ class Log(Sequence[M], Generic[M]):
     `epoch` names this memory: a log that started empty has a new one.
     """
 
-    def __init__(self, epoch: str) -> None:
+    def __init__(self, epoch: str, model: type[M]) -> None:
         self.epoch = epoch
+        self.model = model
         self._next = 0
         self._entries: list[M] = []
         self._named: dict[str, M] = {}
@@ -39,10 +40,13 @@ class Log(Sequence[M], Generic[M]):
 
         An entry appended again, the same object, was finished meanwhile: it
         keeps the place that it took first. Another entry under its id is
-        `Repeated` if it says the same, and `Refused` if it does not.
+        `Repeated` if it says the same, and `Refused` if it does not. So is
+        one that was begun before the log was cleared.
         """
         earlier = self._named.get(entry.id)
         if earlier is None:
+            if entry.place is not None:
+                raise Refused("This room was cleared meanwhile.", entry.id)
             entry.place = self._next
             self._entries.append(entry)
             if entry.id:
@@ -50,6 +54,12 @@ class Log(Sequence[M], Generic[M]):
         elif earlier is not entry:
             self._refuse(entry, earlier)
         self._next += 1
+
+    async def clear(self) -> None:
+        """Forget all entries: a new epoch begins, in which places go on."""
+        self._entries.clear()
+        self._named.clear()
+        self.epoch = uuid4().hex
 
     def _refuse(self, entry: M, earlier: M) -> None:
         same = earlier.model_dump(exclude={"place"})
@@ -77,4 +87,13 @@ class Store:
 
     def log(self, party: str, room: str, model: type[M]) -> Log[M]:
         """The log of a room, made when it is first asked for."""
-        return self._logs.setdefault((party, room), Log[M](self.epoch))
+        made = Log[M](self.epoch, model)
+        return self._logs.setdefault((party, room), made)
+
+    def logs(self, model: type[M]) -> dict[tuple[str, str], Log[M]]:
+        """The logs of such entries, by their parties and rooms."""
+        return {
+            place: log
+            for place, log in self._logs.items()
+            if issubclass(log.model, model)
+        }

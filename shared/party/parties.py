@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from .errors import Refused
 from .fetch import Party
 from .log import Store
-from .rooms import Room, Server
+from .rooms import Connection, Room, Server
 
 MOST_ROOMS = 1_000
 """How many rooms live at once; idle ones make place for new ones."""
@@ -43,6 +43,16 @@ class Parties:
         if name.lower() not in self.servers:
             raise KeyError(f"There is no party {name!r} in this app.")
         return Party(self, name.lower())
+
+    def room(self, name: str, id: str) -> Room | None:
+        """A room, if it is live."""
+        server = self._live.get((name, id))
+        return server.room if server else None
+
+    def connections(self) -> list[Connection]:
+        """Everybody who is in a room now."""
+        rooms = [server.room for server in self._live.values()]
+        return [each for room in rooms for each in room.connections()]
 
     @asynccontextmanager
     async def enter(self, name: str, id: str) -> AsyncIterator[Server]:

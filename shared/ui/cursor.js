@@ -1,6 +1,7 @@
 // Somebody's cursor: an arrow in their colour, their flag and their name.
 import { html } from "htm/preact";
 import { hue } from "./hue.js";
+import { useHidden } from "./rules.js";
 
 /**
  * @typedef {object} CursorProps
@@ -12,6 +13,7 @@ import { hue } from "./hue.js";
 
 /** @param {CursorProps} props */
 export function Cursor({ id, at, country, name }) {
+  if (useHidden(name)) return null;
   const place = {
     "--x": `${at.x * 100}vw`,
     "--y": `${at.y * 100}vh`,

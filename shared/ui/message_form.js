@@ -1,13 +1,13 @@
 // Where a message is written.
 import { html } from "htm/preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { openSignIn } from "./account.js";
+import { useDraft } from "./draft.js";
 import { newMessage } from "./own.js";
 import { useUser } from "./user.js";
 
 /** @typedef {import("./messages.js").Message} Message */
 
-const LONGEST = 4000;
 const NEAR_THE_LIMIT = 200;
 
 /** @param {KeyboardEvent} event */
@@ -17,20 +17,16 @@ function sends(event) {
   return event.key === "Enter" && !event.shiftKey && !composing;
 }
 
-/** What is being written, and how much room it has left. */
-function useDraft() {
-  const [text, setText] = useState("");
-  const body = text.trim();
-  const left = LONGEST - [...body].length;
-  return { text, setText, body, left, ready: body !== "" && left >= 0 };
-}
-
 /** @typedef {ReturnType<typeof useDraft>} Draft */
 
-/** @param {string | null} name */
-function useFocusOnceSignedIn(name) {
+/**
+ * Who has just signed in may write at once; who was writing, go on.
+ * @param {string | null} name
+ * @param {string} draft
+ */
+function useFocus(name, draft) {
   const area = useRef(/** @type {HTMLTextAreaElement | null} */ (null));
-  const before = useRef(name);
+  const before = useRef(draft ? null : name);
   useEffect(() => {
     if (name && !before.current) area.current?.focus();
     before.current = name;
@@ -41,8 +37,8 @@ function useFocusOnceSignedIn(name) {
 /** @param {{ addMessage: (message: Message) => void }} props */
 export function MessageForm({ addMessage }) {
   const { name } = useUser();
-  const area = useFocusOnceSignedIn(name);
   const draft = useDraft();
+  const area = useFocus(name, draft.text);
   /** @param {Event} event */
   function submit(event) {
     event.preventDefault();

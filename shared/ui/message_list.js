@@ -4,9 +4,11 @@ import { useEffect, useState } from "preact/hooks";
 import { useFollow } from "./follow.js";
 import { Item } from "./message.js";
 import { isMine } from "./own.js";
+import { Notice } from "./rules.js";
 import { isWaiting } from "./sender.js";
 
 /** @typedef {import("./messages.js").Message} Message */
+/** @typedef {import("./messages.js").Messages} Messages */
 
 /**
  * What arrives at once, as a history does, is not read out; the rest is.
@@ -55,12 +57,13 @@ function Newer({ jump }) {
   `;
 }
 
-/** @param {{ messages: Message[] }} props */
+/** @param {{ messages: Messages }} props */
 export function MessageList({ messages }) {
   const newest = messages.at(-1)?.id ?? "";
   const { box, unread, scrolled, jump } = useFollow(newest, isMine(newest));
   return html`
     <div class="talk">
+      <${Notice} rules=${messages.rules} />
       <div class="messages" role="log" aria-label="Messages" tabindex="0"
         aria-live=${useLive(messages.length)} aria-relevant="additions"
         ref=${box} onScroll=${scrolled}>

@@ -16,7 +16,9 @@
  * @property {"thinking" | "streaming" | "interrupted" | "failed"} [status]
  * @property {string} [error]
  */
-/** @typedef {Message[] & { epoch?: string }} Messages */
+/** @typedef {import("./rules.js").Rules} Rules */
+/** @typedef {{ epoch?: string, rules?: Rules }} About */
+/** @typedef {Message[] & About} Messages */
 
 /**
  * The messages with one more, or with one changed.
@@ -25,7 +27,7 @@
  * @returns {Messages}
  */
 export function add(messages, message) {
-  return merge(messages, [message], messages.epoch);
+  return merge(messages, [message]);
 }
 
 /**
@@ -42,10 +44,15 @@ export function receive(messages, data) {
 
 const frames = {
   /** @param {Messages} messages @param {any} frame */
-  history(messages, { messages: said, epoch }) {
+  history(messages, { messages: said, epoch, presenter: rules }) {
     const same = messages.epoch === epoch;
     const kept = messages.filter((each) => same || each.place === undefined);
-    return merge(kept, said, epoch);
+    return merge(kept, said, { epoch, rules });
+  },
+
+  /** @param {Messages} messages @param {any} frame */
+  presenter(messages, { type, ...rules }) {
+    return merge(messages, [], { epoch: messages.epoch, rules });
   },
 
   /** @param {Messages} messages @param {any} frame */
@@ -72,14 +79,14 @@ const frames = {
  * log; what has no place yet comes last.
  * @param {Messages} messages
  * @param {Message[]} more
- * @param {string | undefined} epoch
+ * @param {About} [about]
  * @returns {Messages}
  */
-function merge(messages, more, epoch) {
+function merge(messages, more, { epoch, rules } = messages) {
   const byId = new Map(messages.map((each) => [each.id, each]));
   for (const message of more) byId.set(message.id, message);
   const sorted = [...byId.values()].sort((a, b) => rank(a) - rank(b));
-  return Object.assign(sorted, { epoch });
+  return Object.assign(sorted, { epoch, rules });
 }
 
 /** @param {Message} message */
@@ -96,5 +103,5 @@ function rank({ place }) {
 function change(messages, id, news) {
   const changed = messages.filter((each) => each.id === id);
   const more = changed.map((each) => ({ ...each, ...news }));
-  return merge(messages, more, messages.epoch);
+  return merge(messages, more);
 }

@@ -1,6 +1,7 @@
 // Shows a page: its data comes from the JSON that the server put in it.
 import { html, render } from "htm/preact";
 import { Account } from "./account.js";
+import { startWire } from "./wire_switch.js";
 
 /** @param {string} id */
 function slot(id) {
@@ -11,7 +12,8 @@ function slot(id) {
  * Draw a page's component, with the page's data as its props.
  * @param {import("preact").ComponentType<any>} Page
  */
-export function show(Page) {
+export async function show(Page) {
+  await startWire();
   const data = JSON.parse(slot("data").textContent || "{}");
   render(html`<${Account} />`, slot("account"));
   render(html`<${Page} ...${data} />`, slot("page"));

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import queue
 import re
 import socket
@@ -53,7 +54,7 @@ Fault = Literal[
 SHORTENED: frozenset[Fault] = frozenset(
     ("cut", "ends_early", "error", "garbage", "hang_in_the_middle")
 )
-PATIENCE = 10.0  # seconds that a test waits before it fails
+PATIENCE = float(os.environ.get("PATIENCE", "10"))  # as in tests.running
 
 
 class _Protocol(H11Protocol):
@@ -240,7 +241,13 @@ class Stub:
 
     def next_request(self) -> Exchange:
         """Wait for the first chat request that this did not give yet."""
-        return self._arrivals.get(timeout=PATIENCE)
+        try:
+            return self._arrivals.get(timeout=PATIENCE)
+        except queue.Empty:
+            raise AssertionError(
+                f"expected the model to be asked within {PATIENCE:g} s; "
+                f"came: {self.paths or 'no request'}"
+            ) from None
 
     def routes(self) -> list[Route]:
         """Override to say which addresses it has."""

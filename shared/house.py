@@ -1,0 +1,87 @@
+"""What the presenter decided for everybody: the AI, cursors and names."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from .names import bare, problem_with
+from .party import Refused
+
+MOST_MUTED = 100
+"""How many names may be muted."""
+
+
+class House:
+    """What holds in all rooms, as long as the process runs."""
+
+    def __init__(self) -> None:
+        self.cursors_hidden = False
+        self.muted: dict[str, str] = {}
+        self._going = asyncio.Event()
+        self._going.set()
+        self._writing: set[asyncio.Task[Any]] = set()
+
+    @property
+    def paused(self) -> bool:
+        """Whether the AI is to say nothing."""
+        return not self._going.is_set()
+
+    def rules(self) -> dict[str, Any]:
+        """What everybody's page has to know; empty, as long as all may go."""
+        rules: dict[str, Any] = {}
+        if self.paused:
+            rules["ai"] = "paused"
+        if self.cursors_hidden:
+            rules["cursors"] = "hidden"
+        if self.muted:
+            rules["muted"] = list(self.muted)
+        return rules
+
+    def pause(self) -> None:
+        """End the replies that are being written, and let none begin."""
+        self._going.clear()
+        while self._writing:
+            self._writing.pop().cancel()
+
+    def resume(self) -> None:
+        """Let the AI go on with the questions that wait."""
+        self._going.set()
+
+    async def resumed(self) -> None:
+        """Wait while the AI is paused."""
+        while self.paused:
+            await self._going.wait()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """While a task is in here, a pause cancels it."""
+        task = asyncio.current_task()
+        assert task
+        self._writing.add(task)
+        if self.paused:
+            task.cancel()
+        try:
+            yield
+        finally:
+            self._writing.discard(task)
+
+    def mute(self, name: str) -> None:
+        """Let nobody speak under a name from now on."""
+        if problem_with(name):
+            raise Refused("Nobody can speak under that name anyway.")
+        if len(self.muted) >= MOST_MUTED and bare(name) not in self.muted:
+            raise Refused(f"At most {MOST_MUTED} names can be muted.")
+        self.muted[bare(name)] = name
+
+    def unmute(self, name: str) -> None:
+        """Let people speak under that name again."""
+        self.muted.pop(bare(name), None)
+
+    def silences(self, name: str) -> bool:
+        """Whether a name is muted, however it is written."""
+        return bare(name) in self.muted
+
+
+house = House()
+"""The one of this process."""

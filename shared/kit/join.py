@@ -1,0 +1,91 @@
+"""How the room joins in: the app's address for others, as a QR code too."""
+
+import io
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+
+import segno
+from starlette.requests import Request
+
+from ..settings import settings
+from .lan import lan_addresses
+
+NO_NETWORK = (
+    "LAN=1 finds no network: set HOST to this machine's address in it, or "
+    "PUBLIC_URL to that of a tunnel."
+)
+
+SHOWN = "QR_CODE_SHOWN"
+"""The variable that tells a server's successor not to show it again."""
+
+LIGHT_ON_DARK = "\033[38;5;231;48;5;16m{}\033[0m"
+"""White and black of those colours that no terminal's theme changes."""
+
+
+@dataclass
+class Invitation:
+    """What the start page shows to those who are in the room."""
+
+    address: str
+
+    @property
+    def image(self) -> str:
+        """The QR code, as an image's address: it is dark on white."""
+        return segno.make_qr(self.address).svg_data_uri(light="#fff")
+
+
+def invitation(request: Request) -> Invitation | None:
+    """What the start page shows: nothing where nobody else may come."""
+    _, port = request.scope["server"]
+    return next((Invitation(each) for each in addresses(port)), None)
+
+
+def addresses(port: int) -> list[str]:
+    """The app's addresses for others, the best first."""
+    choice = settings()
+    if choice.public_url:
+        return [choice.public_url.rstrip("/") + "/"]
+    if not choice.lan:
+        return []
+    host = choice.listens_at
+    hosts = lan_addresses() if host in ("0.0.0.0", "::") else [host]
+    return [f"http://{netloc(each, port)}/" for each in hosts]
+
+
+def netloc(host: str, port: int) -> str:
+    """Host and port, as a URL has them."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def banner(port: int) -> list[str]:
+    """What the terminal says to those who are in the room."""
+    best, *others = addresses(port) or [""]
+    if not best:
+        return [NO_NETWORK] if settings().lan else []
+    said = [f"Others join at {best}", *terminal_code(best)]
+    return said + [f"or at {each}" for each in others]
+
+
+def terminal_code(address: str) -> list[str]:
+    """The QR code in half blocks, if this terminal can show it."""
+    text = io.StringIO()
+    segno.make_qr(address).terminal(text, compact=True)
+    lines = text.getvalue().splitlines()
+    if not shows(lines):
+        return []
+    return [LIGHT_ON_DARK.format(each) for each in lines]
+
+
+def shows(lines: list[str]) -> bool:
+    """Whether standard output is a terminal that has room for this."""
+    if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
+        return False
+    if SHOWN in os.environ:
+        return False
+    try:
+        lines[0].encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        return False
+    return shutil.get_terminal_size().columns >= len(lines[0])

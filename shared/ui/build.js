@@ -1,0 +1,63 @@
+// Notices that another stage, or another build of it, runs: reloads the page.
+import { anySockets, eachSocket } from "./sockets.js";
+
+const KEY = "party-chat-builds";
+const OFTEN = 1200;
+const PATIENCE = 2000;
+const PAUSE = 500;
+
+const mine = document.documentElement.dataset.build;
+let leaving = false;
+
+/** Which build runs, and since when: empty while no server says it. */
+async function running() {
+  try {
+    const signal = AbortSignal.timeout(PATIENCE);
+    const answer = await fetch("/build", { cache: "no-store", signal });
+    return answer.ok ? await answer.text() : "";
+  } catch {
+    return "";
+  }
+}
+
+/**
+ * Whether this tab has not been reloaded for that before: where several
+ * servers take turns, a page may get another build than was told to it.
+ * @param {string} build
+ */
+function isNew(build) {
+  try {
+    const known = (sessionStorage.getItem(KEY) ?? "").split("\n");
+    if (known.includes(build)) return false;
+    sessionStorage.setItem(KEY, [...known, build].join("\n"));
+    return true;
+  } catch {
+    // Who cannot remember it must not do it again and again.
+    return false;
+  }
+}
+
+/** Reload the page if another build runs; else, whether any server answers. */
+async function check() {
+  const build = await running();
+  if (build && build.split(" ")[0] !== mine && isNew(build)) {
+    leaving = true;
+    location.reload();
+  }
+  return leaving ? new Promise(() => {}) : build !== "";
+}
+
+/** Wait until there is a server, and it runs the build that this page is of. */
+export async function settled() {
+  while (!(await check())) await new Promise((go) => setTimeout(go, PAUSE));
+}
+
+function checkIfSeen() {
+  if (document.visibilityState === "visible") check();
+}
+
+// A page with sockets hears from them that there is something to ask.
+setInterval(() => anySockets() || checkIfSeen(), OFTEN);
+eachSocket((socket) => socket.addEventListener("open", check));
+document.addEventListener("visibilitychange", checkIfSeen);
+addEventListener("pageshow", ({ persisted }) => persisted && check());

@@ -1,0 +1,43 @@
+"""A stage's talking points, from its README, for a terminal."""
+
+import re
+import textwrap
+from pathlib import Path
+
+BOLD, CODE, PLAIN = "\033[1m", "\033[36m", "\033[0m"
+WIDEST = 92
+"""Columns beyond which a line is hard to read."""
+
+USUAL = "http://127.0.0.1:1999"
+"""The address that the READMEs name."""
+
+
+def points(readme: Path, address: str, width: int) -> str:
+    """Its heading and its sections, wrapped, without what marks them up."""
+    text = readme.read_text("utf-8").replace(USUAL, address)
+    text = re.sub(r"\*(\w.*?)\*", r"\1", text, flags=re.DOTALL)
+    lines = [wrapped(each, min(width, WIDEST)) for each in blocks(text)]
+    shown = "\n".join(lines).strip("\n")
+    return re.sub(r"`([^`]+)`", rf"{CODE}\1{PLAIN}", shown)
+
+
+def blocks(text: str) -> list[str]:
+    """Headings, paragraphs and items, each in one line."""
+    apart = re.sub(r"^(#.*)$", r"\1\n", text, flags=re.MULTILINE)
+    joined = re.sub(r"(?<!\n)\n(?!\n|- |\d+\. ) *", " ", apart)
+    return [line for line in joined.split("\n") if line]
+
+
+def wrapped(block: str, width: int) -> str:
+    """A block in lines; a heading is bold, an item hangs on its mark."""
+    if block.startswith("#"):
+        return f"\n{BOLD}{block.lstrip('# ')}{PLAIN}"
+    mark = re.match(r"- |\d+\. |", block)
+    hanging = " " * len(mark[0]) if mark else ""
+    return textwrap.fill(
+        block,
+        width,
+        initial_indent="  ",
+        subsequent_indent="  " + hanging,
+        break_on_hyphens=False,
+    )

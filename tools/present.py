@@ -1,0 +1,231 @@
+"""Runs the stages in turn, on one port, as keys in the terminal say.
+
+    python -m tools.present
+
+The port stays open between two stages: who comes meanwhile waits for the
+next one, and finds it.
+"""
+
+import os
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from shared.ai.choice import choose
+from shared.kit.build import stamps
+from shared.kit.join import SHOWN
+from shared.serve import listen, read_settings, url
+from shared.settings import ROOT, Settings
+
+from .points import points
+
+STAGES = [path.parent for path in sorted(ROOT.glob("demo_*/app.py"))]
+
+RECORDED = "replay:shared/ai/script.jsonl,local"
+"""Who answers where only the small local model would."""
+
+PATIENCE = 0.8
+"""Seconds that a stage has to end: what it remembers is lost anyway."""
+
+OFTEN = 0.5
+"""Seconds between two looks at the files of the stage that runs."""
+
+NEXT = ["n", " ", "\r", "\n", "\033[C", "\033OC", "\033[6~"]
+BACK = ["b", "\033[D", "\033OD", "\033[5~"]
+END = ["q", "\3", "\4", ""]
+"""Among them: arrows, a clicker's Page Down and Page Up, Ctrl+C, Ctrl+D."""
+
+KEYS = f"n next   b back   1-{len(STAGES)} that stage, afresh   q end"
+
+
+def main() -> None:
+    """Present, until the presenter ends it."""
+    if os.name == "nt":
+        sys.exit("make present needs a Unix terminal.")
+    if not sys.stdin.isatty():
+        sys.exit("make present reads keys: start it in a terminal.")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))
+    choice = read_settings()
+    sock = listen(choice.listens_at, choice.port, "present")
+    sock.listen(socket.SOMAXCONN)
+    presentation = Presentation(sock, choice)
+    try:
+        with single_keys():
+            presentation.run()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        presentation.end()
+
+
+class Turn:
+    """A stage's process: it gets ready, and serves once it is let in."""
+
+    def __init__(self, stage: str, sock: socket.socket) -> None:
+        self.mourned = False
+        # Its own session: a key that is pressed is for the parent alone.
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tools.turn", stage, str(sock.fileno())],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            pass_fds=[sock.fileno()],
+            start_new_session=True,
+        )
+
+    def begin(self) -> None:
+        """Let it serve."""
+        assert self.process.stdin
+        with suppress(OSError):  # it may have ended, and said why
+            self.process.stdin.write(b"\n")
+            self.process.stdin.flush()
+
+    def end(self) -> None:
+        """End it, and all that it started; at worst, by force."""
+        self.process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(PATIENCE)
+        with suppress(OSError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        assert self.process.stdin
+        self.process.stdin.close()
+
+
+class Presentation:
+    """The stage that runs, and the way to any other."""
+
+    def __init__(self, sock: socket.socket, choice: Settings) -> None:
+        self.sock = sock
+        self.reload = choice.reload
+        self.at = 0
+        self.turn: Turn | None = None
+        self.saved: dict[Path, int] = {}
+        self.chosen = choosing(choice)
+        if choice.grace is None:
+            os.environ["GRACE"] = "0"
+
+    def run(self) -> None:
+        """Start with the first stage; then do what the keys say."""
+        self.go(0)
+        while True:
+            keys = pressed(OFTEN)
+            wanted = self.wanted(keys)
+            if wanted is None:
+                return
+            afresh = any(key.isdecimal() for key in keys)
+            if afresh or wanted != self.at or self.is_saved():
+                self.go(wanted)
+            self.mourn()
+
+    def wanted(self, keys: list[str]) -> int | None:
+        """The stage that these keys lead to, None for the end."""
+        at = self.at
+        for key in keys:
+            if key in END:
+                return None
+            at += (key in NEXT) - (key in BACK)
+            if key in map(str, range(1, len(STAGES) + 1)):
+                at = int(key) - 1
+            at = max(0, min(at, len(STAGES) - 1))
+        return at
+
+    def go(self, at: int) -> None:
+        """Let a stage take the place of the one that runs.
+
+        It gets ready while that one ends, but never serves beside it: else
+        a page that reloads could meet the old one again.
+        """
+        self.at = at
+        self.show()
+        if self.turn:  # the first one has no AI
+            os.environ.update(self.chosen.result())
+            os.environ[SHOWN] = "1"
+        self.is_saved()
+        before, self.turn = self.turn, Turn(STAGES[at].name, self.sock)
+        if before:
+            before.end()
+        self.turn.begin()
+
+    def show(self) -> None:
+        """Clear the screen, and write what there is to say."""
+        address = url(self.sock)
+        width = shutil.get_terminal_size().columns
+        text = points(STAGES[self.at] / "README.md", address, width)
+        keys = f"\033[7m {address}   {KEYS} \033[0m"
+        print(f"\033[2J\033[H{text}\n\n{keys}\n", flush=True)
+
+    def is_saved(self) -> bool:
+        """Whether Python code of this stage was saved since the last look."""
+        if not self.reload:
+            return False
+        with suppress(OSError):  # a file may be gone before it is looked at
+            folders = STAGES[self.at], ROOT / "shared"
+            before, self.saved = self.saved, stamps(*folders, kinds=(".py",))
+            return before != self.saved
+        return False
+
+    def mourn(self) -> None:
+        """Say once that the stage has ended by itself."""
+        turn = self.turn
+        if turn and not turn.mourned and turn.process.poll() is not None:
+            turn.mourned = True
+            print(f"It does not run. Mend it, or press {self.at + 1} again.")
+
+    def end(self) -> None:
+        """End the stage that runs."""
+        if self.turn:
+            self.turn.end()
+
+
+def choosing(choice: Settings) -> Future[dict[str, str]]:
+    """What the stages are to be told of the AI, once that is found out."""
+
+    def choose_ai() -> dict[str, str]:
+        if choice.ai or choose(choice) != "local":
+            return {}
+        return {"AI": RECORDED}
+
+    return ThreadPoolExecutor(1).submit(choose_ai)
+
+
+@contextmanager
+def single_keys() -> Iterator[None]:
+    """Read each key at once, Ctrl+C too; then leave the terminal as it was."""
+    import termios
+    import tty
+
+    before = termios.tcgetattr(0)
+    try:
+        tty.setcbreak(0, termios.TCSANOW)
+        mode = termios.tcgetattr(0)
+        mode[3] &= ~termios.ISIG
+        termios.tcsetattr(0, termios.TCSANOW, mode)
+        yield
+    finally:
+        with suppress(termios.error):  # the terminal may be gone
+            termios.tcsetattr(0, termios.TCSANOW, before)
+
+
+def pressed(timeout: float) -> list[str]:
+    """The keys that were pressed; "" among them if none can be any more."""
+    ready, _, _ = select.select([0], [], [], timeout)
+    if not ready:
+        return []
+    try:
+        text = os.read(0, 1024).decode(errors="replace")
+    except OSError:
+        text = ""
+    return re.findall(r"\033[\[O][0-9;]*[A-Za-z~]|[^\033]", text) or [text]
+
+
+if __name__ == "__main__":
+    main()
