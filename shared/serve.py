@@ -67,18 +67,39 @@ class PartyServer(Server):
 
 
 class Reload(StatReload):
-    """uvicorn's watch over the files, which sees new ones as well."""
+    """uvicorn's watch over the files, which misses none.
+
+    It sees new files as well, and what is saved while the server starts.
+    """
+
+    def startup(self) -> None:
+        """Start the server, with the files as they are now."""
+        self.mtimes = self.look()
+        super().startup()
 
     def restart(self) -> None:
         """Start the server again, which need not say all of it again."""
         os.environ[join.SHOWN] = "1"
-        super().restart()
+        self.mtimes = self.look()
+        super(StatReload, self).restart()
 
     def should_restart(self) -> list[Path] | None:
         """The files because of which to start again, if there are any."""
-        known = set(self.mtimes)
-        changed = super().should_restart()
-        return changed or (known and list(self.mtimes.keys() - known)) or None
+        self.pause()
+        now = self.look().items()
+        return [path for path, _ in now - self.mtimes.items()] or None
+
+    def look(self) -> dict[Path, float]:
+        """When each file was saved."""
+        return {path: saved(path) for path in self.iter_py_files()}
+
+
+def saved(path: Path) -> float:
+    """When a file was saved; 0 if it is gone already."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0
 
 
 def main() -> None:

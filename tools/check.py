@@ -1,0 +1,80 @@
+"""Says which behaviours a folder has: `python -m tools.check 03 [FOLDER]`.
+
+It runs the stages' tests against the folder, by default `my_demo`; the name of
+an exercise in tests/exercises may stand instead of a stage's number.
+"""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from shared.trouble import trouble
+
+ROOT = Path(__file__).resolve().parent.parent
+TESTS = ROOT / "tests"
+NEWEST = 5
+PATIENCE = "2"
+"""Seconds that is waited for what does not come; `make test` waits longer."""
+
+
+def main() -> None:
+    """Check, and end with status 0 if nothing is left to do."""
+    what, folder = [*sys.argv[1:], "", ""][:2]
+    sys.exit(check(what, Path(folder or "my_demo").resolve()))
+
+
+def check(what: str, folder: Path) -> int | str:
+    """Print a line a behaviour; the exit status, or why there is none."""
+    files, level = files_for(what)
+    if not files:
+        return f"There is no check-{what}. `make` lists what there is."
+    if not (folder / "app.py").exists():
+        return f"There is no {folder.name} yet: make start-{level:02} makes it."
+    os.environ.setdefault("PATIENCE", PATIENCE)  # before the tests read it
+    os.environ.pop("CI", None)  # there, a missing browser is a failure
+    from .report import Report
+
+    if problem := does_not_start(folder):
+        return problem
+    report = Report(folder)
+    options = ["-p", "no:terminal", "-p", "no:cacheprovider"]
+    options += ["-o", "addopts=--strict-markers", "--timeout", "30"]
+    options += ["-m", "behaviour", f"--rootdir={ROOT}"]
+    options += ["--app", str(folder), "--level", str(level)]
+    pytest.main([*options, *map(str, files)], plugins=[report])
+    return report.end()
+
+
+def files_for(what: str) -> tuple[list[Path], int]:
+    """The tests that hold the behaviours, and as which stage to run them."""
+    exercise = TESTS / "exercises" / f"test_{what}.py"
+    if exercise.exists():
+        return [exercise], NEWEST
+    if not re.fullmatch(f"0?[2-{NEWEST}]", what):
+        return [], 0
+    files = sorted(TESTS.glob("test_*.py"))
+    marked = [each for each in files if "mark.behaviour(" in text_of(each)]
+    return marked, int(what)
+
+
+def text_of(path: Path) -> str:
+    return path.read_text("utf-8")
+
+
+def does_not_start(folder: Path) -> str:
+    """Why the folder's app does not start; empty if it does."""
+    from tests.running import Stage, start
+
+    try:
+        with start(Stage(NEWEST, folder)):
+            return ""
+    except AssertionError as error:
+        *_, last = str(error).strip().splitlines()
+        return trouble(str(error), folder) or last
+
+
+if __name__ == "__main__":
+    main()
