@@ -1,8 +1,11 @@
 """What the presenter decided for everybody: the AI, cursors and names."""
 
 import asyncio
+import json
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from .names import bare, problem_with
@@ -11,9 +14,12 @@ from .party import Refused
 MOST_MUTED = 100
 """How many names may be muted."""
 
+KEPT = "PRESENTER_RULES"
+"""The variable that names the file in which they outlast a restart."""
+
 
 class House:
-    """What holds in all rooms, as long as the process runs."""
+    """What holds in all rooms, until the presenter decides otherwise."""
 
     def __init__(self) -> None:
         self.cursors_hidden = False
@@ -81,6 +87,22 @@ class House:
     def silences(self, name: str) -> bool:
         """Whether a name is muted, however it is written."""
         return bare(name) in self.muted
+
+    def save(self) -> None:
+        """Keep what holds now for the server that comes after this one."""
+        if file := os.environ.get(KEPT):
+            kept = json.dumps({**self.rules(), "muted": self.muted})
+            with suppress(OSError):  # it holds here all the same
+                Path(file).write_text(kept, "utf-8")
+
+    def load(self) -> None:
+        """Take up what held in the server before this one."""
+        with suppress(OSError, ValueError, KeyError):
+            rules = json.loads(Path(os.environ[KEPT]).read_text("utf-8"))
+            if "ai" in rules:
+                self.pause()
+            self.cursors_hidden = "cursors" in rules
+            self.muted = rules["muted"]
 
 
 house = House()

@@ -102,7 +102,7 @@ class Shell:
         )
         headers = {
             "Content-Security-Policy": policy,
-            "Cache-Control": "no-cache",
+            "Cache-Control": "no-store",
         }
         return HTMLResponse(content, status, headers)
 

@@ -106,10 +106,11 @@ def main() -> None:
     """Run the stage that the command names, until it is stopped."""
     stage, config = configure(sys.argv[1:], read_settings())
     sock = listen(config.host, config.port, stage)
-    if config.reload:
-        Reload(config, target=partial(run, config), sockets=[sock]).run()
-    else:
-        run(config, [sock])
+    with key.lasting():
+        if config.reload:
+            Reload(config, target=partial(run, config), sockets=[sock]).run()
+        else:
+            run(config, [sock])
 
 
 def read_settings() -> Settings:

@@ -54,6 +54,23 @@ def test_every_open_tab_follows_the_presenter(
     assert room.sockets == []
 
 
+def test_a_page_that_one_goes_back_to_is_of_the_stage_that_runs(
+    present: Presenting, person: People
+) -> None:
+    """Seen to catch: pages from the browser's store, together with one
+    reload for each tab and build.
+    """
+    present.press("2")
+    present.runs(2)
+    tab = person(present)
+    tab.enter()
+    tab.go("/chats")
+    present.press("3")
+    is_of(tab, 3)
+    tab.page.go_back()
+    is_of(tab, 3)
+
+
 @pytest.fixture
 def stumbling(tmp_path: Path) -> Iterator[Presenting]:
     """Present stages of which the third does not start."""

@@ -251,19 +251,49 @@ def test_when_it_ends_nothing_is_left(how: str | signal.Signals) -> None:
 
 
 def test_the_presenters_link_is_the_same_in_each_stage() -> None:
-    """And the QR code is shown once: a screen has no room for it each time.
-
-    Seen to catch: a key that each stage makes for itself; a code each time.
-    """
+    """Seen to catch: a key that each stage makes for itself."""
     with presenting(LAN="1", HOST="127.0.0.2") as present:
         links = set()
         for stage in (1, 2):
             present.shows(f"demo_0{stage} runs at http://127.0.0.2")
             shown = present.shows("/presenter#")
             links |= set(re.findall(r"/presenter#(\S{43})", shown))
-            assert ("█" in shown) is (stage == 1)
             present.press("n")
         assert len(links) == 1
+
+
+@pytest.mark.parametrize("lines", ["30", "60"])
+def test_the_qr_code_leaves_the_screen_to_the_talking_points(
+    lines: str,
+) -> None:
+    """It is shown once, and only where there is room for both.
+
+    Seen to catch: a code each time; one in each terminal.
+    """
+    with presenting(LAN="1", HOST="127.0.0.2", LINES=lines) as present:
+        shown = present.shows("/presenter#")
+        assert ("█" in shown) is (lines == "60")
+        present.press("n")
+        assert "█" not in present.shows("/presenter#")
+
+
+def test_what_the_presenter_decided_holds_in_the_next_stage() -> None:
+    """Seen to catch: rules that end with their server."""
+    key = {"Authorization": "Bearer key"}
+    with presenting(PRESENTER_KEY="key") as present:
+        for stage in (1, 2):
+            present.runs(stage)
+            if stage == 1:
+                for action in ({"action": "pause"}, MUTE):
+                    present.ask("POST", "/presenter", action, **key)
+            state = present.get("/presenter/state", **key).json()
+            assert state["paused"]
+            assert state["muted"] == ["Mallory"]
+            assert not state["cursors_hidden"]
+            present.press("n")
+
+
+MUTE = {"action": "mute", "name": "Mallory"}
 
 
 def test_it_needs_a_terminal() -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 from shared.ai.choice import choose
 from shared.kit.build import stamps
 from shared.kit.join import SHOWN
+from shared.kit.key import lasting
 from shared.serve import listen, read_settings, url
 from shared.settings import ROOT, Settings
 
@@ -43,6 +44,9 @@ BACK = ["b", "\033[D", "\033OD", "\033[5~"]
 END = ["q", "\3", "\4", ""]
 """Among them: arrows, a clicker's Page Down and Page Up, Ctrl+C, Ctrl+D."""
 
+BANNER = 26
+"""Lines that the address for others takes with its QR code, and the rest."""
+
 KEYS = f"n next   b back   1-{len(STAGES)} that stage, afresh   q end"
 
 
@@ -59,7 +63,7 @@ def main() -> None:
     sock.listen(socket.SOMAXCONN)
     presentation = Presentation(sock, choice)
     try:
-        with single_keys():
+        with single_keys(), lasting():
             presentation.run()
     except KeyboardInterrupt:
         pass
@@ -148,7 +152,6 @@ class Presentation:
         self.show()
         if self.turn:  # the first one has no AI
             os.environ.update(self.chosen.result())
-            os.environ[SHOWN] = "1"
         self.is_saved()
         before, self.turn = self.turn, Turn(STAGES[at].name, self.sock)
         if before:
@@ -158,8 +161,10 @@ class Presentation:
     def show(self) -> None:
         """Clear the screen, and write what there is to say."""
         address = url(self.sock)
-        width = shutil.get_terminal_size().columns
+        width, height = shutil.get_terminal_size()
         text = points(STAGES[self.at] / "README.md", address, width)
+        if self.turn or text.count("\n") + BANNER > height:
+            os.environ[SHOWN] = "1"  # the start page has the code, too
         keys = f"\033[7m {address}   {KEYS} \033[0m"
         print(f"\033[2J\033[H{text}\n\n{keys}\n", flush=True)
 

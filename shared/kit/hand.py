@@ -1,8 +1,7 @@
 """What the presenter may do: to the AI, to cursors, to names, to rooms."""
 
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from starlette.exceptions import HTTPException
 
 from ..chats import CHATS
@@ -10,43 +9,14 @@ from ..house import house
 from ..messages import Message, history, presenter
 from ..names import bare
 from ..party.parties import Parties
+from .actions import Clear, Named, Simple
 
 MOST_NAMES = 20
 """How many of those who spoke lately are told."""
+MOST_HEARD = 200
+"""How many are remembered, so that there are enough who are not muted."""
 
 TITLES = {chat.slug: chat.name for chat in CHATS}
-
-
-class Strict(BaseModel):
-    """An action, with nothing beside it."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-
-class Simple(Strict):
-    """What concerns all rooms."""
-
-    action: Literal["pause", "resume", "hide_cursors", "show_cursors"]
-
-
-class Named(Strict):
-    """What concerns a name."""
-
-    action: Literal["mute", "unmute"]
-    name: str = Field(min_length=1, max_length=40)
-
-
-class Clear(Strict):
-    """What concerns a room."""
-
-    action: Literal["clear"]
-    party: str
-    room: str
-
-
-actions = TypeAdapter[Simple | Named | Clear](
-    Annotated[Simple | Named | Clear, Field(discriminator="action")]
-)
 
 
 class Hand:
@@ -54,6 +24,7 @@ class Hand:
 
     def __init__(self, parties: Parties) -> None:
         self.parties = parties
+        self.heard: dict[str, str] = {}
 
     async def act(self, action: Simple | Named | Clear) -> None:
         """Do something, and tell everybody at once."""
@@ -67,6 +38,7 @@ class Hand:
             house.pause() if action.action == "pause" else house.resume()
         else:
             house.cursors_hidden = action.action == "hide_cursors"
+        house.save()
         self.tell()
 
     def tell(self) -> None:
@@ -80,6 +52,7 @@ class Hand:
         log = self.parties.store.logs(Message).get((party, id))
         if log is None:
             raise HTTPException(404, "There is no such room.")
+        self.listen()
         await log.clear()
         if room := self.parties.room(party, id):
             room.interrupt()
@@ -110,11 +83,17 @@ class Hand:
 
     def names(self) -> list[str]:
         """Who spoke lately, the last first, and is not muted."""
-        logs = self.parties.store.logs(Message).values()
-        said = [each for log in logs for each in log[-100:]]
-        names = {
-            bare(each.user): each.user
-            for each in reversed(said)
-            if each.role == "user" and not house.silences(each.user)
-        }
-        return list(names.values())[:MOST_NAMES]
+        self.listen()
+        names = list(self.heard.values())
+        spoke = [each for each in names[::-1] if not house.silences(each)]
+        return spoke[:MOST_NAMES]
+
+    def listen(self) -> None:
+        """Remember who spoke: whom to mute, when a room is cleared by then."""
+        for log in self.parties.store.logs(Message).values():
+            for each in log[-100:]:
+                if each.role == "user":
+                    self.heard.pop(bare(each.user), None)
+                    self.heard[bare(each.user)] = each.user
+        for name in list(self.heard)[:-MOST_HEARD]:
+            del self.heard[name]

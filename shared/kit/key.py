@@ -1,25 +1,50 @@
 """The key in the presenter's link, without which their page does nothing."""
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from secrets import compare_digest, token_urlsafe
+from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from ..house import KEPT
 from ..settings import Settings, settings
 
 
 def with_key(choice: Settings) -> Settings:
-    """The settings, with a key if others on this network may come in.
+    """The settings, with a key if others may come in.
 
     It is made once, so that the link outlives a restart of the server.
     """
-    if not choice.lan or choice.presenter_key:
+    if choice.presenter_key or not invites(choice):
         return choice
     os.environ["PRESENTER_KEY"] = token_urlsafe()
     settings.cache_clear()
     return settings()
+
+
+def invites(choice: Settings) -> bool:
+    """Whether others may come in, and somebody looks at this terminal.
+
+    With a `PUBLIC_URL`, a log may be all that there is.
+    """
+    return choice.lan or bool(choice.public_url and sys.stdout.isatty())
+
+
+@contextmanager
+def lasting() -> Iterator[None]:
+    """As long as the block lasts, one server takes up the other's rules."""
+    with ExitStack() as stack:
+        if settings().presenter_key:
+            with suppress(OSError):  # it may not be allowed to write
+                folder = stack.enter_context(TemporaryDirectory())
+                os.environ[KEPT] = str(Path(folder) / "rules.json")
+        yield
 
 
 def key() -> str:
@@ -32,7 +57,7 @@ def banner(address: str) -> list[str]:
 
     What follows the # reaches no server, and so no server's log.
     """
-    if not settings().lan:
+    if not invites(settings()):
         return []
     return [f"For the presenter alone: {address}/presenter#{key()}"]
 

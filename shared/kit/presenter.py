@@ -6,10 +6,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from ..house import house
 from ..pages import Shell, page
 from ..party import Refused
 from ..party.parties import Parties, error_response
-from .hand import Hand, actions
+from .actions import actions
+from .hand import Hand
 from .key import check_key, key
 
 RULES = (
@@ -23,6 +25,7 @@ def routes(shell: Shell, parties: Parties) -> list[BaseRoute]:
     """The page, and what it may do; nothing, where there is no key."""
     if not key():
         return []
+    house.load()
     hand = Hand(parties)
 
     async def act(request: Request) -> Response:

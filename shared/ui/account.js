@@ -76,7 +76,7 @@ function Name({ problem }) {
       placeholder="Ada, for example" aria-describedby="name-help"
       aria-invalid=${problem ? "true" : "false"} />
     <div class="help">
-      <p id="name-help">Everybody in the room sees it. No password needed.</p>
+      <p id="name-help">It stands beside what you say. No password needed.</p>
       <p class="problem" role="alert">${problem}</p>
     </div>
   `;

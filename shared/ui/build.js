@@ -5,6 +5,7 @@ const KEY = "party-chat-builds";
 const OFTEN = 1200;
 const PATIENCE = 2000;
 const PAUSE = 500;
+const MOST = 100;
 
 const mine = document.documentElement.dataset.build;
 let leaving = false;
@@ -21,15 +22,16 @@ async function running() {
 }
 
 /**
- * Whether this tab has not been reloaded for that before: where several
- * servers take turns, a page may get another build than was told to it.
+ * Whether this page has not been reloaded for that before: where several
+ * servers take turns, it may get another build than was told to it.
  * @param {string} build
  */
 function isNew(build) {
+  const step = `${location.pathname} ${mine} ${build}`;
   try {
     const known = (sessionStorage.getItem(KEY) ?? "").split("\n");
-    if (known.includes(build)) return false;
-    sessionStorage.setItem(KEY, [...known, build].join("\n"));
+    if (known.includes(step)) return false;
+    sessionStorage.setItem(KEY, [...known, step].slice(-MOST).join("\n"));
     return true;
   } catch {
     // Who cannot remember it must not do it again and again.

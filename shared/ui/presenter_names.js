@@ -55,7 +55,7 @@ function Other({ mute }) {
     <form onSubmit=${submit}>
       <label for="other">Another name</label>
       <input id="other" value=${name} onInput=${type} maxlength="40" dir="auto"
-        autocomplete="off" enterkeyhint="done" />
+        autocomplete="off" enterkeyhint="done" required />
       <button>Mute</button>
     </form>
   `;
