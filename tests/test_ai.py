@@ -243,6 +243,22 @@ def test_a_reply_keeps_the_place_where_it_began(
     assert places == sorted(set(places))
 
 
+@pytest.mark.behaviour(
+    "That a reply is finished has a place in the log as well",
+    expected="the next message two places after the reply's",
+)
+def test_the_end_of_a_reply_takes_a_place(talk: Talk) -> None:
+    """Seen to catch: a reply that is appended once."""
+    with talk.join() as ada:
+        enter(ada)
+        ada.say("And then?")
+        reply = hear_out(ada)[-1]
+        next_one = ada.say("And after that?")
+        place = ada.wait_for("ack", id=next_one["id"])["place"]
+        hear_out(ada)
+    assert place == reply["place"] + 2
+
+
 @pytest.mark.behaviour("A newcomer sees a reply as it stands")
 def test_a_newcomer_sees_a_reply_as_it_stands(talk: Talk) -> None:
     """Seen to catch: a log that keeps copies."""

@@ -4,6 +4,7 @@ import asyncio
 import importlib
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -365,6 +366,29 @@ def test_the_log_has_one_line_of_a_failure(
     )
     assert "\n" not in line
     assert len(line) < 400
+
+
+def test_a_mistake_in_a_stream_is_told_with_its_line(
+    caplog: pytest.LogCaptureFixture, setting: Change
+) -> None:
+    """And is not blamed on the connection.
+
+    Seen to catch: words of a connection; the line of a library.
+    """
+    setting()
+
+    @guarded
+    async def stream() -> Stream:
+        yield "It is", 3
+        json.dumps(object())
+
+    parts = asyncio.run(collect(stream()))
+    assert parts[-1] == ("Something went wrong with this reply. Try again.", -1)
+    (record,) = caplog.records
+    assert re.fullmatch(
+        r"a reply failed: test_ai_parts.py, line \d+: TypeError: .+",
+        record.getMessage(),
+    )
 
 
 def test_a_model_that_is_silent_is_given_up(setting: Change) -> None:

@@ -96,7 +96,7 @@ def test_a_start_copies_the_stage_before_and_says_what_to_do(
 def test_a_start_never_overwrites_what_somebody_built(house: Path) -> None:
     """Seen to catch: `rmtree` before `copytree`, with and without AGAIN."""
     begin(house, "03")
-    for old in ("my_demo.1", "my_demo.2"):
+    for old in ("my_demo_1", "my_demo_2"):
         (house / "my_demo/mine.py").write_text(old)
         status, lines = begin(house, "02")
         assert status == 1

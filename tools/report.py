@@ -20,7 +20,9 @@ LONGEST = 300
 NOTHING_CAME = re.compile(
     r'Timeout (\d+)000ms exceeded while waiting for event "(\w+)"'
 )
-LOGGED = re.compile(r"^(?:WARNING|ERROR|CRITICAL) .*", re.MULTILINE)
+LOGGED = re.compile(
+    r"^(?:WARNING|ERROR|CRITICAL|.*RuntimeWarning:) .*", re.MULTILINE
+)
 
 
 class Report:
@@ -96,7 +98,7 @@ class Report:
         if not words.startswith("expected"):
             marker = item.get_closest_marker("behaviour")
             expected = marker.kwargs.get("expected") if marker else None
-            words = f"expected {expected}; came: {words}" if expected else words
+            words = f"expected {expected or 'just that'}; came: {words}"
         for server in started:
             errors = server.errors()[self.logged.get(server, 0) :]
             if said := last_words(errors, self.folder):
@@ -121,7 +123,9 @@ class Report:
         """Print the sum; the exit status."""
         missing = {*self.wrong, *self.skipped, *+self.left}
         done = len(self.left) - len(missing)
-        self.print(f"{done} of {len(self.left)} done.")
+        first = " Begin with the first: others may come of it."
+        more = first if len(self.wrong) > 1 else ""
+        self.print(f"{done} of {len(self.left)} done.{more}")
         return 0 if self.left and not (self.wrong or +self.left) else 1
 
 
@@ -166,6 +170,8 @@ def in_words(error: BaseException, folder: Path) -> str:
         return f"the server closed the socket ({error})"
     if isinstance(error, TimeoutError):
         return str(error) or "nothing"
+    if isinstance(error, KeyError):
+        return f"no {error}"
     text = str(error)
     if "Traceback" in text:
         return trouble(text, folder) or text.strip().splitlines()[-1]
@@ -178,7 +184,7 @@ def in_words(error: BaseException, folder: Path) -> str:
         return text.removeprefix("Locator ").replace(" ;", ";")[:LONGEST]
     first = (text.splitlines() or [""])[0].removeprefix("assert ")[:LONGEST]
     if isinstance(error, AssertionError):
-        return first
+        return first or "something else"
     return f"{type(error).__name__}: {first}"
 
 

@@ -42,7 +42,7 @@ def move_aside(number: str) -> None:
             "There is a my_demo already, and it stays as it is. To begin "
             f"again and keep it as well: make start-{number} AGAIN=1"
         )
-    names = (ROOT / f"my_demo.{number}" for number in count(1))
+    names = (ROOT / f"my_demo_{number}" for number in count(1))
     old = next(path for path in names if not path.exists())
     MINE.rename(old)
     print(f"What was in my_demo is in {old.name} now.")

@@ -1,6 +1,7 @@
 """How a reply ends: finished, failed in words for people, or interrupted."""
 
 import asyncio
+import inspect
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from ..messages import Reply
 from ..settings import settings
 from .model import model
 from .recordings import Stream, recorded
-from .replay import NotRecorded
+from .words import WRONG, details, words
 
 P = ParamSpec("P")
 
@@ -49,10 +50,8 @@ def guarded(stream: Callable[P, Stream]) -> Callable[P, Stream]:
         except StopAsyncIteration:
             return
         except Exception as error:
-            # One line: what a server says may be a whole page.
-            details = " ".join(str(error).split())[:300]
             logger.warning(
-                "a reply failed: %s: %s", type(error).__name__, details
+                "a reply failed: %s", details(error, inspect.getfile(stream))
             )
             raise ReplyFailed(words(error)) from None
         finally:
@@ -70,29 +69,6 @@ def check_end(end: object) -> None:
         raise ConnectionError("the stream ended before the reply did")
 
 
-def words(error: Exception) -> str:
-    """What went wrong, for somebody who only wanted an answer."""
-    if isinstance(error, NotRecorded):
-        return str(error)
-    status = getattr(error, "status_code", None)
-    if isinstance(error, ImportError):
-        return "No AI is installed here, so nobody can answer."
-    # The clients have timeouts of their own, by many names.
-    if "Timeout" in type(error).__name__:
-        return "The AI went silent, so this reply ends here. Try again."
-    if status in (401, 403):
-        return "The AI does not accept this app’s key, so it cannot answer."
-    if status == 404:
-        return "The AI does not have the model that this app asks for."
-    if status == 429:
-        return "The AI has too much to do right now. Try again in a minute."
-    if status in (400, 413, 422):
-        return "The AI could not work with that. Try it with other words."
-    if status is not None:
-        return "The AI has a problem of its own. Try again in a moment."
-    return "The connection to the AI failed. Try again in a moment."
-
-
 @contextmanager
 def finishing(reply: Reply) -> Iterator[None]:
     """See to it that a reply is finished in the end, whatever happens."""
@@ -107,4 +83,4 @@ def finishing(reply: Reply) -> Iterator[None]:
         reply.status = "interrupted"
     except Exception:
         logger.exception("a reply failed")
-        reply.fail("Something went wrong with this reply. Try again.")
+        reply.fail(WRONG)
