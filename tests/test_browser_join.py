@@ -18,6 +18,8 @@ from .running import Door, Running, free_port
 from .test_join import LAN
 from .wire import Wire, laid
 
+pytestmark = pytest.mark.soak
+
 SIZES = [(1280, 800), (390, 844)]
 
 CERTIFY = """

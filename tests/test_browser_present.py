@@ -108,6 +108,7 @@ def saved(tmp_path: Path) -> Iterator[Running]:
         yield running
 
 
+@pytest.mark.soak
 def test_a_saved_module_runs_at_once_and_nothing_is_lost(
     saved: Running, person: People
 ) -> None:
@@ -146,6 +147,7 @@ def test_a_saved_module_runs_at_once_and_nothing_is_lost(
     ada.sees_all("said before", "a thought, not yet finished")
 
 
+@pytest.mark.soak
 def test_a_page_is_reloaded_once_for_a_build_that_it_does_not_get(
     running: Running, person: People
 ) -> None:

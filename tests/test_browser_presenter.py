@@ -13,6 +13,8 @@ from .stubs import OpenAIStub
 from .test_browser_ai import FADED, WIDER
 from .test_presenter import KEY, Presenter
 
+pytestmark = pytest.mark.soak
+
 FORBIDDEN = "Failed to load resource: .* status of 403"
 PHONE = {"width": 390, "height": 844}
 PAUSED = "The presenter has paused the AI."

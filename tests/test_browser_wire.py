@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, WebSocket, expect
 from .browser import NO_SERVER, People, Person
 from .running import Running, Stage, start
 
-pytestmark = pytest.mark.stages(2)
+pytestmark = [pytest.mark.soak, pytest.mark.stages(2)]
 
 LOADED = re.compile(r"/wire(_panel|_tape|_tap|_frame)?\.(js|css)$")
 NO_SOCKETS = "This page has no sockets."
