@@ -133,6 +133,7 @@ def house(tmp_path: Path) -> House:
 # A healthy one
 
 
+@pytest.mark.soak
 def test_a_demo_would_run_with_the_local_model(house: House) -> None:
     """Seen to catch: a check that calls its own finding WRONG."""
     report = house.examine(AI="local", PATH=os.environ["PATH"])
@@ -334,6 +335,7 @@ def test_a_page_instead_of_the_models_is_told(
     assert "sign in to the Wi-Fi" in finding.text
 
 
+@pytest.mark.soak
 def test_a_host_that_hangs_is_told(house: House, openai: OpenAIStub) -> None:
     """Seen to catch: a host that is asked as patiently as for a reply."""
     openai.fault = "hang"

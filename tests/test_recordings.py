@@ -579,6 +579,7 @@ def test_what_the_demo_script_says_has_a_prepared_answer() -> None:
 
 
 @pytest.mark.stages(5)
+@pytest.mark.soak
 def test_the_local_model_answers_what_nobody_prepared(serve: Serve) -> None:
     """Seen to catch: a replay that knows nothing of `,local`."""
     chat = serve(AI=f"replay:{SCRIPT},local", AI_TIMEOUT="50")
