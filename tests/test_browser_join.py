@@ -18,7 +18,7 @@ from .running import Door, Running, free_port
 from .test_join import LAN
 from .wire import Wire, laid
 
-pytestmark = pytest.mark.soak
+pytestmark = [pytest.mark.soak, pytest.mark.stages(5)]
 
 SIZES = [(1280, 800), (390, 844)]
 
@@ -95,7 +95,7 @@ def tunnel(tls: SSLContext) -> Iterator[Tunnel]:
         yield tunnel
 
 
-@pytest.mark.stages(1)
+@pytest.mark.stages(5)
 def test_the_code_on_the_screen_leads_to_the_page(
     serve: Callable[..., Running], person: People
 ) -> None:
@@ -117,7 +117,7 @@ def test_the_code_on_the_screen_leads_to_the_page(
     assert read_codes(bob.page) == [address]
 
 
-@pytest.mark.stages(2)
+@pytest.mark.stages(5)
 def test_all_works_at_a_plain_address_of_the_room(
     serve: Callable[..., Running], person: People
 ) -> None:
@@ -139,7 +139,7 @@ def test_all_works_at_a_plain_address_of_the_room(
         expect(ada.button("Log out")).to_be_visible()
 
 
-@pytest.mark.stages(2)
+@pytest.mark.stages(5)
 @pytest.mark.parametrize("host", ["the tunnel's", "the server's"])
 def test_a_tunnel_with_https_leads_into_the_room(
     host: str, tunnel: Tunnel, serve: Callable[..., Running], person: People

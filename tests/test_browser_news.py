@@ -11,7 +11,7 @@ from .browser import People, Person
 from .running import Running, Stage, start
 from .test_news import PAGE, before, named_by_diff
 
-pytestmark = [pytest.mark.soak, pytest.mark.stages(2)]
+pytestmark = [pytest.mark.soak, pytest.mark.stages(5)]
 
 PROJECTOR = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}

@@ -13,7 +13,7 @@ from .stubs import OpenAIStub
 from .test_browser_ai import FADED, WIDER
 from .test_presenter import KEY, Presenter
 
-pytestmark = pytest.mark.soak
+pytestmark = [pytest.mark.soak, pytest.mark.stages(5)]
 
 FORBIDDEN = "Failed to load resource: .* status of 403"
 PHONE = {"width": 390, "height": 844}
@@ -123,7 +123,7 @@ def test_before_there_are_rooms_the_page_says_so(
 # The AI
 
 
-@pytest.mark.stages(3)
+@pytest.mark.stages(5)
 def test_the_ai_is_paused_for_everybody(
     running: Running, person: People, model: OpenAIStub
 ) -> None:
@@ -157,7 +157,7 @@ def test_the_ai_is_paused_for_everybody(
 # Rooms
 
 
-@pytest.mark.stages(2)
+@pytest.mark.stages(5)
 def test_a_room_is_cleared_and_goes_on(
     running: Running, person: People
 ) -> None:
@@ -188,7 +188,7 @@ def test_a_room_is_cleared_and_goes_on(
     expect(ada.saying("forget this")).to_have_count(0)
 
 
-@pytest.mark.stages(2)
+@pytest.mark.stages(5)
 def test_the_page_sees_by_itself_who_comes_and_speaks(
     running: Running, person: People
 ) -> None:
@@ -203,7 +203,7 @@ def test_the_page_sees_by_itself_who_comes_and_speaks(
 # Names
 
 
-@pytest.mark.stages(2)
+@pytest.mark.stages(5)
 def test_whoever_is_muted_reads_why_and_the_others_nothing(
     running: Running, person: People
 ) -> None:
@@ -231,7 +231,7 @@ def test_whoever_is_muted_reads_why_and_the_others_nothing(
         expect(ada.saying(text)).to_have_count(0)
 
 
-@pytest.mark.stages(2)
+@pytest.mark.stages(5)
 def test_a_name_that_has_not_spoken_is_typed(
     running: Running, person: People
 ) -> None:
@@ -285,7 +285,7 @@ def test_cursors_are_hidden_for_everybody(
 # How it looks
 
 
-@pytest.mark.stages(3)
+@pytest.mark.stages(5)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_can_be_read_and_pressed(
     running: Running, person: People, scheme: str

@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, WebSocket, expect
 from .browser import NO_SERVER, People, Person
 from .running import Running, Stage, start
 
-pytestmark = [pytest.mark.soak, pytest.mark.stages(2)]
+pytestmark = [pytest.mark.soak, pytest.mark.stages(5)]
 
 LOADED = re.compile(r"/wire(_panel|_tape|_tap|_frame)?\.(js|css)$")
 NO_SOCKETS = "This page has no sockets."
@@ -282,7 +282,7 @@ def test_it_decodes_what_is_binary_and_shows_bytes_where_it_cannot(
     expect(blob.locator("summary")).to_have_text("true")
 
 
-@pytest.mark.stages(2, 4)
+@pytest.mark.stages(4, 4)
 def test_a_pause_holds_the_rows_and_counts_what_comes(
     watch: Callable[..., Watcher], server: Running
 ) -> None:

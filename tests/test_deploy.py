@@ -398,7 +398,7 @@ def test_a_container_answers_from_the_local_model_with_no_network(
     )
     assert "status" not in reply["message"]
     assert len(set(reply["steps"])) > 3
-    assert f"{NEWEST} runs at http://0.0.0.0:1999" in found["log"]
+    assert f"{NEWEST} runs at http://127.0.0.1:1999" in found["log"]
     assert "Traceback" not in found["log"]
     assert (found["exit"], found["left"]) == (0, [])
 
