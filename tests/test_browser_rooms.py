@@ -187,7 +187,6 @@ def test_a_message_that_a_dead_connection_swallows_is_kept_once(
     bob.sees_all("one", "two", "three")
 
 
-@pytest.mark.soak
 def test_a_connection_that_only_looks_open_is_given_up(
     running: Running, wire: Wire, person: People
 ) -> None:

@@ -112,7 +112,6 @@ def test_who_wants_less_motion_sees_the_tally_at_once(
     assert set(eve.page.evaluate("shown")) == {"0", str(sum)}
 
 
-@pytest.mark.soak
 def test_the_tally_is_right_again_after_the_server_was_killed(
     running: Running, model: OpenAIStub, person: People
 ) -> None:
