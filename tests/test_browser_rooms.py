@@ -1,16 +1,21 @@
 """Rooms as people in several browsers see them (stage 2 and later)."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, WebSocketRoute, expect
 
 from .browser import NO_SERVER, People, Person
-from .running import ROOT, Running, Stage, start
+from .running import PATIENCE, ROOT, Running, Stage, start
 from .wire import Wire, wire_to
 
 pytestmark = pytest.mark.stages(2)
+
+CHATS = re.compile("/parties/chatroom/")
+"""The addresses of the chat rooms' sockets."""
 
 
 @pytest.fixture(scope="module")
@@ -238,6 +243,293 @@ def test_the_same_page_opened_again_takes_over_without_a_fight(
     new.sees_all("still here", "so am I")
     assert chat_sockets(old) == chat_sockets(new) == [only]
     new.is_told("Connected")
+
+
+class Line:
+    """What a person's sockets to a room go over: it may be dead."""
+
+    def __init__(self, person: Person) -> None:
+        self.works = True
+        person.page.route_web_socket(CHATS, self.connect)
+
+    def connect(self, socket: WebSocketRoute) -> None:
+        """Carry a socket; or let it open, and swallow what is sent."""
+        if self.works:
+            socket.connect_to_server()
+
+
+def test_what_was_not_sent_yet_survives_a_refresh(
+    rooms: Running, person: People
+) -> None:
+    """Seen to catch: a `server` without `onOpen`; an outbox in memory."""
+    ada = person(rooms)
+    line = Line(ada)
+    line.works = False
+    ada.enter("room-4")
+    ada.sign_in("Ada")
+    ada.say("one")
+    ada.say("two")
+    expect(ada.sees("two")).to_contain_text("Sending…")
+    ada.page.reload()
+    ada.sees_all("one", "two")
+    expect(ada.sees("one")).to_contain_text("Sending…")
+    assert on_the_right(ada, "one")
+    line.works = True
+    ada.page.reload()
+    ada.is_sent("one")
+    ada.is_sent("two")
+    bob = person(rooms, "Bob", "room-4")
+    bob.sees_all("one", "two")
+    bob.say("three")
+    ada.sees_all("one", "two", "three")
+
+
+@pytest.mark.soak
+@pytest.mark.stages(3)
+def test_what_was_not_sent_yet_is_sent_to_the_next_stage(
+    stage: Stage, serve: Callable[..., Running], person: People
+) -> None:
+    """Its pages reload themselves. Seen to catch: an outbox in memory."""
+    level = stage.level - 1
+    before = Stage(level, ROOT / f"demo_{level:02}")
+    with start(before) as running:
+        ada = person(running, "Ada")
+        ada.expect_error(NO_SERVER)
+        ada.is_told("Connected")
+        running.kill()
+        ada.is_told("Reconnecting…")
+        ada.say("one")
+        ada.say("two")
+        port = str(running.port)
+    running = serve(PORT=port)
+    expect(ada.page.locator("footer")).to_contain_text(str(stage))
+    ada.is_sent("one")
+    ada.is_sent("two")
+    bob = person(running, "Bob")
+    bob.sees_all("one", "two")
+
+
+def test_what_was_refused_can_be_sent_again_or_removed(
+    serve: Callable[..., Running], person: People
+) -> None:
+    """Seen to catch: a failure that a refresh forgets; no way to the keys."""
+    running = serve(PRESENTER_KEY="key")
+    phone = {"width": 390, "height": 844}
+    ada = person(running, "Ada", viewport=phone)
+    bob = person(running, "Bob")
+    presenter(running, "mute", "Ada")
+    for text in ("one", "two"):
+        ada.say(text)
+        expect(ada.sees(text).get_by_role("alert")).to_have_text(
+            "Not sent. The presenter has muted this name."
+        )
+    bob.say("three")
+    ada.sees_all("one", "two", "three")
+    ada.page.reload()
+    ada.sees_all("three", "one", "two")
+    again = choice(ada, "one", "Try again")
+    remove = choice(ada, "two", "Remove")
+    for button in (again, remove):
+        box = button.bounding_box()
+        assert box
+        assert box["height"] >= 44
+        assert box["width"] >= 44
+    remove.press("Enter")
+    ada.sees_all("three", "one")
+    again.press("Enter")
+    ada.sees_all("three", "one")
+    expect(again).to_be_visible()
+    presenter(running, "unmute", "Ada")
+    again.focus()
+    ada.page.keyboard.press("Space")
+    expect(again).not_to_be_attached()
+    expect(ada.page.get_by_role("log")).to_be_focused()
+    expect(ada.sees("one")).to_have_class(re.compile(r"\bsent\b"))
+    bob.sees_all("three", "one")
+    ada.page.reload()
+    ada.sees_all("three", "one")
+
+
+def presenter(running: Running, action: str, name: str) -> None:
+    """Do what the presenter can do to a name."""
+    does = {"action": action, "name": name}
+    answer = running.ask("POST", "/presenter", does, Authorization="Bearer key")
+    assert answer.status == 200
+
+
+def choice(person: Person, text: str, name: str) -> Locator:
+    """A button at somebody's message."""
+    return person.saying(text).get_by_role("button", name=name, exact=True)
+
+
+@pytest.fixture
+def talkative(serve: Callable[..., Running]) -> Running:
+    """A stage that tells newcomers little of the much that was said."""
+    running = serve(HISTORY="40", MESSAGES_A_SECOND="1000")
+    with running.join() as guest:
+        for number in range(150):
+            guest.say(f"message {number}")
+        for _ in range(150):
+            guest.wait_for("ack")
+    return running
+
+
+def test_older_messages_come_as_somebody_scrolls_up(
+    talkative: Running, person: People
+) -> None:
+    """Seen to catch: a list that jumps; one that asks on and on."""
+    ada = person(talkative)
+    asked: list[str | bytes] = []
+    ada.page.on(
+        "websocket",
+        lambda socket: socket.on("framesent", lambda data: asked.append(data)),
+    )
+    ada.enter()
+    ada.sees("message 149")
+    expect(ada.messages).to_have_count(40)
+    ada.page.get_by_role("log").focus()
+    for first in (110, 10):
+        top = ada.sees(f"message {first}")
+        shown = 150 - max(0, first - 100)
+        before = to_the_top(ada, top)
+        expect(ada.messages).to_have_count(shown)
+        after = top.bounding_box()
+        assert after
+        assert abs(after["y"] + after["height"] - before) < 2
+        expect(top).to_be_in_viewport()
+    ada.sees_all(*(f"message {number}" for number in range(150)))
+    to_the_top(ada, ada.sees("message 0"))
+    expect(ada.sees("message 0")).to_be_in_viewport()
+    olds = [frame for frame in asked if "older" in str(frame)]
+    assert len(olds) == 2
+
+
+def to_the_top(person: Person, top: Locator) -> float:
+    """Scroll there: returns where a message ends then."""
+    before: float = top.evaluate(
+        """(element) => {
+          const box = element.closest("[role=log]");
+          box.scrollTop = 0;
+          return element.getBoundingClientRect().bottom;
+        }"""
+    )
+    return before
+
+
+@pytest.mark.soak
+def test_older_messages_are_asked_for_again_when_no_answer_comes(
+    talkative: Running, person: People
+) -> None:
+    """Seen to catch: a question that holds for any connection, or for ever."""
+    ada = person(talkative)
+    sockets: list[WebSocketRoute] = []
+    asked: list[str | bytes] = []
+
+    def connect(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+        sockets.append(socket)
+
+        def hear(frame: str | bytes) -> None:
+            asked.append(frame)
+            if len(asked) > 2:
+                server.send(frame)
+
+        socket.on_message(hear)
+
+    ada.page.route_web_socket(CHATS, connect)
+    ada.page.clock.install()
+    ada.enter()
+    ada.sees("message 110")
+    expect(ada.messages).to_have_count(40)
+    ada.page.clock.pause_at(time.time() + 3600)
+    ada.page.get_by_role("log").press("Home")
+    loading = ada.page.get_by_text("Loading earlier messages…")
+    expect(loading).to_be_visible()
+    sockets[0].close(code=1012)
+    ada.page.clock.run_for(1_000)
+    wait_until(ada, lambda: len(asked) == 2)
+    expect(loading).to_be_visible()
+    ada.page.clock.run_for(6_000)
+    expect(ada.messages).to_have_count(140)
+    expect(loading).not_to_be_visible()
+    assert len(asked) == 3
+
+
+def wait_until(person: Person, done: Callable[[], bool]) -> None:
+    """Wait for something that the test hears of while the page goes on."""
+    deadline = time.monotonic() + PATIENCE
+    while not done():
+        assert time.monotonic() < deadline
+        person.page.wait_for_timeout(10)
+
+
+SENT_AWAY = """
+Math.random = () => 0.5;
+globalThis.fetch = async () =>
+  new Response(document.documentElement.dataset.build);
+globalThis.tries = [];
+globalThis.WebSocket = class extends WebSocket {
+  constructor(url, ...more) {
+    super(url, ...more);
+    if (!url.includes("/parties/chatroom/")) return;
+    tries.push(Date.now());
+    globalThis.tried = this;
+  }
+};
+"""
+"""Nothing but the clock makes such a page wait before it tries again."""
+
+TRIES = "[tries, tried.readyState === WebSocket.CLOSED]"
+
+
+@pytest.mark.soak
+def test_who_was_sent_away_comes_back_later_each_time(
+    rooms: Running, person: People
+) -> None:
+    """Seen to catch: no `rested`; a rest that is never forgiven."""
+    ada = person(rooms)
+    sockets: list[WebSocketRoute] = []
+
+    def connect(socket: WebSocketRoute) -> None:
+        sockets.append(socket)
+        if len(sockets) <= 7:
+            socket.close(code=1013, reason="Come back in a moment.")
+        else:
+            socket.connect_to_server()
+
+    ada.page.route_web_socket(CHATS, connect)
+    ada.page.add_init_script(SENT_AWAY)
+    ada.page.clock.install()
+    ada.enter()
+    ada.is_told("Back shortly…")
+    waits = waits_until(ada, 8)
+    for wait, least in zip(waits, (1, 2, 4, 8, 16, 30, 30), strict=True):
+        assert 875 * least <= wait < 875 * least + 5_000
+    ada.is_told("Connected again")
+    sockets[-1].close(code=1013)
+    assert waits_until(ada, 9)[-1] > 26_000
+    ada.is_told("Connected again")
+    ada.page.clock.run_for(61_000)
+    sockets[-1].close(code=1013)
+    waits_until(ada, 10)
+    sockets[-1].close(code=1013)
+    assert 1_750 <= waits_until(ada, 11)[-1] < 7_000
+    sockets[-1].close(code=1012)
+    assert waits_until(ada, 12)[-1] < 3_000
+
+
+def waits_until(person: Person, count: int) -> list[int]:
+    """Let time pass until a page has tried that often: the time between."""
+    deadline = time.monotonic() + 4 * PATIENCE
+    while time.monotonic() < deadline:
+        tries, closed = person.page.evaluate(TRIES)
+        if len(tries) >= count:
+            return [b - a for a, b in pairwise(tries)]
+        if closed:
+            person.page.clock.run_for(100)
+        else:
+            person.page.wait_for_timeout(10)
+    raise AssertionError(f"It tried {len(tries)} times.")
 
 
 def test_what_the_server_refuses_says_why_and_is_nobody_elses(

@@ -1,8 +1,12 @@
 // A live sign of the connection between this page and its room.
 import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
+import { isSentAway } from "./rest.js";
 
-/** @typedef {"quiet" | "late" | "on" | "lost" | "again" | "elsewhere"} State */
+/**
+ * @typedef {"quiet" | "late" | "on" | "lost" | "away" | "again" |
+ *   "elsewhere"} State
+ */
 /** @typedef {(next: State | ((was: State) => State)) => void} Tell */
 
 const NOTICEABLE = 300;
@@ -13,12 +17,14 @@ const WORDS = {
   late: "Connecting…",
   on: "Connected",
   lost: "Reconnecting…",
+  away: "Back shortly…",
   again: "Connected again",
   elsewhere: "This page was opened elsewhere",
 };
 
 /** @param {State} was @returns {State} */
-const opened = (was) => (was === "lost" || was === "again" ? "again" : "on");
+const opened = (was) =>
+  ["lost", "away", "again"].includes(was) ? "again" : "on";
 
 /** @param {State} was @returns {State} */
 const waited = (was) => (was === "quiet" || was === "late" ? "late" : "lost");
@@ -51,9 +57,10 @@ function watch(socket, tell) {
   const { stop, open, wait } = teller(tell);
   /** @param {CloseEvent} event */
   function close({ code }) {
-    if (code !== SUPERSEDED) return wait();
+    const ends = code === SUPERSEDED;
+    if (!ends && !isSentAway(code)) return wait();
     stop();
-    tell("elsewhere");
+    tell(ends ? "elsewhere" : "away");
   }
   if (socket.readyState === WebSocket.OPEN) open();
   else wait();

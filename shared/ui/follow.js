@@ -37,14 +37,45 @@ function onResize(element, act) {
 }
 
 /**
+ * Remember where the first element in sight is: returns what puts it back.
+ * @param {HTMLElement} box
+ */
+function hold(box) {
+  const { top } = box.getBoundingClientRect();
+  /** @param {Element} element */
+  const end = (element) => element.getBoundingClientRect().bottom;
+  const read = [...box.children].find((element) => end(element) > top);
+  const was = read ? end(read) : 0;
+  return () => {
+    if (read?.isConnected) box.scrollTop += end(read) - was;
+  };
+}
+
+/**
+ * Have what is being read stay in sight when something comes before it.
+ * @param {HTMLElement | null} box
+ * @param {string} oldest the id of what comes first
+ */
+function useHold(box, oldest) {
+  const known = useRef(oldest);
+  const back = box && known.current !== oldest ? hold(box) : undefined;
+  useLayoutEffect(() => {
+    known.current = oldest;
+    back?.();
+  }, [oldest]);
+}
+
+/**
  * @param {string} newest the id of what came last
  * @param {boolean} mine whether it is the reader's own, which is always shown
+ * @param {string} [oldest] the id of what comes first
  */
-export function useFollow(newest, mine) {
+export function useFollow(newest, mine, oldest = "") {
   const box = useRef(/** @type {HTMLDivElement | null} */ (null));
   const view = useRef({ follows: true, top: 0 });
   const [unread, setUnread] = useState(false);
   const follow = () => stay(box.current, view.current);
+  useHold(box.current, oldest);
   function scrolled() {
     if (box.current) view.current = look(box.current, view.current);
     if (view.current.follows) setUnread(false);

@@ -1,6 +1,7 @@
 // One message: who said it, what, and what has become of it.
 import { Component, html } from "htm/preact";
 import { hue } from "./hue.js";
+import { remove, retry } from "./sender.js";
 
 /** @typedef {import("./messages.js").Message} Message */
 /**
@@ -42,24 +43,47 @@ function note({ message, mine, waiting }) {
   return mine && waiting ? "Sending…" : "";
 }
 
+/**
+ * What can be done with a message that was not sent.
+ * @param {{ id: string }} props
+ */
+function Choices({ id }) {
+  /** @param {(id: string) => void} act */
+  const choose = (act) => (/** @type {any} */ { currentTarget }) => {
+    // The button goes: the keyboard is to stay where it is.
+    currentTarget.closest("[role=log]").focus({ preventScroll: true });
+    act(id);
+  };
+  return html`
+    <div class="choices">
+      <button type="button" onClick=${choose(retry)}>Try again</button>
+      <button type="button" onClick=${choose(remove)}>Remove</button>
+    </div>
+  `;
+}
+
 /** @param {ItemProps} props */
 function Said(props) {
-  const { body, status, user } = props.message;
+  const { id, body, role, status, user } = props.message;
   const words = note(props);
+  const refused = status === "failed" && role === "user";
   return html`
     <p class="name" dir="auto">${user}</p>
     <div class="bubble">
       ${status === "thinking" && dots}
       <p class="body" dir="auto">${body}</p>
     </div>
-    ${words && html`<p class="note">${words}</p>`}
+    ${words && html`<p class="note" role=${refused ? "alert" : undefined}>${words}</p>`}
+    ${refused && html`<${Choices} id=${id} />`}
   `;
 }
 
 /** @param {ItemProps} props */
 function kind({ message, mine, first, waiting }) {
-  const who = message.role === "assistant" ? "ai" : mine ? "mine" : "theirs";
-  const state = message.status ?? (mine && waiting ? "sending" : "");
+  const { role, place, status } = message;
+  const who = role === "assistant" ? "ai" : mine ? "mine" : "theirs";
+  const sent = place === undefined ? "" : "sent";
+  const state = status ?? (mine && waiting ? "sending" : sent);
   return `message ${who} ${first ? "first" : ""} ${state}`;
 }
 

@@ -3,6 +3,7 @@ import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
 import { useFollow } from "./follow.js";
 import { Item } from "./message.js";
+import { Loading, useOlder } from "./older.js";
 import { isMine } from "./own.js";
 import { Notice } from "./rules.js";
 import { isWaiting } from "./sender.js";
@@ -60,15 +61,23 @@ function Newer({ jump }) {
 /** @param {{ messages: Messages }} props */
 export function MessageList({ messages }) {
   const newest = messages.at(-1)?.id ?? "";
-  const { box, unread, scrolled, jump } = useFollow(newest, isMine(newest));
+  const oldest = messages[0]?.id;
+  const { box, unread, scrolled, jump } =
+    useFollow(newest, isMine(newest), oldest);
+  const { look, loading } = useOlder(messages, box);
+  function scroll() {
+    scrolled();
+    look();
+  }
   return html`
     <div class="talk">
       <${Notice} rules=${messages.rules} />
       <div class="messages" role="log" aria-label="Messages" tabindex="0"
         aria-live=${useLive(messages.length)} aria-relevant="additions"
-        ref=${box} onScroll=${scrolled}>
+        ref=${box} onScroll=${scroll}>
         ${messages.map(item)}
       </div>
+      <${Loading} loading=${loading} />
       ${!messages.length && html`<${Empty} />`}
       ${unread && html`<${Newer} jump=${jump} />`}
     </div>

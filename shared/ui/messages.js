@@ -1,4 +1,5 @@
 // What a page knows of a room's messages, and what each frame does to it.
+import { change, lastPlace, merge, overlap, staying } from "./merge.js";
 
 /**
  * @typedef {object} Chat
@@ -12,12 +13,17 @@
  * @property {string} user
  * @property {string} body
  * @property {"user" | "assistant"} role
- * @property {number} [place]
+ * @property {number} [place] in the room's log
  * @property {"thinking" | "streaming" | "interrupted" | "failed"} [status]
  * @property {string} [error]
+ * @property {number} [after] the place behind which it was not sent
  */
 /** @typedef {import("./rules.js").Rules} Rules */
-/** @typedef {{ epoch?: string, rules?: Rules }} About */
+/**
+ * `whole`: there is nothing before the first; `heard`: how many histories.
+ * @typedef {{ epoch?: string, rules?: Rules, whole?: boolean,
+ *   heard?: number }} About
+ */
 /** @typedef {Message[] & About} Messages */
 
 /**
@@ -38,70 +44,64 @@ export function add(messages, message) {
  */
 export function receive(messages, data) {
   const frame = JSON.parse(data);
-  const act = frames[/** @type {keyof typeof frames} */ (frame.type)];
-  return act ? act(messages, frame) : messages;
+  if (!Object.hasOwn(frames, frame?.type)) return messages;
+  return frames[frame.type](messages, frame);
 }
 
+/**
+ * The place before which there may be more in the room's log; 0: none.
+ * @param {Messages} messages
+ */
+export function beginning(messages) {
+  const first = messages.find(({ place }) => place !== undefined);
+  return messages.whole ? 0 : (first?.place ?? 0);
+}
+
+const SENDING = { status: undefined, error: undefined, after: undefined };
+
+/** @type {Record<string, (messages: Messages, frame: any) => Messages>} */
 const frames = {
-  /** @param {Messages} messages @param {any} frame */
   history(messages, { messages: said, epoch, presenter: rules }) {
     const same = messages.epoch === epoch;
-    const kept = messages.filter((each) => same || each.place === undefined);
-    return merge(kept, said, { epoch, rules });
+    const joins = same && overlap(messages, said);
+    const whole = said.length ? joins && messages.whole : true;
+    const heard = (messages.heard ?? 0) + 1;
+    const stay = staying(messages, said, joins, same);
+    return merge(stay, said, { epoch, rules, whole, heard });
   },
 
-  /** @param {Messages} messages @param {any} frame */
+  older(messages, { messages: said }) {
+    if (messages.whole) return messages;
+    return merge(messages, said, { whole: !said.length });
+  },
+
   presenter(messages, { type, ...rules }) {
-    return merge(messages, [], { epoch: messages.epoch, rules });
+    return merge(messages, [], { rules });
   },
 
-  /** @param {Messages} messages @param {any} frame */
   update(messages, { message }) {
     return add(messages, message);
   },
 
-  /** @param {Messages} messages @param {any} frame */
   ack(messages, { id, place }) {
-    return change(messages, id, { place });
+    return change(messages, id, { ...SENDING, place });
   },
 
-  /** @param {Messages} messages @param {any} frame */
-  error(messages, { id, message }) {
-    // It has no place in the room's log, and stays where it was written.
-    const places = messages.map((each) => each.place ?? 0);
-    const place = Math.max(0, ...places) + 0.5;
-    return change(messages, id, { status: "failed", error: message, place });
+  error(messages, { id, message: error }) {
+    const after = lastPlace(messages);
+    return change(messages, id, { status: "failed", error, after });
+  },
+
+  // The page's own sender tells these.
+  unsent(messages, { messages: mine }) {
+    return merge(messages, mine);
+  },
+
+  again(messages, { id }) {
+    return change(messages, id, SENDING);
+  },
+
+  removed(messages, { id }) {
+    return change(messages, id);
   },
 };
-
-/**
- * Put messages in, each id once, in the order of their places in the room's
- * log; what has no place yet comes last.
- * @param {Messages} messages
- * @param {Message[]} more
- * @param {About} [about]
- * @returns {Messages}
- */
-function merge(messages, more, { epoch, rules } = messages) {
-  const byId = new Map(messages.map((each) => [each.id, each]));
-  for (const message of more) byId.set(message.id, message);
-  const sorted = [...byId.values()].sort((a, b) => rank(a) - rank(b));
-  return Object.assign(sorted, { epoch, rules });
-}
-
-/** @param {Message} message */
-function rank({ place }) {
-  return place ?? Number.MAX_SAFE_INTEGER;
-}
-
-/**
- * @param {Messages} messages
- * @param {string} id
- * @param {Partial<Message>} news
- * @returns {Messages}
- */
-function change(messages, id, news) {
-  const changed = messages.filter((each) => each.id === id);
-  const more = changed.map((each) => ({ ...each, ...news }));
-  return merge(messages, more);
-}

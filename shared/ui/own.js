@@ -3,6 +3,7 @@
 /** @typedef {import("./messages.js").Message} Message */
 
 const OWN = "party-chat-own-messages";
+const MOST = 2000;
 
 /** @type {Set<string>} */
 const own = new Set(readOwn());
@@ -45,7 +46,7 @@ function readOwn() {
 
 function keepOwn() {
   try {
-    sessionStorage.setItem(OWN, JSON.stringify([...own]));
+    sessionStorage.setItem(OWN, JSON.stringify([...own].slice(-MOST)));
   } catch {
     // Without storage, a refresh forgets which messages were one's own.
   }

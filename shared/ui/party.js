@@ -1,6 +1,10 @@
 // Where the party server is, and how a page keeps its sockets to it.
 import { settled } from "./build.js";
+import { rested } from "./rest.js";
+import { opened } from "./sender.js";
 import { KnownSocket } from "./sockets.js";
+
+/** @typedef {import("./outbox.js").Socket} Socket */
 
 const SUPERSEDED = 4001;
 
@@ -13,10 +17,18 @@ export const server = {
     location.protocol === "https:" ? "wss" : "ws"
   ),
   // Before each attempt: a page of another stage has nothing to say here.
-  query: async () => (await settled(), {}),
-  minReconnectionDelay: 200,
-  maxReconnectionDelay: 1500,
+  query: async () => {
+    await rested();
+    await settled();
+    return {};
+  },
+  // While there is no server, `settled` waits for it: these are for one that
+  // takes no more, and not from all pages in step.
+  minReconnectionDelay: 200 + 50 * Math.random(),
+  maxReconnectionDelay: 10_000,
   reconnectionDelayGrowFactor: 1.5,
+  /** @param {Event} event */
+  onOpen: ({ target }) => opened(/** @type {Socket} */ (target)),
   /** @param {CloseEvent} event */
   shouldReconnectOnClose: ({ code }) => code !== SUPERSEDED,
 };

@@ -1,23 +1,14 @@
 // Sends messages until the server has acknowledged them.
+import { Outbox } from "./outbox.js";
 
 /** @typedef {import("./messages.js").Message} Message */
-/**
- * What this needs of a PartySocket.
- * @typedef {EventTarget & { readyState: number, reconnect: () => void,
- *   send: (data: string) => unknown }} Socket
- */
+/** @typedef {import("./outbox.js").Socket} Socket */
 
-/** Milliseconds without an answer, after which a connection is a dead one. */
-const PATIENCE = 5000;
+/** @type {Map<Socket, Outbox>} */
+const outboxes = new Map();
 
-/** @type {WeakMap<Socket, Map<string, Message>>} */
-const outboxes = new WeakMap();
-
-/** @type {WeakMap<Socket, number>} */
-const timers = new WeakMap();
-
-/** @type {Set<string>} */
-const waiting = new Set();
+/** @type {Outbox | undefined} */
+let room;
 
 /**
  * Send a message over a socket now, or as soon as it is open; and again when
@@ -26,9 +17,23 @@ const waiting = new Set();
  * @param {Message} message
  */
 export function send(socket, message) {
-  outboxOf(socket).set(message.id, message);
-  waiting.add(message.id);
-  if (socket.readyState === WebSocket.OPEN) transmit(socket, message);
+  outboxOf(socket).put(message);
+}
+
+/**
+ * A socket is open: what was not acknowledged before a reload goes, too.
+ * @param {Socket} socket
+ */
+export function opened(socket) {
+  outboxOf(socket).pump();
+}
+
+/**
+ * Ask for messages before a place: returns whether anybody was asked.
+ * @param {number} place
+ */
+export function askOlder(place) {
+  return room?.ask(place) ?? false;
 }
 
 /**
@@ -36,48 +41,77 @@ export function send(socket, message) {
  * @param {string} id
  */
 export function isWaiting(id) {
-  return waiting.has(id);
-}
-
-/** @param {Socket} socket @param {Message} message */
-function transmit(socket, message) {
-  socket.send(JSON.stringify({ type: "message", message }));
-  expectAnswer(socket, true);
+  return holder(id) !== undefined;
 }
 
 /**
- * On bad Wi-Fi, a connection may look open for minutes and be none.
- * @param {Socket} socket
- * @param {boolean} expected
+ * Send a message that was refused again, under the same id.
+ * @param {string} id
  */
-function expectAnswer(socket, expected) {
-  clearTimeout(timers.get(socket));
-  if (!expected) return;
-  timers.set(socket, setTimeout(() => socket.reconnect(), PATIENCE));
+export function retry(id) {
+  const outbox = holder(id);
+  const message = outbox?.messages.get(id);
+  if (!outbox || !message) return;
+  tell(outbox.socket, { type: "again", id });
+  outbox.put({ ...message, status: undefined, error: undefined });
+}
+
+/**
+ * Give up on a message that was refused.
+ * @param {string} id
+ */
+export function remove(id) {
+  const outbox = holder(id);
+  if (!outbox) return;
+  outbox.drop(id);
+  tell(outbox.socket, { type: "removed", id });
+}
+
+/** @param {string} id */
+function holder(id) {
+  return [...outboxes.values()].find(({ messages }) => messages.has(id));
 }
 
 /** @param {Socket} socket */
 function outboxOf(socket) {
-  const outbox = outboxes.get(socket) ?? new Map();
-  if (!outboxes.has(socket)) {
-    outboxes.set(socket, outbox);
-    watch(socket, outbox);
-  }
+  const known = outboxes.get(socket);
+  if (known) return known;
+  const outbox = new Outbox(socket);
+  outboxes.set(socket, outbox);
+  socket.addEventListener("message", (event) => {
+    hear(outbox, /** @type {MessageEvent} */ (event).data);
+  });
+  const messages = [...outbox.messages.values()];
+  if (messages.length) tell(socket, { type: "unsent", messages });
   return outbox;
 }
 
-/** @param {Socket} socket @param {Map<string, Message>} outbox */
-function watch(socket, outbox) {
-  socket.addEventListener("open", () => {
-    for (const message of outbox.values()) transmit(socket, message);
-  });
-  socket.addEventListener("message", (event) => {
-    const { data } = /** @type {MessageEvent} */ (event);
-    const { type, id } = JSON.parse(data);
-    if (type !== "ack" && type !== "error") return;
-    outbox.delete(id);
-    waiting.delete(id);
-    expectAnswer(socket, outbox.size > 0);
-  });
-  socket.addEventListener("close", () => expectAnswer(socket, false));
+/**
+ * Tell the page that has this socket, as if the server did.
+ * @param {Socket} socket
+ * @param {object} frame
+ */
+function tell(socket, frame) {
+  const data = JSON.stringify(frame);
+  socket.dispatchEvent(new MessageEvent("message", { data }));
+}
+
+/** @param {Outbox} outbox @param {any} data */
+function hear(outbox, data) {
+  const { type, id, message, messages } = read(data);
+  if (type === "ack") outbox.drop(id);
+  if (type === "error") outbox.fail(id, message);
+  if (type === "update") outbox.drop(message.id);
+  if (type !== "history") return;
+  room = outbox;
+  outbox.drop(...messages.map((/** @type {Message} */ { id }) => id));
+}
+
+/** @param {any} data @returns {any} */
+function read(data) {
+  try {
+    return JSON.parse(data) ?? {};
+  } catch {
+    return {};
+  }
 }

@@ -1,0 +1,116 @@
+// What waits for the server's word: sent a few at a time, and again.
+import { Pace } from "./pace.js";
+import { keep, recall } from "./unsent.js";
+
+/** @typedef {import("./messages.js").Message} Message */
+/**
+ * What this needs of a PartySocket.
+ * @typedef {EventTarget & { readyState: number, name: string, room?: string,
+ *   send: (data: string) => unknown, reconnect: () => void }} Socket
+ */
+
+/** Milliseconds without an answer, after which a connection is a dead one. */
+const PATIENCE = 5000;
+
+/** Messages that may be on their way at once. */
+const MOST_FLYING = 10;
+
+/** The messages of one socket, until each is acknowledged. */
+export class Outbox {
+  /** @param {Socket} socket */
+  constructor(socket) {
+    this.socket = socket;
+    this.messages = new Map(recall(socket).map((each) => [each.id, each]));
+    /** @type {Set<string>} */
+    this.flying = new Set();
+    this.pace = new Pace(() => this.pump());
+    this.older = 0;
+    this.expecting = 0;
+    socket.addEventListener("open", () => this.pump());
+    socket.addEventListener("close", () => this.end());
+  }
+
+  /** @param {Message} message to send after all others */
+  put(message) {
+    this.messages.delete(message.id);
+    this.messages.set(message.id, message);
+    this.save();
+    this.pump();
+  }
+
+  /** @param {string[]} ids of messages that need no more */
+  drop(...ids) {
+    const known = ids.filter((id) => this.messages.delete(id));
+    if (known.length) this.land(known);
+  }
+
+  /** @param {string} id of a message that was refused @param {string} error */
+  fail(id, error) {
+    const message = this.messages.get(id);
+    if (!message) return;
+    this.messages.set(id, { ...message, status: "failed", error });
+    this.land([id]);
+  }
+
+  /**
+   * Ask for messages before a place: returns whether anybody was asked.
+   * @param {number} place
+   */
+  ask(place) {
+    const open = this.socket.readyState === WebSocket.OPEN;
+    if (open) this.older = place;
+    this.pump();
+    return open;
+  }
+
+  /** Send what may go now. */
+  pump() {
+    if (this.socket.readyState !== WebSocket.OPEN) return;
+    if (this.older && this.pace.left) {
+      this.transmit({ type: "older", before: this.older });
+      this.older = 0;
+    }
+    for (const message of this.messages.values()) {
+      if (!this.mayFly(message)) continue;
+      this.flying.add(message.id);
+      this.transmit({ type: "message", message });
+    }
+    if (this.flying.size) {
+      this.expecting ||= setTimeout(() => this.socket.reconnect(), PATIENCE);
+    }
+  }
+
+  /** @param {Message} message */
+  mayFly({ id, status }) {
+    const space = this.pace.left && this.flying.size < MOST_FLYING;
+    return space && !status && !this.flying.has(id);
+  }
+
+  /** @param {object} frame */
+  transmit(frame) {
+    this.socket.send(JSON.stringify(frame));
+    this.pace.take();
+  }
+
+  /** @param {string[]} ids that were answered */
+  land(ids) {
+    for (const id of ids) this.flying.delete(id);
+    clearTimeout(this.expecting);
+    this.expecting = 0;
+    this.save();
+    this.pump();
+  }
+
+  save() {
+    keep(this.socket, [...this.messages.values()]);
+  }
+
+  /** The socket is closed: what was on its way may be lost. */
+  end() {
+    this.pace.reset();
+    this.older = 0;
+    this.flying.clear();
+    clearTimeout(this.expecting);
+    this.expecting = 0;
+  }
+}
