@@ -437,7 +437,7 @@ def test_a_question_is_answered_with_what_was_said_until_then(
 def test_five_replies_wait_and_the_last_answers_all_that_is_beyond(
     chat: Running, openai: OpenAIStub
 ) -> None:
-    """Seen to catch: MOST_WAITING = 12, and forgetting what is beyond."""
+    """Seen to catch: another default, and forgetting what is beyond."""
     openai.held = True
     questions = [f"question {number}" for number in range(12)]
     with chat.join() as ada:

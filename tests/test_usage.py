@@ -3,6 +3,8 @@
 import asyncio
 import importlib
 import json
+import math
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -18,7 +20,7 @@ from shared.party import Connection, Frame, Server
 from shared.party.fetch import Reply
 from shared.party.parties import Parties
 
-from .running import Guest, Running, Stage, start
+from .running import PATIENCE, Guest, Running, Stage, start
 from .stubs import Exchange, Fault, OllamaStub, OpenAIStub
 from .stubs import serve as serve_app
 
@@ -194,24 +196,77 @@ def test_many_rooms_that_report_at_once_lose_nothing(
         assert seen == sorted(set(seen))
 
 
-@pytest.mark.behaviour("A reply that fails at once adds nothing")
-@pytest.mark.parametrize("fault", ["cut", "ends_early", "429"])
-def test_a_reply_that_fails_before_it_reports_adds_nothing(
-    serve: Serve, stub: Stub, fault: Fault
+def about(exchange: Exchange, said: str) -> int:
+    """The tokens that are estimated for a prompt and a text: 4 bytes each."""
+    prompt = [each["content"] for each in exchange.body["messages"]]
+    return math.ceil(len("".join([*prompt, said]).encode()) / 4)
+
+
+@pytest.mark.behaviour("A reply that fails is counted as far as it came")
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [("cut", "You said:"), ("ends_early", "You"), ("429", "")],
+)
+def test_a_reply_that_fails_is_counted_as_far_as_it_came(
+    serve: Serve, stub: Stub, fault: Fault, said: str
 ) -> None:
-    """And the next one is counted as ever."""
-    stub.fault = fault
+    """One that never began took nothing, and the next one is counted as ever.
+
+    Seen to catch: a stream that yields what is reported alone.
+    """
+    stub.fault, stub.after = fault, len(said.split())
     running = serve(**using(stub))
     with running.join("total", "usage") as watcher, running.join() as ada:
         assert tally(watcher) == 0
         ada.say("will it work?")
         assert end_of_reply(ada)["status"] == "failed"
-        stub.next_request()
+        exchange = stub.next_request()
+        sum = about(exchange, said) if said else 0
+        assert counted(watcher, sum) == [sum]
         stub.fault = None
         ada.say("and now?")
         assert "status" not in end_of_reply(ada)
-        sum = took(stub.next_request())
-        assert counted(watcher, sum)[:-1] in ([], [0])
+        sum += took(stub.next_request())
+        assert counted(watcher, sum) == [sum]
+
+
+@pytest.mark.behaviour("A reply that the presenter ends is counted, too")
+def test_a_reply_that_is_paused_is_counted_as_far_as_it_came(
+    serve: Serve, stub: Stub
+) -> None:
+    """Seen to catch: a `finishing` that lets a cancellation pass."""
+    stub.held = True
+    running = serve(**using(stub), PRESENTER_KEY="key")
+    with running.join("total", "usage") as watcher, running.join() as ada:
+        assert tally(watcher) == 0
+        ada.say("Tell me all!")
+        exchange = stub.next_request()
+        exchange.step()
+        ada.hear("You")
+        key = {"Authorization": "Bearer key"}
+        running.ask("POST", "/presenter", {"action": "pause"}, **key)
+        assert tally(watcher) == about(exchange, "You")
+
+
+def test_a_reply_that_the_servers_end_cuts_is_counted_as_far_as_it_came(
+    serve: Serve, openai: OpenAIStub
+) -> None:
+    """Seen to catch: hooks that are not waited for once they are cancelled."""
+    openai.held = True
+    running = serve(**using(openai), GRACE="0.2")
+    with running.join("total", "usage") as watcher, running.join() as ada:
+        assert tally(watcher) == 0
+        ada.say("Tell me all!")
+        exchange = openai.next_request()
+        exchange.step(2)
+        ada.hear("You said:")
+        running.process.send_signal(signal.SIGTERM)
+        assert tally(watcher) == about(exchange, "You said:")
+        assert ada.until(
+            "the end of the reply",
+            lambda frame: frame["message"]["status"] == "interrupted",
+        )
+    assert running.process.wait(PATIENCE) == 0
 
 
 async def spendthrift(request: Request) -> Response:

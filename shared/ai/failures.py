@@ -6,16 +6,20 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import ParamSpec
+from typing import Concatenate, ParamSpec, TypeAlias
 
 from ..house import house
 from ..messages import Reply
 from ..settings import settings
+from .budget import SPENT, budget
 from .model import model
+from .prompts import Prompt
 from .recordings import Stream, recorded
+from .tokens import Tokens
 from .words import WRONG, details, words
 
 P = ParamSpec("P")
+Guarded: TypeAlias = Callable[Concatenate[Prompt, P], Stream]
 
 LONGEST_REPLY = 20_000
 """Characters after which a reply is finished, whatever the model says."""
@@ -27,24 +31,34 @@ class ReplyFailed(Exception):
     """A reply could not be finished; says why, in words for a visitor."""
 
 
-def guarded(stream: Callable[P, Stream]) -> Callable[P, Stream]:
-    """Watch over a stream of replies.
+def guarded(stream: Guarded[P]) -> Guarded[P]:
+    """Watch over a stream of replies, and count their tokens.
 
     Silence of `AI_TIMEOUT` seconds and every error of a model's client are
-    raised as ReplyFailed; the details are for the log alone.
+    raised as ReplyFailed; the details are for the log alone. Where no tokens
+    are reported, an estimate stands for them.
     """
 
     @wraps(stream)
-    async def watched(*args: P.args, **kwargs: P.kwargs) -> Stream:
-        parts = stream(*args, **kwargs)
+    async def watched(
+        prompt: Prompt, /, *args: P.args, **kwargs: P.kwargs
+    ) -> Stream:
+        if budget.spent:
+            if prompt[-1]["role"] != "system":
+                raise ReplyFailed(SPENT)
+            # Should the AI reply? Yes, as the reply is what says why not.
+            yield "YES", 0
+            return
+        tokens = Tokens(prompt)
+        parts = stream(prompt, *args, **kwargs)
         if model.record:
-            parts = recorded(parts, model.record, args[0], model.name)
+            parts = recorded(parts, model.record, prompt, model.name)
         try:
             while True:
                 await model.ready()
                 async with asyncio.timeout(settings().ai_timeout):
-                    text, tokens = await anext(parts)
-                yield text, tokens
+                    text, reported = await anext(parts)
+                yield text, tokens.count(text, reported)
                 if len(text) > LONGEST_REPLY:
                     return
         except StopAsyncIteration:
@@ -55,6 +69,7 @@ def guarded(stream: Callable[P, Stream]) -> Callable[P, Stream]:
             )
             raise ReplyFailed(words(error)) from None
         finally:
+            await budget.count(tokens)
             await parts.aclose()
 
     return watched
@@ -80,7 +95,7 @@ def finishing(reply: Reply) -> Iterator[None]:
         reply.fail(str(failure))
     except asyncio.CancelledError:
         # Swallowed, so that what was said so far can still be kept.
-        reply.status = "interrupted"
+        reply.interrupt()
     except Exception:
         logger.exception("a reply failed")
         reply.fail(WRONG)

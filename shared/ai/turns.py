@@ -7,9 +7,7 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from ..house import house
-
-MOST_WAITING = 5
-"""How many replies may wait in a room."""
+from ..settings import settings
 
 S = TypeVar("S")
 Q = TypeVar("Q")
@@ -37,15 +35,15 @@ def in_turn(
 ) -> Callable[[S, Q], Awaitable[None]]:
     """Let a method that answers a question run once at a time.
 
-    Five questions may wait. One beyond that takes the place of the last one
-    in the queue: it has no reply of its own, but that reply's prompt holds
-    both.
+    `REPLIES_WAITING` questions may wait. One beyond that takes the place of
+    the last one in the queue: it has no reply of its own, but that reply's
+    prompt holds both.
     """
 
     @wraps(reply)
     async def wait_and_reply(self: S, question: Q) -> None:
         turns: Turns = vars(self).setdefault("_turns", Turns())
-        if len(turns.waiting) >= MOST_WAITING:
+        if len(turns.waiting) >= settings().replies_waiting:
             turns.waiting[-1][0] = question
             return
         ticket = [question]

@@ -83,9 +83,8 @@ def test_a_silent_model_is_stopped(chat: Running, model: OpenAIStub) -> None:
     model.held = True
     with chat.join() as ada:
         ada.say("Go on!")
-        reply = hear_ai(ada, "thinking")
-        model.next_request()
-        stop(ada, reply)
+        model.next_request().step()
+        stop(ada, hear_ai(ada, "streaming"))
         hear_the_end(ada)
 
 

@@ -1,0 +1,29 @@
+"""How much is taken from outside, and from the AI: these are settings."""
+
+from dataclasses import fields
+
+from pydantic import Field
+from pydantic_settings import BaseSettings
+
+from .party.limits import Bounds
+
+
+class LimitSettings(BaseSettings):
+    """What `.env.example` documents as limits."""
+
+    largest_frame: int = Field(default=65_536, ge=1_024)
+    largest_body: int = Field(default=65_536, ge=1_024)
+    messages_a_second: int = Field(default=10, ge=1)
+    connections_a_room: int = Field(default=2_000, ge=1)
+    live_rooms: int = Field(default=1_000, ge=1)
+    rooms_a_minute: int = Field(default=600, ge=1)
+    ping: float = Field(default=20.0, gt=0)
+    history: int = Field(default=1_000, ge=1)
+    replies_waiting: int = Field(default=5, ge=1)
+    token_budget: int | None = Field(default=None, ge=1)
+
+    @property
+    def bounds(self) -> Bounds:
+        """Those that hold for rooms and for connections."""
+        names = {each.name for each in fields(Bounds)}
+        return Bounds(**self.model_dump(include=names))
