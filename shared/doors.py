@@ -1,29 +1,34 @@
 """Who may come in: a page of another site may not, even by a trick."""
 
-import re
 from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-NETLOC = re.compile(r"(\[[^][/?#@\s]+\]|[^][:/?#@,;\s]+)(:[0-9]*)?")
+from .sites import PORTS, Site, fits, listed_host, split
 
+HARMLESS = ("GET", "HEAD", "OPTIONS")
+"""Methods that change nothing."""
 
-def host_of(netloc: str) -> str:
-    """The host in `host:port`, in lower case, "" where there is none."""
-    found = NETLOC.fullmatch(netloc)
-    return found[1].strip("[]").lower() if found else ""
+STRANGER = PlainTextResponse(
+    "This server does not answer under that name. "
+    "ALLOWED_HOSTS or PUBLIC_URL can add it.\n",
+    status_code=400,
+)
+FOREIGN = PlainTextResponse(
+    "Pages of this origin may not connect. "
+    "ALLOWED_ORIGINS or PUBLIC_URL can add it.\n",
+    status_code=403,
+)
 
 
 class Doors:
     """The names under which the app answers, and whose pages may use it.
 
     `hosts` and `origins` are allowed besides localhost, every IP address and
-    the page's own host; `public_url` adds itself to both.
+    the page's own host; `public_url` adds itself to both. Raises ValueError
+    for what can be no host or no site.
     """
 
     def __init__(
@@ -32,12 +37,13 @@ class Doors:
         origins: list[str] | None = None,
         public_url: str = "",
     ) -> None:
-        self.hosts = {host_of(host) for host in hosts or []}
-        self.origins = {origin.lower().rstrip("/") for origin in origins or []}
-        if public_url:
-            parts = urlsplit(public_url.lower())
-            self.hosts.add(parts.hostname or "")
-            self.origins.add(f"{parts.scheme}://{parts.netloc}")
+        self.hosts = {"localhost", "*.localhost"}
+        self.hosts.update(listed_host(each) for each in hosts or [])
+        self.origins = [Site.listed(each) for each in origins or []]
+        self.public = Site.listed(public_url) if public_url else None
+        if self.public:
+            self.hosts.add(self.public.host)
+            self.origins.append(self.public)
 
     def knows_host(self, netloc: str) -> bool:
         """Whether the app answers under this `Host`.
@@ -45,39 +51,34 @@ class Doors:
         Any other name is one that somebody pointed at this machine, so that
         their page could read from it (DNS rebinding).
         """
-        host = host_of(netloc)
-        if host == "localhost" or host.endswith(".localhost"):
-            return True
-        if host and host in self.hosts:
+        host, _ = split(netloc)
+        if any(fits(host, each) for each in self.hosts):
             return True
         try:
             return bool(ip_address(host))
         except ValueError:
             return False
 
-    def check_origin(self, connection: HTTPConnection) -> None:
-        """Refuse a socket that a foreign page opens, with a 403.
+    def knows_origin(self, origin: str, netloc: str) -> bool:
+        """Whether pages of this `Origin` may use the app at that `Host`."""
+        scheme, _, rest = origin.lower().partition("://")
+        site = Site.read(scheme, rest)
+        # A proxy that takes https off leaves the host as it was.
+        if scheme in PORTS and site == Site.read(scheme, netloc):
+            return True
+        return any(each.covers(site) for each in self.origins)
 
-        No Origin is no page: a program, which could say what it likes.
-        """
-        origin = connection.headers.get("origin")
-        if origin is None or origin.lower() in self.origins:
-            return
-        own = connection.headers.get("host", "").lower()
-        host = origin.lower().partition("://")[2]
-        if not host or host != own:
-            raise HTTPException(403, "Pages of this origin may not connect.")
-
-
-stranger = PlainTextResponse(
-    "This server does not answer under that name. "
-    "ALLOWED_HOSTS or PUBLIC_URL can add it.\n",
-    status_code=400,
-)
+    def encrypted(self, scope: Scope) -> bool:
+        """Whether the browser came by https, if only as far as a proxy."""
+        if scope["scheme"] in ("https", "wss"):
+            return True
+        host, _ = split(Headers(scope=scope).get("host", ""))
+        public = self.public
+        return bool(public and (public.scheme, public.host) == ("https", host))
 
 
-class HostCheck:
-    """Middleware: requests under a name that is not ours are refused."""
+class Doorkeeper:
+    """Middleware: refuses names that are not ours, and pages of others."""
 
     def __init__(self, app: ASGIApp, doors: Doors) -> None:
         self.app = app
@@ -86,10 +87,20 @@ class HostCheck:
     async def __call__(
         self, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Pass on what asked for a host that the app answers under."""
+        """Pass on what may come in."""
+        refusal = None
         if scope["type"] in ("http", "websocket"):
-            host = Headers(scope=scope).get("host", "")
-            if not self.doors.knows_host(host):
-                await stranger(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
+            refusal = self.refusal(scope)
+        await (refusal or self.app)(scope, receive, send)
+
+    def refusal(self, scope: Scope) -> ASGIApp | None:
+        """What answers in place of the app, if anything has to."""
+        headers = Headers(scope=scope)
+        hosts, origins = headers.getlist("host"), headers.getlist("origin")
+        if len(hosts) != 1 or not self.doors.knows_host(hosts[0]):
+            return STRANGER
+        if scope.get("method") in HARMLESS:
+            return None
+        # No Origin is no page: a program, which could say what it likes.
+        known = (self.doors.knows_origin(each, hosts[0]) for each in origins)
+        return None if len(origins) < 2 and all(known) else FOREIGN

@@ -48,7 +48,9 @@ class Fresh(StaticFiles):
 
 def content_security_policy(*hosts: str) -> str:
     """The page's own files, sockets to these hosts, and nothing else."""
-    sockets = [f"ws://{host} wss://{host}" for host in hosts if host]
+    # An address of IPv6 cannot be named here, and 'self' has to do.
+    named = [host for host in hosts if host and "[" not in host]
+    sockets = [f"ws://{host} wss://{host}" for host in named]
     digest = hashlib.sha256(IMPORT_MAP.encode()).digest()
     rules = [
         "default-src 'none'",

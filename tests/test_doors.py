@@ -4,16 +4,20 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
-from shared.doors import Doors
+from shared.doors import FOREIGN as FOREIGN_PAGE
+from shared.doors import STRANGER, Doorkeeper, Doors
 
 from .party_server import Echo, House, open_house
 from .running import Door, Running, Stage, start
+from .test_settings import fails_to_start
 
 SETTINGS = {
     "PUBLIC_URL": "https://Chat.example:8443/",
-    "ALLOWED_HOSTS": "party.local, other.local:2000",
-    "ALLOWED_ORIGINS": "https://slides.example",
+    "ALLOWED_HOSTS": "party.local, other.local:2000, *.app.github.dev",
+    "ALLOWED_ORIGINS": "https://slides.example, https://*.app.github.dev, "
+    "http://*.dev.example:8080",
 }
 
 # Host, Origin, and what becomes of a socket.
@@ -27,6 +31,18 @@ OPEN = [
     ("[::1]:1999", "http://[::1]:1999", 101),
     ("[fd00::7]:1999", "http://[fd00::7]:1999", 101),
     ("localhost", "http://localhost", 101),
+    ("localhost.:1999", "http://localhost.:1999", 101),
+    ("chat.room.localhost", "https://chat.room.localhost", 101),
+    # A proxy may say the usual port, or leave it; and take https off.
+    ("localhost:443", "https://localhost", 101),
+    ("localhost", "https://localhost:443", 101),
+    ("localhost:80", "http://localhost", 101),
+    ("localhost:1999", "https://localhost:1999", 101),
+    # One address of IPv6 may be written in several ways.
+    ("[0:0:0:0:0:0:0:1]:1999", "http://[::1]:1999", 101),
+    ("[FD00::7]:1999", "http://[fd00::7]:1999", 101),
+    ("[::ffff:127.0.0.1]:1999", "http://[::ffff:7f00:1]:1999", 101),
+    ("[fe80::1]", "http://[fe80::1]", 101),
 ]
 FOREIGN = [
     ("127.0.0.1:1999", "https://evil.example", 403),
@@ -41,6 +57,20 @@ FOREIGN = [
     ("127.0.0.1:1999", "127.0.0.1:1999", 403),
     ("127.0.0.1:1999", "http://[", 403),
     ("[::1]:1999", "http://[::2]:1999", 403),
+    ("[::1]:1999", "http://[::1]", 403),
+    ("127.0.0.1:1999", "http://[::ffff:127.0.0.1]:1999", 403),
+    ("localhost:80", "https://localhost", 403),
+    ("localhost:443", "http://localhost", 403),
+    ("127.0.0.1:1999", "http://ada@127.0.0.1:1999", 403),
+    ("127.0.0.1:1999", "http://evil.example#@127.0.0.1:1999", 403),
+    ("127.0.0.1:1999", "http://127.0.0.1:1999/", 403),
+    ("127.0.0.1:1999", "http:///127.0.0.1:1999", 403),
+    ("127.0.0.1:1999", "http:127.0.0.1:1999", 403),
+    ("127.0.0.1:1999", "//127.0.0.1:1999", 403),
+    ("127.0.0.1:1999", "app://127.0.0.1:1999", 403),
+    ("127.0.0.1:1999", "file://", 403),
+    ("127.0.0.1:1999", "http://127.0.0.1:1999 http://evil.example", 403),
+    ("127.0.0.1:1999", f"http://{'a' * 8_000}", 403),
 ]
 STRANGE = [
     # The page of a name that was pointed at this machine: DNS rebinding.
@@ -58,6 +88,23 @@ STRANGE = [
     ("::1", None, 400),
     ("2130706433", None, 400),
     ("0x7f.1", None, 400),
+    ("0177.0.0.1", None, 400),
+    ("[127.0.0.1]", None, 400),
+    # Which network card an address is behind is nobody else's business.
+    ("[fe80::1%eth0]:1999", None, 400),
+    ("[fe80::1%25eth0]:1999", None, 400),
+    ("localhost..", None, 400),
+    (".localhost", None, 400),
+    ("chat..localhost", None, 400),
+    ("*.localhost", None, 400),
+    ("'none'.localhost", None, 400),
+    ("localhost:1999:1999", None, 400),
+    ("localhost:port", None, 400),
+    ("localhost:199919", None, 400),
+    ("localhost, localhost", None, 400),
+    ("evil.example\r\nHost: localhost", None, 400),
+    (f"{'a' * 250}.localhost:1999", None, 400),
+    (f"{'a' * 8_000}.localhost", None, 400),
     ("", None, 400),
 ]
 # These only with SETTINGS.
@@ -69,6 +116,12 @@ LISTED = [
     ("127.0.0.1:1999", "https://SLIDES.example", 101),
     ("Party.Local:1999", "http://party.local:1999", 101),
     ("other.local", None, 101),
+    ("other.local.:1999", "http://other.local.:1999", 101),
+    ("me-1999.app.github.dev", "https://me-1999.app.github.dev", 101),
+    ("Me.App.GitHub.dev", "https://me.app.github.dev:443", 101),
+    ("a.b.app.github.dev", None, 101),
+    ("localhost:1999", "https://me-1999.app.github.dev", 101),
+    ("localhost:1999", "http://a.b.dev.example:8080", 101),
 ]
 ALMOST_LISTED = [
     ("127.0.0.1:1999", "https://chat.example", 403),
@@ -76,7 +129,22 @@ ALMOST_LISTED = [
     ("127.0.0.1:1999", "https://slides.example.evil.example", 403),
     ("127.0.0.1:1999", "http://party.local", 403),
     ("slides.example", None, 400),
+    ("app.github.dev", None, 400),
+    (".app.github.dev", None, 400),
+    ("evilapp.github.dev", None, 400),
+    ("me.app.github.dev.evil.example", None, 400),
+    ("localhost", "https://app.github.dev", 403),
+    ("localhost", "https://.app.github.dev", 403),
+    ("localhost", "https://evilapp.github.dev", 403),
+    ("localhost", "https://me.app.github.dev.evil.example", 403),
+    ("localhost", "https://me.app.github.dev@evil.example", 403),
+    ("localhost", "http://me.app.github.dev", 403),
+    ("localhost", "https://me.app.github.dev:8443", 403),
+    ("localhost", "http://a.dev.example", 403),
+    ("localhost", "https://a.dev.example:8080", 403),
 ]
+NO_HOSTS = ["*", "*.", "*.*.example", "a*.example", "https://a.example", "a b"]
+NO_SITES = ["*", "null", "a.example", "https://", "https://*", "//a.example"]
 
 
 def knock(door: Door, path: str, host: str, origin: str | None) -> int:
@@ -109,7 +177,7 @@ def plain() -> Iterator[House]:
 def listed() -> Iterator[House]:
     """A room whose doors know SETTINGS."""
     hosts = SETTINGS["ALLOWED_HOSTS"].split(", ")
-    origins = [SETTINGS["ALLOWED_ORIGINS"]]
+    origins = SETTINGS["ALLOWED_ORIGINS"].split(", ")
     doors = Doors(hosts, origins, SETTINGS["PUBLIC_URL"])
     with open_house(doors, echo=Echo) as house:
         yield house
@@ -121,7 +189,8 @@ def test_only_pages_of_the_same_host_may_open_a_socket(
 ) -> None:
     """Seen to catch: `null` for no host; a Host that says more than a name.
 
-    And: an error instead of a refusal for an Origin that is no URL.
+    And: an error instead of a refusal for an Origin that is no URL; a port
+    that is usual with the other scheme; each address only as it is written.
     """
     assert knock(plain, "/parties/echo/1", host, origin) == status
     assert knock(listed, "/parties/echo/1", host, origin) == status
@@ -131,9 +200,40 @@ def test_only_pages_of_the_same_host_may_open_a_socket(
 def test_what_is_listed_may_come_in_as_well(
     plain: House, listed: House, host: str, origin: str | None, status: int
 ) -> None:
-    """Seen to catch: comparing hosts with their ports, or as written."""
+    """Seen to catch: comparing hosts with their ports, or as written.
+
+    And: `*.` for no label at all, and without the dot.
+    """
     assert knock(plain, "/parties/echo/1", host, origin) in (400, 403)
     assert knock(listed, "/parties/echo/1", host, origin) == status
+
+
+def test_of_several_hosts_and_several_origins_none_counts() -> None:
+    """Some servers refuse them already. Seen to catch: counting the first."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise AssertionError("This is not asked for anything.")
+
+    def refusal(*headers: tuple[bytes, bytes]) -> object:
+        scope = {"type": "websocket", "headers": [*headers]}
+        return Doorkeeper(app, Doors()).refusal(scope)
+
+    host, origin = (b"host", b"localhost"), (b"origin", b"http://localhost")
+    assert refusal(host) is refusal(host, origin) is None
+    assert refusal() is refusal(host, host) is STRANGER
+    assert refusal(host, (b"host", b"evil.example")) is STRANGER
+    assert refusal(host, origin, origin) is FOREIGN_PAGE
+    assert refusal(host, origin, (b"origin", b"null")) is FOREIGN_PAGE
+
+
+def test_the_doors_take_nothing_for_a_name_that_is_none() -> None:
+    """Seen to catch: a `*` alone, and "null", which any site can be."""
+    for host in NO_HOSTS:
+        with pytest.raises(ValueError, match="is no host"):
+            Doors(hosts=[host])
+    for origin in NO_SITES:
+        with pytest.raises(ValueError, match=r"is no (host|site)"):
+            Doors(origins=[origin])
 
 
 # The same of the stages: that their doors are these, and know the settings.
@@ -190,6 +290,36 @@ def test_a_stages_rooms_have_these_doors(
     for host, origin, status in LISTED:
         assert knock(usual, path, host, origin) != status
         assert knock(public, path, host, origin) == status
+
+
+@pytest.mark.stages(5)
+def test_a_page_of_another_site_may_change_nothing(stage: Stage) -> None:
+    """Not even with the presenter's key, which it cannot have.
+
+    Seen to catch: an Origin that is asked for with sockets alone.
+    """
+    with start(stage, **SETTINGS, PRESENTER_KEY="a-key") as running:
+
+        def pause(**headers: str) -> int:
+            action = {"action": "pause"}
+            bearer = {"Authorization": "Bearer a-key", **headers}
+            return running.ask("POST", "/presenter", action, **bearer).status
+
+        assert pause() == pause(Origin=running.url) == 200
+        assert pause(Origin="https://slides.example") == 200
+        for _, origin, _ in FOREIGN[:12]:
+            assert pause(Origin=origin or "null") == 403
+        page = running.get("/chats", Origin="https://evil.example")
+        assert page.status == 200
+        assert "access-control-allow-origin" not in page.headers
+
+
+def test_a_list_that_lets_everybody_in_is_refused() -> None:
+    said = fails_to_start(
+        "demo_01", ALLOWED_HOSTS="party.local,*", ALLOWED_ORIGINS="null"
+    )
+    assert "  ALLOWED_HOSTS=party.local,*: " in said
+    assert "  ALLOWED_ORIGINS=null: " in said
 
 
 @pytest.mark.stages(2)

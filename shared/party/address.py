@@ -2,12 +2,30 @@
 
 import re
 from urllib.parse import unquote
+from uuid import uuid4
 
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 LONGEST_ID = 256
 """Characters that the id of a room or of a connection may have."""
+
+INHERITED = [
+    "__proto__",
+    "constructor",
+    "hasOwnProperty",
+    "isPrototypeOf",
+    "propertyIsEnumerable",
+    "toLocaleString",
+    "toString",
+    "valueOf",
+    "__defineGetter__",
+    "__defineSetter__",
+    "__lookupGetter__",
+    "__lookupSetter__",
+]
+"""What every object in a page has, so that it cannot tell it from an id."""
 
 ADDRESS = re.compile(r"/parties/([^/]+)/([^/]+)/?")
 
@@ -28,3 +46,13 @@ def address(scope: Scope) -> tuple[str, str]:
     if not found or len(room) > LONGEST_ID:
         raise HTTPException(404, "A room is at /parties/PARTY/ROOM.")
     return party, room
+
+
+def connection_id(connection: HTTPConnection) -> str:
+    """The id that a newcomer asks for, else a new one; or a 400."""
+    id = connection.query_params.get("_pk") or uuid4().hex
+    if len(id) > LONGEST_ID:
+        raise HTTPException(400, "The connection's id is too long.")
+    if id in INHERITED:
+        raise HTTPException(400, "No connection can have this id.")
+    return id
