@@ -7,12 +7,13 @@ from pydantic import Field
 
 from .house import house
 from .party import Entry, Log
+from .settings import settings
 
 AI = "AI"
 """The name that the AI speaks under."""
 
-LONGEST_HISTORY = 1_000
-"""How many messages a newcomer is told."""
+MOST_OLDER = 100
+"""How many earlier messages are told at once."""
 
 Status = Literal["thinking", "streaming", "interrupted", "failed"]
 
@@ -24,6 +25,21 @@ class Message(Entry):
     body: str
     role: Literal["user", "assistant"] = "user"
     status: Status | None = None
+
+    def recall(self) -> None:
+        """See to it that nobody waits for what was cut off by a crash."""
+        if self.status in ("thinking", "streaming"):
+            self.interrupt()
+
+    def interrupt(self) -> None:
+        """Set that no more will come, although it is not finished."""
+        if self.status == "thinking":
+            self.body = "…"
+        self.status = "interrupted"
+
+    def news(self) -> object:
+        """Tell a room about it that has missed it."""
+        return update(self)
 
 
 class Reply(Message):
@@ -61,11 +77,17 @@ def history(messages: Log[Message]) -> dict[str, Any]:
     """The frame that tells a newcomer what was said, and what holds here."""
     frame = {
         "type": "history",
-        "messages": messages[-LONGEST_HISTORY:],
+        "messages": messages[-settings().history :],
         "epoch": messages.epoch,
     }
     rules = house.rules()
     return {**frame, "presenter": rules} if rules else frame
+
+
+async def older(messages: Log[Message], before: int) -> dict[str, Any]:
+    """The frame that tells what was said before a place."""
+    found = await messages.before(before, MOST_OLDER)
+    return {"type": "older", "messages": found}
 
 
 def presenter() -> dict[str, Any]:

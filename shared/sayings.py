@@ -6,9 +6,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
 from .house import house
-from .messages import Message
+from .messages import Message, older
 from .names import problem_with
-from .party import Frame, Refused
+from .party import Frame, Log, Refused
+from .party.errors import Asked
 
 
 class Saying(BaseModel):
@@ -32,15 +33,20 @@ RULES = {
 MUTED = "The presenter has muted this name."
 
 
-def said(frame: Frame) -> Message:
+def said(frame: Frame, messages: Log[Message] | None = None) -> Message:
     """Read `{"type": "message", "message": {…}}` from a page.
 
-    Raises Refused with the rule that was broken, in words for a person.
+    Raises Refused with the rule that was broken, in words for a person; and,
+    if `messages` are given, Asked by a page that wants earlier ones.
     """
     try:
         data: Any = from_json(frame)
     except ValueError:
         raise Refused("This is not JSON.") from None
+    if messages is not None and isinstance(data, dict):
+        before = data.get("before")
+        if data.get("type") == "older" and type(before) is int:
+            raise Asked(older(messages, min(max(before, 0), 2**62)))
     if not isinstance(data, dict) or data.get("type") != "message":
         raise Refused("This room takes frames of type “message”.")
     message = data.get("message")

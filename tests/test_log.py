@@ -9,7 +9,7 @@ from pydantic_core import to_json
 
 from shared.messages import Message, Reply, history
 from shared.party import Entry, Log, Refused, Repeated
-from shared.party.log import Store
+from shared.party.store import Store
 
 
 class Note(Entry):

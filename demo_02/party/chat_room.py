@@ -25,7 +25,7 @@ class ChatRoom(Server):
 
     async def on_message(self, frame: Frame, sender: Connection) -> None:
         """Keep what somebody says, and tell everybody else."""
-        message = said(frame)
+        message = said(frame, self.messages)
         await self.messages.append(message)
         sender.send(ack(message))
         self.room.broadcast(update(message), without=[sender.id])

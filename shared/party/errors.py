@@ -35,12 +35,24 @@ class Repeated(Refused):
         self.frame = {"type": "ack", "id": id, "place": place}
 
 
+class Asked(Refused):
+    """Not something to be kept, but a question: it has an answer."""
+
+    def __init__(self, answer: Awaitable[dict[str, Any]]) -> None:
+        super().__init__("This is a question.")
+        self.answer = answer
+
+
 async def run_hook(
     hook: Awaitable[None], where: str, caller: Caller | None = None
 ) -> None:
     """Run a hook to its end: a refusal is answered, an error is logged."""
     try:
         await hook
+    except Asked as question:
+        frame = await question.answer
+        if caller:
+            caller.send(frame)
     except Refused as refusal:
         if caller:
             caller.send(refusal.frame)

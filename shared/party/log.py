@@ -1,7 +1,8 @@
 """What a room remembers, kept by the process and not by the room."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
-from typing import Any, Generic, TypeVar, overload
+from typing import Generic, Self, TypeVar, overload
 from uuid import uuid4
 
 from pydantic import BaseModel
@@ -18,20 +19,30 @@ class Entry(BaseModel):
     place: int | None = None
     """Where in the log it stands, from 0; set by the log."""
 
+    def follow(self, before: Self | None) -> None:
+        """Override to go on from the newest entry, just before it is kept."""
+
+    def recall(self) -> None:
+        """Override to correct what a process that has ended left behind."""
+
+    def news(self) -> object:
+        """Override: the frame for a room that has missed this entry."""
+
 
 M = TypeVar("M", bound=Entry)
 
 
 class Log(Sequence[M], Generic[M]):
-    """An append-only log that reads like a list, in the order of places.
+    """An append-only log: its newest entries read like a list, by place.
 
     `epoch` names this memory: a log that started empty has a new one.
     """
 
-    def __init__(self, epoch: str, model: type[M]) -> None:
+    def __init__(self, epoch: str, model: type[M], most: int) -> None:
         self.epoch = epoch
         self.model = model
-        self._next = 0
+        self.most = most
+        self._start = self._next = 0
         self._entries: list[M] = []
         self._named: dict[str, M] = {}
 
@@ -43,29 +54,41 @@ class Log(Sequence[M], Generic[M]):
         `Repeated` if it says the same, and `Refused` if it does not. So is
         one that was begun before the log was cleared.
         """
-        earlier = self._named.get(entry.id)
-        if earlier is None:
-            if entry.place is not None:
-                raise Refused("This room was cleared meanwhile.", entry.id)
+        if earlier := self._named.get(entry.id):
+            if earlier is not entry:
+                raise conflict(entry, earlier)
+        elif entry.place is not None:
+            if entry.place < self._start:
+                raise cleared(entry)
+        else:
+            entry.follow(self._entries[-1] if self._entries else None)
             entry.place = self._next
-            self._entries.append(entry)
-            if entry.id:
-                self._named[entry.id] = entry
-        elif earlier is not entry:
-            self._refuse(entry, earlier)
+            self.hold(entry)
         self._next += 1
 
     async def clear(self) -> None:
         """Forget all entries: a new epoch begins, in which places go on."""
+        self.forget(uuid4().hex, self._next)
+
+    async def before(self, place: int, count: int) -> list[M]:
+        """Up to `count` entries before a place, the oldest first."""
+        end = bisect_left(self._entries, place, key=lambda e: e.place or 0)
+        return self._entries[max(0, end - count) : end]
+
+    def hold(self, entry: M) -> None:
+        """Have it at hand, and the oldest no longer, if there are too many."""
+        self._entries.append(entry)
+        if entry.id:
+            self._named[entry.id] = entry
+        for old in self._entries[: -self.most]:
+            self._named.pop(old.id, None)
+        del self._entries[: -self.most]
+
+    def forget(self, epoch: str, start: int) -> None:
+        """Begin a new epoch, with nothing in it."""
         self._entries.clear()
         self._named.clear()
-        self.epoch = uuid4().hex
-
-    def _refuse(self, entry: M, earlier: M) -> None:
-        same = earlier.model_dump(exclude={"place"})
-        if entry.model_dump(exclude={"place"}) == same:
-            raise Repeated(entry.id, earlier.place or 0)
-        raise Refused("Another message has this id already.", entry.id)
+        self.epoch, self._start = epoch, start
 
     @overload
     def __getitem__(self, index: int) -> M: ...
@@ -78,22 +101,14 @@ class Log(Sequence[M], Generic[M]):
         return len(self._entries)
 
 
-class Store:
-    """The logs of all rooms, in memory: they last as long as the process."""
+def conflict(entry: Entry, earlier: Entry) -> Refused:
+    """What becomes of an entry whose id is in the log already."""
+    kept = earlier.model_dump(exclude={"place"})
+    if entry.model_dump(exclude={"place"}) == kept:
+        return Repeated(entry.id, earlier.place or 0)
+    return Refused("Another message has this id already.", entry.id)
 
-    def __init__(self) -> None:
-        self.epoch = uuid4().hex
-        self._logs: dict[tuple[str, str], Log[Any]] = {}
 
-    def log(self, party: str, room: str, model: type[M]) -> Log[M]:
-        """The log of a room, made when it is first asked for."""
-        made = Log[M](self.epoch, model)
-        return self._logs.setdefault((party, room), made)
-
-    def logs(self, model: type[M]) -> dict[tuple[str, str], Log[M]]:
-        """The logs of such entries, by their parties and rooms."""
-        return {
-            place: log
-            for place, log in self._logs.items()
-            if issubclass(log.model, model)
-        }
+def cleared(entry: Entry) -> Refused:
+    """What becomes of an entry that the log has forgotten."""
+    return Refused("This room was cleared meanwhile.", entry.id)

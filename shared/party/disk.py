@@ -1,0 +1,147 @@
+"""A file that keeps logs: an SQLite database, and its format."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+from uuid import uuid4
+
+PARTY = 0x50617274
+"""What says in a file that it is one of ours."""
+
+FORMAT = 1
+"""Which format this code reads and writes."""
+
+BUSY = 2.0
+"""Seconds that another program may lock the file."""
+
+TABLES = """
+CREATE TABLE about (epoch TEXT NOT NULL);
+CREATE TABLE entries (
+    log TEXT NOT NULL,
+    place INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    entry TEXT NOT NULL,
+    PRIMARY KEY (log, place)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX named ON entries (log, id)
+    WHERE id != '' AND place = first;
+CREATE INDEX versions ON entries (log, first, place);
+"""
+"""An entry that was finished later has two rows with one `first`.
+
+A row without an entry says that the log was cleared there.
+"""
+
+Row: TypeAlias = tuple[int, int, str, str]
+"""The place, the first place, the id, and the entry as JSON."""
+
+Database: TypeAlias = sqlite3.Connection
+
+BEFORE = """
+SELECT place, first, id, entry FROM entries JOIN (
+    SELECT first AS f, MAX(place) AS p FROM entries
+    WHERE log = :log AND first < :place AND entry != ''
+    GROUP BY first ORDER BY first DESC LIMIT :count
+) ON log = :log AND place = p ORDER BY first
+"""
+
+
+class Found(NamedTuple):
+    """What a file has of a log: its newest entries, its next place, and where
+    it began when it was cleared last."""
+
+    rows: list[Row]
+    next: int
+    start: int
+
+
+class WrongFile(ValueError):
+    """A file that cannot keep logs; says why, to a person."""
+
+
+def check(path: str) -> None:
+    """Raise WrongFile for a file that is there and is not one of ours."""
+    folder = Path(path).resolve().parent
+    if not folder.is_dir():
+        raise WrongFile(f"there is no folder {folder}")
+    if not Path(path).exists():
+        return
+    try:
+        with closing(sqlite3.connect(path, timeout=BUSY)) as database:
+            check_format(database)
+    except sqlite3.Error as error:
+        raise WrongFile(f"{path} cannot be read: {error}") from None
+
+
+def check_format(database: Database) -> bool:
+    """Whether there is something in it already; raises WrongFile."""
+    (party,) = database.execute("PRAGMA application_id").fetchone()
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    (tables,) = database.execute(
+        "SELECT count(*) FROM sqlite_master"
+    ).fetchone()
+    if tables == 0:
+        return False
+    if party != PARTY:
+        raise WrongFile("this file was written by another program")
+    if version != FORMAT:
+        raise WrongFile(
+            f"this file has format {version}, and this version of Party Chat "
+            f"reads format {FORMAT}: take another file"
+        )
+    return True
+
+
+def open_file(path: str) -> Database:
+    """Open a file of logs, or begin one.
+
+    Raises WrongFile, or sqlite3.Error where there can be no file.
+    """
+    database = sqlite3.connect(
+        path, timeout=BUSY, isolation_level=None, check_same_thread=False
+    )
+    if not check_format(database):
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("BEGIN IMMEDIATE")
+        # Another process may have begun it meanwhile.
+        if not check_format(database):
+            for statement in TABLES.split(";"):
+                database.execute(statement)
+            database.execute("INSERT INTO about VALUES (?)", [uuid4().hex])
+            database.execute(f"PRAGMA application_id = {PARTY}")
+            database.execute(f"PRAGMA user_version = {FORMAT}")
+        database.execute("COMMIT")
+    database.execute("PRAGMA synchronous = FULL")
+    return database
+
+
+def rows_from(database: Database, log: str, place: int) -> list[Row]:
+    """All rows of a log from a place on."""
+    return database.execute(
+        "SELECT place, first, id, entry FROM entries "
+        "WHERE log = ? AND place >= ? ORDER BY place",
+        [log, place],
+    ).fetchall()
+
+
+def entries_before(
+    database: Database, log: str, place: int, count: int
+) -> list[Row]:
+    """The newest entries before a place, as they are now, oldest first."""
+    values = {"log": log, "place": place, "count": count}
+    return database.execute(BEFORE, values).fetchall()
+
+
+def look(database: Database, log: str, count: int) -> Found:
+    """The newest entries of a log, and where it stands."""
+    (last,) = database.execute(
+        "SELECT max(place) FROM entries WHERE log = ?", [log]
+    ).fetchone()
+    (mark,) = database.execute(
+        "SELECT min(place) FROM entries WHERE log = ? AND entry = ''", [log]
+    ).fetchone()
+    after = 0 if last is None else last + 1
+    rows = entries_before(database, log, after, count)
+    return Found(rows, after, 0 if mark is None else mark + 1)

@@ -1,0 +1,146 @@
+"""Logs in a file: what is said outlives the process."""
+
+import sqlite3
+from bisect import bisect_left
+from typing import Generic, TypeVar
+from urllib.parse import quote
+
+from .disk import Found, Row, open_file
+from .errors import Refused
+from .jobs import Append, Clear, Load, Read, Tail
+from .log import Entry, Log
+from .store import Key, Store
+from .writer import Writer
+
+M = TypeVar("M", bound=Entry)
+
+NOT_KEPT = "The server cannot keep this now. Try again in a moment."
+
+
+class DurableLog(Log[M], Generic[M]):
+    """A log whose entries are in a file before anybody hears of them."""
+
+    def __init__(
+        self, store: "DurableStore", key: Key, model: type[M], found: Found
+    ) -> None:
+        super().__init__(store.epoch, model, store.most)
+        self.store, self.key, self.name = store, key, name_of(key)
+        self.begin_anew(found.start - 1)
+        for row in found.rows:
+            self.replace(self.read(row))
+        newest = self[-1] if self else None
+        self.tail = Tail(found.next, found.start, newest)
+
+    async def append(self, entry: M) -> None:
+        """Keep an entry, as Log does, and more than that.
+
+        Refused, if the file cannot be written. The end of a reply is then
+        shown all the same; another process will show it as cut off.
+        """
+        try:
+            await self.store.writer.do(Append(self, entry))
+        except sqlite3.Error:
+            if entry.place is None:
+                raise Refused(NOT_KEPT, entry.id) from None
+
+    async def clear(self) -> None:
+        """Forget all entries, as Log does; Refused, if that cannot be kept."""
+        try:
+            await self.store.writer.do(Clear(self))
+        except sqlite3.Error:
+            raise Refused(NOT_KEPT) from None
+
+    async def before(self, place: int, count: int) -> list[M]:
+        """Up to `count` entries before a place; the file has them all."""
+        found = await super().before(place, count)
+        if len(found) == count:
+            return found
+        job = Read(self.name, place, count)
+        return [self.read(row) for row in await self.store.writer.do(job)]
+
+    def read(self, row: Row) -> M:
+        """An entry from its row."""
+        _, first, id, text = row
+        entry = self.model.model_validate_json(text)
+        entry.id, entry.place = id, first
+        entry.recall()
+        return entry
+
+    def after(self, rows: list[Row]) -> Tail:
+        """What the tail is, once these rows are known as well."""
+        next, start, newest = self.tail
+        for row in rows:
+            next = row[0] + 1
+            if not row[3]:
+                start, newest = next, None
+            elif row[0] == row[1]:
+                newest = self.read(row)
+        return Tail(next, start, newest)
+
+    def begin_anew(self, place: int) -> None:
+        """Be as after it was cleared at that place; before 0: never."""
+        epoch = self.store.epoch
+        self.forget(f"{epoch}-{place}" if place >= 0 else epoch, place + 1)
+
+    def catch_up(self, rows: list[Row]) -> None:
+        """Take up what another process wrote, and tell the room."""
+        for row in rows:
+            entry = self.read(row) if row[3] else None
+            if entry:
+                self.replace(entry)
+            else:
+                self.begin_anew(row[0])
+            self.store.tell(self.key, entry)
+
+    def replace(self, entry: M) -> None:
+        """Have an entry at hand as it is now, wherever it stands."""
+        place = entry.place or 0
+        at = bisect_left(self._entries, place, key=lambda e: e.place or 0)
+        if at == len(self):
+            self.hold(entry)
+        elif self[at].place == place:
+            self._entries[at] = self._named[entry.id] = entry
+
+
+class DurableStore(Store):
+    """Keeps logs in a file; a thread writes them."""
+
+    def __init__(self, path: str, most: int) -> None:
+        super().__init__(most)
+        self.path = path
+        self._found: dict[Key, Found] = {}
+
+    async def start(self) -> None:
+        """Open the file; raises WrongFile if it is none of ours."""
+        database = open_file(self.path)
+        (self.epoch,) = database.execute("SELECT epoch FROM about").fetchone()
+        self.writer = Writer(database)
+
+    async def stop(self) -> None:
+        """Write what is left, and close the file."""
+        await self.writer.stop()
+
+    async def load(self, party: str, room: str) -> None:
+        """Read what a room remembers."""
+        key = party, room
+        if key not in self._logs:
+            job = Load(name_of(key), self.most)
+            self._found[key] = await self.writer.do(job)
+
+    def log(self, party: str, room: str, model: type[M]) -> Log[M]:
+        """The log of a room, as it was loaded."""
+        key = party, room
+        if key not in self._logs:
+            found = self._found.pop(key)
+            self._logs[key] = DurableLog(self, key, model, found)
+        return self._logs[key]
+
+    def release(self, party: str, room: str) -> None:
+        """Have nothing of a room at hand any more: the file has it."""
+        self._logs.pop((party, room), None)
+        self._found.pop((party, room), None)
+
+
+def name_of(key: Key) -> str:
+    """What a log is called in the file."""
+    return "/".join(quote(part, safe="") for part in key)
