@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .doors import Doors, HostCheck
+from .ai.budget import Day, budget
+from .bodies import BodyLimit
+from .browsers import Browsers
+from .doors import Doorkeeper, Doors
+from .headers import SafeApp
 from .kit import news, presenter
 from .kit.build import Build
 from .pages import Shell
@@ -23,6 +25,7 @@ from .party.edge import Edge
 from .party.parties import Parties as Live
 from .party.rooms import Server
 from .settings import settings
+from .storage import open_store
 
 
 class Service(Protocol):
@@ -57,13 +60,19 @@ def party_chat(
         settings().allowed_origins,
         settings().public_url,
     )
-    live = Live(parties)
+    kept = open_store(settings().store, settings().history)
+    live = Live(parties, settings().bounds, kept)
     build = Build(shell, live)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(build.watched())
+            await live.store.start()
+            stack.push_async_callback(live.store.stop)
+            await live.store.load("ai", "tokens")
+            stack.push_async_callback(budget.stop)
+            budget.start(live.store.log("ai", "tokens", Day))
             for service in services:
                 stack.push_async_callback(service.stop)
                 await service.start()
@@ -71,23 +80,23 @@ def party_chat(
             yield
             await live.shutdown(settings().patience)
 
-    app = Starlette(
+    app = SafeApp(
         routes=[
             *routes,
             Route("/healthz", healthy),
-            Mount("/parties", Edge(live, doors)),
+            Mount("/parties", Edge(live)),
             *shell.routes,
             *build.routes,
             *news.routes(shell),
             *presenter.routes(shell, live),
         ],
         middleware=[
-            Middleware(HostCheck, doors=doors),
-            Middleware(SafeHeaders),
+            Middleware(Doorkeeper, doors=doors),
+            Middleware(Browsers, doors=doors),
+            Middleware(BodyLimit, most=settings().largest_body),
         ],
         exception_handlers={404: missing},
         lifespan=lifespan,
-        max_body_size=64 * 1024,
     )
     app.state.shell = shell
     app.state.parties = live
@@ -104,24 +113,3 @@ async def missing(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     shell: Shell = request.app.state.shell
     return shell.render(request, "missing", "No such page", {}, 404)
-
-
-class SafeHeaders:
-    """Middleware: headers that keep a browser from guessing and telling."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(
-        self, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        """Pass on, and add the headers to each response."""
-
-        async def send_safely(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers["Referrer-Policy"] = "same-origin"
-            await send(message)
-
-        await self.app(scope, receive, send_safely)

@@ -8,23 +8,32 @@ import os
 import signal
 import socket
 import sys
+import threading
 import traceback
+from contextlib import suppress
 from functools import partial
+from multiprocessing.synchronize import Event
 from pathlib import Path
+from types import FrameType
 
 from pydantic import ValidationError
 from starlette.applications import Starlette
 from uvicorn import Config, Server
+from uvicorn._subprocess import get_subprocess, spawn
 from uvicorn.supervisors.statreload import StatReload
 
+from .discreet import discreet_handler
 from .kit import join, key
 from .libraries import LIBRARIES, PACKAGES
 from .party.protocol import PartyProtocol
 from .settings import ROOT, Settings, settings
 from .trouble import trouble
 
-LARGEST_MESSAGE = 2 * 1024 * 1024
-"""Bytes of a frame that is still answered; a larger one ends its socket."""
+LARGEST_ANSWERED = 2 * 1024 * 1024
+"""Bytes of a frame that is refused in words; a larger one ends its socket."""
+
+LAST_WORDS = 0.9
+"""Seconds after the replies' in which all else has to end, or is ended."""
 
 OWN = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """Where the machine itself finds what listens everywhere."""
@@ -60,10 +69,31 @@ class PartyServer(Server):
         """Take nobody in, let replies in progress finish, then close."""
         for server in self.servers:
             server.close()
+        for sock in sockets or []:
+            sock.close()
         await self.party_app.state.parties.shutdown(settings().patience)
         # Who was let in just now has not been heard yet.
         await asyncio.sleep(0.1)
+        # uvicorn waits for those who do not read, or have not sent all.
+        asyncio.get_running_loop().call_later(0.05, self.cut_off)
         await super().shutdown(sockets)
+
+    def cut_off(self) -> None:
+        """End the connections that have not ended yet."""
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end; end at once if asked again, or if it takes long."""
+        # After Ctrl+C, SIGTERM may be a reloader's, which was asked, too.
+        if self.should_exit and (
+            sig == signal.SIGINT or sig in self._captured_signals
+        ):
+            os._exit(128 + sig)
+        super().handle_exit(sig, frame)
+        last = threading.Timer(settings().patience + LAST_WORDS, os._exit, [0])
+        last.daemon = True
+        last.start()
 
 
 class Reload(StatReload):
@@ -78,10 +108,19 @@ class Reload(StatReload):
         super().startup()
 
     def restart(self) -> None:
-        """Start the server again, which need not say all of it again."""
+        """Start the server again, which need not say all of it again.
+
+        It gets ready while the one before it lets its replies finish.
+        """
         os.environ[join.SHOWN] = "1"
         self.mtimes = self.look()
-        super(StatReload, self).restart()
+        before, self.ended = self.process, spawn.Event()
+        target = partial(run, self.config, ended=self.ended)
+        self.process = get_subprocess(self.config, target, self.sockets)
+        before.terminate()
+        self.process.start()
+        before.join()
+        self.ended.set()
 
     def should_restart(self) -> list[Path] | None:
         """The files because of which to start again, if there are any."""
@@ -139,8 +178,10 @@ def configure(arguments: list[str], choice: Settings) -> tuple[str, Config]:
         host=choice.listens_at,
         port=choice.port,
         ws=PartyProtocol,
-        ws_max_size=LARGEST_MESSAGE,
+        ws_max_size=max(LARGEST_ANSWERED, choice.largest_frame),
         ws_per_message_deflate=False,
+        ws_ping_interval=choice.ping,
+        ws_ping_timeout=choice.ping,
         reload=choice.reload,
         reload_dirs=watched if choice.reload else None,
         timeout_graceful_shutdown=1,
@@ -150,16 +191,20 @@ def configure(arguments: list[str], choice: Settings) -> tuple[str, Config]:
     return stage, config
 
 
-def run(config: Config, sockets: list[socket.socket]) -> None:
-    """Serve on sockets that listen already."""
-    logging.basicConfig(
-        level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
-    )
+def run(
+    config: Config, sockets: list[socket.socket], ended: Event | None = None
+) -> None:
+    """Serve on sockets that listen already, once another server has ended."""
+    logging.basicConfig(level=logging.WARNING, handlers=[discreet_handler()])
     server = PartyServer(config)
     # uvicorn raises the signal that stopped it again: ending is no error.
     # Before it takes signals itself, there is nothing to be ended but this.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None if server.started else sys.exit())
+    if ended:
+        with suppress(Exception):  # said below
+            config.load()
+        ended.wait()
     try:
         server.run(sockets)
     except Exception:

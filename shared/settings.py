@@ -5,18 +5,20 @@ import re
 from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from .doors import Doors
+from .limits import LimitSettings
+from .listed import Hosts, Sites
+from .storage import Stored
 
 ROOT = Path(__file__).resolve().parent.parent
 """The folder that holds the stages."""
 
-Listed = Annotated[list[str], NoDecode]
 
-
-class Settings(BaseSettings):
+class Settings(LimitSettings):
     """What `.env.example` documents; the environment wins over `.env`."""
 
     model_config = SettingsConfigDict(
@@ -34,9 +36,10 @@ class Settings(BaseSettings):
     public_url: str = ""
     party_host: str = ""
     country_header: str = ""
-    allowed_hosts: Listed = []
-    allowed_origins: Listed = []
+    allowed_hosts: Hosts = []
+    allowed_origins: Sites = []
     presenter_key: str = ""
+    store: Stored = "memory"
 
     ai: str = ""
     ai_record: str = ""
@@ -79,6 +82,7 @@ class Settings(BaseSettings):
         """Take an address that a browser could open, or none."""
         if url and not re.fullmatch(r"https?://[\w.:\[\]-]+/?", url):
             raise ValueError("give it all, as in https://party.example.org")
+        Doors(public_url=url)
         return url
 
     @property
@@ -93,14 +97,6 @@ class Settings(BaseSettings):
         if self.grace is not None:
             return self.grace
         return 1.0 if self.reload else 10.0
-
-    @field_validator("allowed_hosts", "allowed_origins", mode="before")
-    @classmethod
-    def split(cls, text: object) -> object:
-        """Read a list that is written with commas."""
-        if not isinstance(text, str):
-            return text
-        return [part.strip() for part in text.split(",") if part.strip()]
 
 
 @cache

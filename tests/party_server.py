@@ -17,15 +17,20 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount
 from websockets.exceptions import InvalidStatus
 
-from shared.doors import Doors, HostCheck
+from shared.bodies import BodyLimit
+from shared.doors import Doorkeeper, Doors
 from shared.party import Connection, Frame, Server
 from shared.party.edge import Edge
+from shared.party.limits import Bounds
 from shared.party.parties import Parties
 from shared.party.protocol import PartyProtocol
 
 from .running import PATIENCE, Door
 
 T = TypeVar("T")
+
+UNHURRIED = Bounds(messages_a_second=1_000)
+"""For guests who say much, where that is not the point."""
 
 
 class Echo(Server):
@@ -48,8 +53,11 @@ class House(uvicorn.Server, Door):
 
     def __init__(self, parties: Parties, doors: Doors) -> None:
         app = Starlette(
-            routes=[Mount("/parties", Edge(parties, doors))],
-            middleware=[Middleware(HostCheck, doors=doors)],
+            routes=[Mount("/parties", Edge(parties))],
+            middleware=[
+                Middleware(Doorkeeper, doors=doors),
+                Middleware(BodyLimit, most=65_536),
+            ],
         )
         config = uvicorn.Config(
             app,
@@ -127,10 +135,12 @@ def no_mishaps() -> Iterator[None]:
 
 @contextmanager
 def open_house(
-    doors: Doors | None = None, **servers: type[Server]
+    doors: Doors | None = None,
+    bounds: Bounds | None = None,
+    **servers: type[Server],
 ) -> Iterator[House]:
     """Serve parties, by their names, for as long as the block lasts."""
-    house = House(Parties(servers), doors or Doors())
+    house = House(Parties(servers, bounds), doors or Doors())
     with no_mishaps(), socket.socket() as listening:
         # Little is kept for a reader, so that a stalled one shows soon.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)

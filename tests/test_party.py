@@ -12,8 +12,9 @@ from starlette.responses import JSONResponse, Response
 
 from shared.party import Connection, Entry, Frame, Refused, Server
 from shared.party.address import LONGEST_ID
+from shared.party.limits import Bounds
 
-from .party_server import Echo, House, open_house
+from .party_server import UNHURRIED, Echo, House, open_house
 from .running import HANDSHAKE, PATIENCE
 
 
@@ -81,7 +82,10 @@ def test_messages_of_one_connection_start_in_order() -> None:
             if message == "199":
                 sender.send({"heard": self.heard})
 
-    with open_house(chat=Chat) as house, house.join("1", "chat") as ada:
+    with (
+        open_house(bounds=UNHURRIED, chat=Chat) as house,
+        house.join("1", "chat") as ada,
+    ):
         for number in range(200):
             ada.send(str(number))
         expected = ["connect", *map(str, range(200))]
@@ -232,6 +236,8 @@ def test_a_room_that_cannot_start_is_logged_and_tried_again(
 
 # Rooms
 
+THREE_ROOMS = Bounds(live_rooms=3)
+
 
 class Diary(Server):
     """Remembers who asked, and when it was started."""
@@ -252,8 +258,7 @@ class Diary(Server):
 
 @pytest.fixture
 def starts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The rooms of `Diary` that were started, of which three may live."""
-    monkeypatch.setattr("shared.party.parties.MOST_ROOMS", 3)
+    """The rooms of `Diary` that were started."""
     starts: list[str] = []
     monkeypatch.setattr(Diary, "starts", starts, raising=False)
     return starts
@@ -261,7 +266,7 @@ def starts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_an_idle_room_is_let_go_and_its_log_survives(starts: list[str]) -> None:
     """Seen to catch: a log made by the room; no bound on rooms."""
-    with open_house(diary=Diary) as house:
+    with open_house(bounds=THREE_ROOMS, diary=Diary) as house:
         for room in "1234":
             assert house.get(f"/parties/diary/{room}").json() == 1
         assert house.get("/parties/diary/1").json() == 2
@@ -271,7 +276,7 @@ def test_an_idle_room_is_let_go_and_its_log_survives(starts: list[str]) -> None:
 def test_a_room_with_somebody_in_it_is_not_let_go(starts: list[str]) -> None:
     """Seen to catch: letting go of the room that was used least lately."""
     with (
-        open_house(diary=Diary) as house,
+        open_house(bounds=THREE_ROOMS, diary=Diary) as house,
         house.join("1", "diary") as ada,
         house.join("2", "diary") as bob,
     ):
@@ -286,11 +291,8 @@ def test_a_room_with_somebody_in_it_is_not_let_go(starts: list[str]) -> None:
     assert starts == ["1", "2", "3", "4", "5", "6"]
 
 
-def test_a_room_in_which_a_hook_goes_on_is_not_let_go(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_room_in_which_a_hook_goes_on_is_not_let_go() -> None:
     """Seen to catch: counting guests only."""
-    monkeypatch.setattr("shared.party.parties.MOST_ROOMS", 1)
     left, done = threading.Event(), asyncio.Event()
 
     class Chat(Echo):
@@ -301,7 +303,7 @@ def test_a_room_in_which_a_hook_goes_on_is_not_let_go(
         async def on_close(self, connection: Connection) -> None:
             left.set()
 
-    with open_house(chat=Chat) as house:
+    with open_house(bounds=Bounds(live_rooms=1), chat=Chat) as house:
         with house.join("1", "chat") as ada:
             ada.next()
             ada.send("why?")

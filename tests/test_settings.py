@@ -71,6 +71,15 @@ def test_each_wrong_setting_is_named() -> None:
         "GRACE": "-1",
         "AI": "gpt",
         "AI_TIMEOUT": "0",
+        "LARGEST_FRAME": "0",
+        "LARGEST_BODY": "64k",
+        "MESSAGES_A_SECOND": "0.5",
+        "CONNECTIONS_A_ROOM": "-1",
+        "LIVE_ROOMS": "0",
+        "ROOMS_A_MINUTE": "many",
+        "HISTORY": "0",
+        "REPLIES_WAITING": "0",
+        "TOKEN_BUDGET": "0",
     }
     said = fails_to_start("demo_01", **wrong).splitlines()
     assert said[0] == "These settings do not work:"

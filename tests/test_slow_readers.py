@@ -16,7 +16,7 @@ from shared.party.outbox import Outbox
 from shared.party.parties import Parties
 from shared.party.protocol import PartyProtocol
 
-from .party_server import open_house
+from .party_server import UNHURRIED, open_house
 from .running import PATIENCE
 
 # 0x88: the end; 0x35: 53 bytes follow; 0x03f5: 1013, try again later.
@@ -65,7 +65,7 @@ def test_a_stalled_reader_harms_nobody_and_is_sent_away(
     """
     monkeypatch.setattr("shared.party.protocol.LAST_CHANCE", PATIENCE)
     with (
-        open_house(radio=Radio) as house,
+        open_house(bounds=UNHURRIED, radio=Radio) as house,
         house.stalled("/parties/radio/1?_pk=phone") as phone,
         house.join("1", "radio", pk="ada") as ada,
         house.join("1", "radio", pk="bob") as bob,
@@ -96,7 +96,7 @@ def test_a_reader_that_never_reads_again_is_cut_off(
 
     monkeypatch.setattr(PartyProtocol, "connection_lost", connection_lost)
     with (
-        open_house(radio=Radio) as house,
+        open_house(bounds=UNHURRIED, radio=Radio) as house,
         house.stalled("/parties/radio/1?_pk=phone"),
         house.join("1", "radio") as ada,
     ):
@@ -112,7 +112,7 @@ def test_a_reader_that_takes_too_long_for_a_frame_is_sent_away(
     left: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seen to catch: sending without a timeout."""
-    monkeypatch.setattr("shared.party.outbox.PATIENCE", 0.05)
+    monkeypatch.setattr("shared.party.reader.PATIENCE", 0.05)
     monkeypatch.setattr("shared.party.protocol.LAST_CHANCE", PATIENCE)
 
     class Library(Radio):
@@ -132,7 +132,7 @@ def test_a_stalled_reader_does_not_hold_up_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Seen to catch: waiting without a bound until all is read."""
-    monkeypatch.setattr("shared.party.outbox.PATIENCE", 60)
+    monkeypatch.setattr("shared.party.reader.PATIENCE", 60)
 
     class Library(Radio):
         async def on_connect(self, connection: Connection, *_: Any) -> None:

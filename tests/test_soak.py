@@ -48,8 +48,11 @@ async def listen(guest: ClientConnection) -> list[str]:
     return heard
 
 
-def test_stalled_readers_cost_nobody_a_message(running: Running) -> None:
+def test_stalled_readers_cost_nobody_a_message(
+    serve: Callable[..., Running],
+) -> None:
     """Seen to catch: `await websocket.send_text` in `deliver`."""
+    running = serve(MESSAGES_A_SECOND="10000")
     url = f"ws://127.0.0.1:{running.port}/parties/chatroom/hello-world"
     stalled = [stalled_socket(running, number) for number in range(STALLED)]
 
@@ -92,8 +95,11 @@ def mutated(chance: random.Random) -> bytes | str:
     return text.encode() if chance.random() < 0.1 else text
 
 
-def test_no_frame_of_thousands_goes_unanswered(running: Running) -> None:
+def test_no_frame_of_thousands_goes_unanswered(
+    serve: Callable[..., Running],
+) -> None:
     """Each is acknowledged or refused, and the room goes on."""
+    running = serve(MESSAGES_A_SECOND="10000")
     chance = random.Random(20)
     url = f"ws://127.0.0.1:{running.port}/parties/chatroom/room-4"
 

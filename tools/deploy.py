@@ -35,6 +35,7 @@ SETTINGS = [
     "PARTY_HOST",
     "COUNTRY_HEADER",
     "PRESENTER_KEY",
+    "STORE",
     "AI",
     "OPENAI_API_KEY",
     "OPENAI_BASE_URL",
@@ -44,6 +45,16 @@ SETTINGS = [
     "AI_TIMEOUT",
     "SHOULD_REPLY",
     "SHOULD_REPLY_MODEL",
+    "LARGEST_FRAME",
+    "LARGEST_BODY",
+    "MESSAGES_A_SECOND",
+    "CONNECTIONS_A_ROOM",
+    "LIVE_ROOMS",
+    "ROOMS_A_MINUTE",
+    "HISTORY",
+    "PING",
+    "REPLIES_WAITING",
+    "TOKEN_BUDGET",
 ]
 """What is handed on to the container."""
 

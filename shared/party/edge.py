@@ -1,20 +1,17 @@
 """From a URL to a room: WebSocket and HTTP, and who may come in."""
 
 import asyncio
-import time
 from urllib.parse import quote
-from uuid import uuid4
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from ..doors import Doors
-from .address import LONGEST_ID, address
+from .address import address, connection_id
 from .errors import Refused
 from .frames import Frame
-from .limits import Rate
+from .gate import Gate
 from .parties import ENDING, Parties, error_response
 from .rooms import Connection, Server
 
@@ -22,9 +19,8 @@ from .rooms import Connection, Server
 class Edge:
     """The ASGI app behind `/parties`."""
 
-    def __init__(self, parties: Parties, doors: Doors) -> None:
+    def __init__(self, parties: Parties) -> None:
         self.parties = parties
-        self.doors = doors
 
     async def __call__(
         self, scope: Scope, receive: Receive, send: Send
@@ -52,37 +48,39 @@ class Edge:
     async def connect(self, websocket: WebSocket) -> None:
         """Let a WebSocket into its room, or refuse the handshake."""
         self.check_open()
-        self.doors.check_origin(websocket)
-        id = websocket.query_params.get("_pk") or uuid4().hex
-        if len(id) > LONGEST_ID:
-            raise HTTPException(400, "The connection's id is too long.")
+        id = connection_id(websocket)
         party, room = address(websocket.scope)
-        async with self.parties.enter(party, room) as server:
-            await websocket.accept()
-            name = f"{server.room} {quote(id)}"
-            connection = Connection(id, websocket, name)
-            try:
-                await self.listen(server, connection, websocket)
-            except asyncio.CancelledError:
-                if not connection.evicted:
-                    raise
+        most = self.parties.bounds.connections_a_room
+        async with self.parties.enter(party, room, most) as server:
+            with server.room.places.held(id, websocket):
+                await websocket.accept()
+                name = f"{server.room} {quote(id)}"
+                connection = Connection(id, websocket, name)
+                try:
+                    await self.listen(server, connection, websocket)
+                except asyncio.CancelledError:
+                    if not connection.evicted:
+                        raise
 
     async def listen(
         self, server: Server, connection: Connection, websocket: WebSocket
     ) -> None:
         """Start the hooks of a connection, from its beginning to its end."""
         room = server.room
+
+        def pass_on(frame: Frame) -> None:
+            room.run(hear(server, frame, connection), connection)
+
         room.join(connection)
-        rate = Rate(server.frames_a_second, time.monotonic())
+        gate = Gate(server, connection, pass_on)
         try:
             room.run(server.on_connect(connection, websocket), connection)
             while (event := await websocket.receive())["type"] != (
                 "websocket.disconnect"
             ):
-                frame = event.get("text") or event.get("bytes") or ""
-                if rate.allows(time.monotonic()):
-                    room.run(hear(server, frame, connection), connection)
+                await gate.take(event.get("text") or event.get("bytes") or "")
         finally:
+            gate.close()
             room.leave(connection)
             connection.stop()
             room.run(server.on_close(connection))
@@ -91,7 +89,7 @@ class Edge:
 async def hear(server: Server, frame: Frame, sender: Connection) -> None:
     """Hand a frame to the room, unless it is too large to be looked at."""
     size = len(frame.encode() if isinstance(frame, str) else frame)
-    if size > server.largest_frame:
-        most = f"{server.largest_frame:,}"
-        raise Refused(f"A frame may have {most} bytes at most.")
+    most = server.largest_frame or server.room.parties.bounds.largest_frame
+    if size > most:
+        raise Refused(f"A frame may have {most:,} bytes at most.")
     await server.on_message(frame, sender)

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from .errors import Caller, run_hook
 from .outbox import Outbox
+from .places import Places
 
 if TYPE_CHECKING:
     from .parties import Parties
@@ -30,6 +31,7 @@ class Gathering(Generic[C]):
         self.id = id
         self.parties = parties
         self.present: dict[str, C] = {}
+        self.places = Places()
         self.hooks: set[asyncio.Task[None]] = set()
         self.guests = 0
         self.started: asyncio.Task[None] | None = None
@@ -41,7 +43,8 @@ class Gathering(Generic[C]):
     @property
     def idle(self) -> bool:
         """Whether nobody is in the room and nothing is going on in it."""
-        return not (self.guests or self.hooks)
+        starting = self.started and not self.started.done()
+        return not (self.guests or self.hooks or starting)
 
     def join(self, connection: C) -> None:
         """Let a connection in; one that is there under its id gives way."""

@@ -1,35 +1,51 @@
-"""What a party takes from outside, unless its class says otherwise."""
+"""How much is taken from outside, so that one cannot hurt all others."""
 
+import time
 from collections.abc import Collection
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What holds for a whole app; `.env.example` documents each."""
+
+    largest_frame: int = 65_536
+    messages_a_second: int = 10
+    connections_a_room: int = 2_000
+    live_rooms: int = 1_000
+    rooms_a_minute: int = 600
 
 
 class Limits:
-    """What a subclass of Server may set."""
+    """What a subclass of Server may set for itself."""
 
     rooms: Collection[str] | None = None
     """The ids of the only rooms there are; None: any id makes a room."""
 
-    largest_frame = 64 * 1024
-    """Bytes of a frame; a larger one is refused."""
+    largest_frame: int | None = None
+    """Bytes of a frame; a larger one is refused. None: as in the whole app."""
 
     frames_a_second: float | None = None
-    """Frames from one connection; what comes faster is dropped. None: all."""
+    """Frames from one connection; of what comes faster, the latest is kept.
+
+    None: the messages a second of the whole app; what is beyond is refused.
+    """
 
 
 class Rate:
-    """A bucket that fills steadily, and of which each frame takes one."""
+    """A bucket that fills steadily, and from which each thing takes one."""
 
-    def __init__(self, a_second: float | None, now: float) -> None:
+    def __init__(self, a_second: float, most: float) -> None:
         self.a_second = a_second
-        self.left = a_second or 0.0
-        self.last = now
+        self.most = max(most, 1.0)
+        self.left = self.most
+        self.last = time.monotonic()
 
-    def allows(self, now: float) -> bool:
-        """Whether one more is within the rate; `now` is in seconds."""
-        if self.a_second is None:
-            return True
+    def allows(self) -> bool:
+        """Whether one more is within the rate; if so, it is taken."""
+        now = time.monotonic()
         more = (now - self.last) * self.a_second
-        self.left = min(self.a_second, self.left + more)
+        self.left = min(self.most, self.left + more)
         self.last = now
         if self.left < 1:
             return False

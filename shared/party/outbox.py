@@ -2,21 +2,23 @@
 
 import asyncio
 import logging
+import sys
 from collections import OrderedDict
 from collections.abc import Hashable
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from . import reader
 from .frames import Frame
 
 MOST_WAITING = 512 * 1024
-"""Characters or bytes that may wait for one connection."""
+"""Bytes that may wait for one connection."""
+
+PLACE = 100
+"""Bytes that a place in the queue takes, however little is in it."""
 
 LARGE = MOST_WAITING // 2
 """What a frame counts for at most: a long history is no slow reader."""
-
-PATIENCE = 4.0
-"""Seconds that a reader may take for one frame."""
 
 TOO_SLOW = 1013, "You were reading too slowly. Come back in a moment."
 """With what a reader that does not keep up is sent away."""
@@ -25,8 +27,8 @@ logger = logging.getLogger("party")
 
 
 def weight(frame: Frame) -> int:
-    """What a frame that waits counts for."""
-    return min(len(frame), LARGE)
+    """What a frame that waits counts for: the memory that it takes."""
+    return PLACE + min(sys.getsizeof(frame), LARGE)
 
 
 class Outbox:
@@ -44,7 +46,7 @@ class Outbox:
         self._size = 0
         self._ending: tuple[int, str] | None = None
         self._news = asyncio.Event()
-        self._reader = asyncio.current_task()
+        self._listener = asyncio.current_task()
         self._writer = asyncio.create_task(self._send_all())
 
     def put(self, frame: Frame, key: Hashable = None) -> None:
@@ -52,7 +54,9 @@ class Outbox:
         if self._ending:
             return
         slot = object() if key is None else key
-        self._size += weight(frame) - weight(self._waiting.get(slot, ""))
+        if slot in self._waiting:
+            self._size -= weight(self._waiting[slot])
+        self._size += weight(frame)
         self._waiting[slot] = frame
         self._news.set()
         if self._size > MOST_WAITING:
@@ -79,8 +83,7 @@ class Outbox:
                 await self._news.wait()
                 self._news.clear()
                 await self._send_waiting()
-            async with asyncio.timeout(PATIENCE):
-                await self.websocket.close(*self._ending)
+            await reader.close(self.websocket, *self._ending)
         except TimeoutError:
             self._evict()
         except (WebSocketDisconnect, RuntimeError):
@@ -93,11 +96,7 @@ class Outbox:
         while self._waiting:
             _, frame = self._waiting.popitem(last=False)
             self._size -= weight(frame)
-            async with asyncio.timeout(PATIENCE):
-                if isinstance(frame, str):
-                    await self.websocket.send_text(frame)
-                else:
-                    await self.websocket.send_bytes(frame)
+            await reader.send(self.websocket, frame)
 
     def _evict(self) -> None:
         logger.warning("%s: evicted, it does not keep up", self.name)
@@ -106,9 +105,6 @@ class Outbox:
     def _hang_up(self, code: int, reason: str) -> None:
         self.evicted = True
         self.stop()
-        # Only our own server can close without waiting for the reader.
-        extensions = self.websocket.scope.get("extensions", {})
-        if "party.hang_up" in extensions:
-            extensions["party.hang_up"](code, reason)
-        if self._reader:
-            self._reader.cancel()
+        reader.hang_up(self.websocket, code, reason)
+        if self._listener:
+            self._listener.cancel()

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -12,17 +13,32 @@ from starlette.responses import JSONResponse, Response
 
 from .errors import Refused
 from .fetch import Party
-from .log import Store
+from .limits import Bounds, Rate
+from .log import Entry
 from .rooms import Connection, Room, Server
-
-MOST_ROOMS = 1_000
-"""How many rooms live at once; idle ones make place for new ones."""
+from .store import Store
 
 RESTARTING = 1012, "The server restarts. Come back in a moment."
 """With what connections are closed on shutdown."""
 
 ENDING = 503, "The server is about to restart."
 """With what newcomers and requests are turned away then."""
+
+MOMENT = 0.25
+"""Seconds that what ends has for its last words."""
+
+LATER = {"Retry-After": "5"}
+"""What is added for those who may try again."""
+
+CLEARED = 1012, "This room was cleared. Come back in a moment."
+"""With what connections are closed when another process has done that."""
+
+FULL = 503, "This room is full. Come back later.", LATER
+BUSY = 503, "There are too many busy rooms. Come back later.", LATER
+TOO_MANY = 429, "Too many rooms were made just now. Come back later.", LATER
+
+Key: TypeAlias = tuple[str, str]
+"""What names a room: its party, and its id."""
 
 logger = logging.getLogger("party")
 
@@ -33,11 +49,22 @@ class Parties:
     `parties["usage"].get("total").fetch(…)` asks another party over HTTP.
     """
 
-    def __init__(self, servers: Mapping[str, type[Server]]) -> None:
+    def __init__(
+        self,
+        servers: Mapping[str, type[Server]],
+        bounds: Bounds | None = None,
+        store: Store | None = None,
+    ) -> None:
         self.servers = {name.lower(): each for name, each in servers.items()}
-        self.store = Store()
+        self.bounds = bounds or Bounds()
+        self.store = store or Store()
+        self.store.tell = self._catch_up
         self.closed = False
-        self._live: OrderedDict[tuple[str, str], Server] = OrderedDict()
+        self._live: dict[Key, Server] = {}
+        # Nobody is in these, though a hook may still go on there.
+        self._empty: OrderedDict[Key, None] = OrderedDict()
+        a_minute = self.bounds.rooms_a_minute
+        self._new = Rate(a_minute / 60, a_minute)
 
     def __getitem__(self, name: str) -> Party:
         if name.lower() not in self.servers:
@@ -55,19 +82,29 @@ class Parties:
         return [each for room in rooms for each in room.connections()]
 
     @asynccontextmanager
-    async def enter(self, name: str, id: str) -> AsyncIterator[Server]:
+    async def enter(
+        self, name: str, id: str, most: int | None = None
+    ) -> AsyncIterator[Server]:
         """The server of a room, started; it lives while somebody is inside.
 
         Raises HTTPException: 404 for a party or a room that does not exist,
-        500 for one that cannot start, 503 when too many rooms are busy.
+        500 for one that cannot start, 503 when `most` are in it or too many
+        rooms are busy, 429 when too many were made just now.
         """
-        server = self._get_or_create(name.lower(), id)
-        server.room.guests += 1
+        key = name.lower(), id
+        server = self._get_or_create(*key)
+        room = server.room
+        if most is not None and room.guests >= most:
+            raise HTTPException(*FULL)
+        room.guests += 1
+        self._empty.pop(key, None)
         try:
             await self._start(server)
             yield server
         finally:
-            server.room.guests -= 1
+            room.guests -= 1
+            if not room.guests and self._live.get(key) is server:
+                self._empty[key] = None
 
     async def respond(self, name: str, id: str, request: Request) -> Response:
         """What a room answers to a request; its errors are answers too."""
@@ -86,39 +123,51 @@ class Parties:
                 answered.set_result(error_response(error, str(server.room)))
 
         try:
+            if self._party(name.lower(), id).on_request is Server.on_request:
+                raise HTTPException(404, "This party answers no requests.")
             async with self.enter(name, id) as server:
                 server.room.run(hook(server))
                 return await asyncio.shield(answered)
         except HTTPException as error:
             return error_response(error)
 
-    def _get_or_create(self, name: str, id: str) -> Server:
-        # Nothing is awaited between looking and making: that is the lock.
+    def _party(self, name: str, id: str) -> type[Server]:
         if name not in self.servers:
             raise HTTPException(404, "There is no such party.")
-        only = self.servers[name].rooms
-        if only is not None and id not in only:
+        party = self.servers[name]
+        if party.rooms is not None and id not in party.rooms:
             raise HTTPException(404, "There is no such room.")
+        return party
+
+    def _get_or_create(self, name: str, id: str) -> Server:
+        # Nothing is awaited between looking and making: that is the lock.
+        party = self._party(name, id)
         if (name, id) not in self._live:
-            self._make_place()
-            self._live[name, id] = self.servers[name](Room(name, id, self))
-        self._live.move_to_end((name, id))
+            self._make_place(listed=party.rooms is not None)
+            self._live[name, id] = party(Room(name, id, self))
         return self._live[name, id]
 
-    def _make_place(self) -> None:
-        if len(self._live) < MOST_ROOMS:
-            return
-        for key, server in self._live.items():
-            if server.room.idle:
-                # The store still has what it remembers.
-                del self._live[key]
-                return
-        raise HTTPException(503, "There are too many busy rooms.")
+    def _make_place(self, listed: bool) -> None:
+        """Let an idle room go, if there are too many, or refuse a new one.
+
+        Those of a list are never refused, as there are no more than those.
+        """
+        full = len(self._live) >= self.bounds.live_rooms
+        idle = (each for each in self._empty if self._live[each].room.idle)
+        oldest = next(idle, None) if full else None
+        if full and not oldest and not listed:
+            raise HTTPException(*BUSY)
+        if not listed and not self._new.allows():
+            raise HTTPException(*TOO_MANY)
+        if oldest:
+            # The store still has what it remembers.
+            del self._live[oldest], self._empty[oldest]
+            self.store.release(*oldest)
 
     async def _start(self, server: Server) -> None:
         room = server.room
         if room.started is None:
-            room.started = asyncio.create_task(server.on_start())
+            room.started = asyncio.create_task(self._begin(server))
         try:
             await asyncio.shield(room.started)
         except Exception as error:
@@ -127,28 +176,48 @@ class Parties:
                 del self._live[room.party, room.id]
             raise HTTPException(500, "This room cannot start.") from error
 
+    def _catch_up(self, key: Key, entry: Entry | None) -> None:
+        """Tell a room what another process did; cleared: all come afresh."""
+        if room := self.room(*key):
+            if entry is None:
+                for connection in room.connections():
+                    connection.close(*CLEARED)
+            elif news := entry.news():
+                room.broadcast(news)
+
+    async def _begin(self, server: Server) -> None:
+        await self.store.load(server.room.party, server.room.id)
+        await server.on_start()
+
     async def shutdown(self, grace: float) -> None:
         """Let hooks finish for `grace` seconds, then close all connections.
 
-        A hook that is late is cancelled, and has a second to clean up.
+        A hook that is late is cancelled, and has a moment to clean up. Done
+        again, it is about the hooks that closing has started.
         """
+        grace = MOMENT if self.closed else grace
         self.closed = True
         rooms = [server.room for server in self._live.values()]
-        hooks = [hook for room in rooms for hook in room.hooks]
-        if hooks:
-            _, late = await asyncio.wait(hooks, timeout=grace)
-            for hook in late:
-                hook.cancel()
-            if late:
-                await asyncio.wait(late, timeout=1)
-        closed = []
+        await finish([hook for room in rooms for hook in room.hooks], grace)
+        late = [hook for room in rooms for hook in room.hooks]
+        for hook in late:
+            hook.cancel()
+        await finish(late, MOMENT)
         for room in rooms:
             room.release_all()
-            for connection in room.connections():
-                connection.close(*RESTARTING)
-                closed.append(asyncio.create_task(connection.closed()))
-        if closed:
-            await asyncio.wait(closed, timeout=1)
+        connections = self.connections()
+        for connection in connections:
+            connection.close(*RESTARTING)
+        await finish([each.closed() for each in connections], MOMENT)
+
+
+async def finish(
+    awaited: Iterable[Coroutine[Any, Any, None] | asyncio.Task[None]],
+    seconds: float,
+) -> None:
+    """Wait until all of it is done, but no longer."""
+    if tasks := [asyncio.ensure_future(each) for each in awaited]:
+        await asyncio.wait(tasks, timeout=seconds)
 
 
 def error_response(error: Exception, where: str = "") -> Response:

@@ -1,28 +1,113 @@
-"""uvicorn's WebSocket protocol, which can also leave a reader behind."""
+"""uvicorn's WebSocket protocol, which nobody can hold up or fill."""
 
+import socket
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import (
     WebSocketsSansIOProtocol,
 )
+from websockets.protocol import State
 
 LAST_CHANCE = 2.0
 """Seconds in which a reader may still fetch what it was sent."""
 
+MOST_IN_SYSTEM = 64 * 1024
+"""Bytes that the system is to hold for a reader; Linux takes it twice."""
+
+MOST_PARTS = 1_000
+"""In how many parts a frame may come: each takes memory, even an empty one."""
+
+SILENT = 1011, "You were not there any more."
+"""With what a reader that answers no ping is left behind."""
+
 
 class PartyProtocol(WebSocketsSansIOProtocol):
-    """Offers `hang_up` to the app, in `scope["extensions"]`.
+    """Offers `hang_up` and `unread` to the app, in `scope["extensions"]`.
 
     ASGI's own close waits until everything before it was read, which a
     stalled reader never does.
     """
 
+    def connection_made(self, transport: Any) -> None:
+        """Begin; by itself, the system would hold megabytes for a reader."""
+        super().connection_made(transport)
+        transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_SNDBUF, MOST_IN_SYSTEM
+        )
+
+    def data_received(self, data: bytes) -> None:
+        """Read; a handshake that makes no sense is refused.
+
+        uvicorn would leave it without an answer, and the line open.
+        """
+        super().data_received(data)
+        if not self.handshake_initiated:
+            refusal = self.conn.reject(400, "This is no handshake.\n")
+            answer = b"".join(self.conn.data_to_send())
+            self.transport.write(answer or refusal.serialize())
+            self.transport.close()
+
     def handle_connect(self, event: Any) -> None:
         """Take a handshake, as uvicorn does, with one offer more."""
+        if event.headers.get_all("Sec-WebSocket-Version") != ["13"]:
+            refusal = self.conn.reject(426, "Version 13 is spoken here.\n")
+            refusal.headers["Sec-WebSocket-Version"] = "13"
+            self.conn.send_response(refusal)
+            return
         super().handle_connect(event)
         if self.response.status_code == 101:
             extensions: dict[str, Any] = self.scope["extensions"]
             extensions["party.hang_up"] = self.hang_up
+            extensions["party.unread"] = self.transport.get_write_buffer_size
+
+    def handle_ping(self) -> None:
+        """Answer, unless answers pile up: nobody has to have each."""
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()
+
+    def handle_cont(self, event: Any) -> None:
+        """Take one more part of a frame."""
+        if len(self.frames) < MOST_PARTS:
+            super().handle_cont(event)
+        else:
+            self.refuse(1009, "A frame in so many parts is too big.")
+
+    def send_receive_event_to_app(self) -> None:
+        """Pass on a frame; text that is not UTF-8 ends its socket.
+
+        uvicorn ends it too, with a traceback in the log.
+        """
+        if self.curr_msg_data_type == "text":
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                self.refuse(1007, "Text must be UTF-8.")
+                return
+        super().send_receive_event_to_app()
+
+    def refuse(self, code: int, reason: str) -> None:
+        """End the socket of who sends what cannot be taken."""
+        self.frames = []
+        if self.conn.state is State.OPEN:
+            self.conn.fail(code, reason)
+        self.handle_parser_exception()
+
+    def handle_parser_exception(self) -> None:
+        """End a socket, also one that is not open yet."""
+        if self.conn.close_sent:
+            super().handle_parser_exception()
+        else:
+            self.transport.abort()
+
+    def keepalive_timeout(self) -> None:
+        """Leave a reader behind that answers no ping.
+
+        uvicorn would wait until it has read what was written for it.
+        """
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": 1006})
+        self.hang_up(*SILENT)
 
     def hang_up(self, code: int, reason: str) -> None:
         """Close now, and cut the line if the reader does not even notice."""
@@ -30,21 +115,22 @@ class PartyProtocol(WebSocketsSansIOProtocol):
             self.conn.send_close(code, reason)
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.close_sent = True
-        self.loop.call_later(LAST_CHANCE, self.transport.abort)
+        self.close_timeout = LAST_CHANCE
+        self.cut()
 
-    def send_receive_event_to_app(self) -> None:
-        """Pass on a frame; text that is not UTF-8 ends its socket.
+    def cut(self) -> None:
+        """Cut the line in a while, unless the reader ends it by then."""
+        if self.close_timer:
+            self.close_timer.cancel()
+        if not self.disconnected:
+            self.close_timer = self.loop.call_later(
+                self.close_timeout, self.transport.abort
+            )
 
-        uvicorn ends it too, with a traceback in the log.
-        """
-        if self.curr_msg_data_type == "text" and not self.close_sent:
-            try:
-                b"".join(self.frames).decode()
-            except UnicodeDecodeError:
-                self.conn.send_close(1007, "Text must be UTF-8.")
-                self.handle_parser_exception()
-                return
-        super().send_receive_event_to_app()
+    async def run_asgi(self) -> None:
+        """Run the app, and wait not for ever until the last is read."""
+        await super().run_asgi()
+        self.cut()
 
     async def send(self, message: Any) -> None:
         """Send; a refused handshake is complete, which uvicorn forgets."""

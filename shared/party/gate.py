@@ -1,0 +1,85 @@
+"""How fast a room takes what one connection sends."""
+
+import asyncio
+import re
+from collections.abc import Callable
+
+from .errors import Refused
+from .frames import Frame
+from .limits import Rate
+from .rooms import Connection, Server
+
+SAVED_UP = 5
+"""Seconds' worth of messages that a connection may send at once."""
+
+PATIENCE = 100
+"""Seconds' worth that may be too much before the connection is closed."""
+
+FLOODING = 1008, "You were sending too much. Come back in a moment."
+"""With what somebody is sent away who goes on and on."""
+
+LOOKED_AT = 4_096
+"""How much of a frame that comes too fast is looked at."""
+
+ID = re.compile(r'"id"\s?:\s?"([^"\\]{1,64})"')
+
+
+class Gate:
+    """Passes a connection's frames on to its room, within their rate.
+
+    What is beyond is refused in words, one by one; a party with a rate of its
+    own is passed the latest instead, once there is time for it.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        sender: Connection,
+        pass_on: Callable[[Frame], object],
+    ) -> None:
+        self.sender = sender
+        self.pass_on = pass_on
+        self.own = server.frames_a_second
+        most = self.own or server.room.parties.bounds.messages_a_second
+        self.rate = Rate(most, self.own or most * SAVED_UP)
+        self.patience = Rate(most, most * PATIENCE)
+        self._latest: Frame = ""
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def take(self, frame: Frame) -> None:
+        """Take a frame in; returns once there is time for the next one."""
+        if not self._timer and self.rate.allows():
+            self.pass_on(frame)
+        elif not self.patience.allows():
+            self.sender.close(*FLOODING)
+            await self.sender.closed()
+        elif self.own:
+            self._latest = frame
+            self._timer = self._timer or self._pass_soon(1 / self.own)
+        else:
+            why = f"At most {self.rate.a_second:,} messages a second, please."
+            self.sender.send(Refused(why, id_in(frame)).frame)
+
+    def close(self) -> None:
+        """Pass nothing on any more."""
+        if self._timer:
+            self._timer.cancel()
+
+    def _pass_soon(self, seconds: float) -> asyncio.TimerHandle:
+        loop = asyncio.get_running_loop()
+        return loop.call_later(seconds, self._pass_latest, seconds)
+
+    def _pass_latest(self, seconds: float) -> None:
+        if self.rate.allows():
+            self._timer = None
+            self.pass_on(self._latest)
+        else:
+            self._timer = self._pass_soon(seconds)
+
+
+def id_in(frame: Frame) -> str | None:
+    """The id of a message that there is no time to read, if it is in sight."""
+    start = frame[:LOOKED_AT]
+    text = start if isinstance(start, str) else start.decode(errors="replace")
+    found = ID.search(text)
+    return found[1] if found else None

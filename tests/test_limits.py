@@ -1,0 +1,505 @@
+"""Limits: one who goes too far is told so, and nobody else notices."""
+
+import asyncio
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import asdict
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from shared.party import Connection, Frame, Room, Server
+from shared.party.fetch import Reply
+from shared.party.gate import Gate, id_in
+from shared.party.limits import Bounds
+from shared.party.parties import Parties
+from shared.serve import configure
+from shared.settings import Settings
+
+from .party_server import Echo, open_house
+from .running import PATIENCE, Answer, Door, Guest, Running, Stage, start
+
+KEY = "a-key-of-some-length"
+STRICT = {
+    "LARGEST_FRAME": "1024",
+    "LARGEST_BODY": "2048",
+    "MESSAGES_A_SECOND": "50",
+    "CONNECTIONS_A_ROOM": "3",
+    "HISTORY": "4",
+    "PRESENTER_KEY": KEY,
+}
+
+Serve = Callable[..., Running]
+
+
+@pytest.fixture(scope="module")
+def strict(stage: Stage) -> Iterator[Running]:
+    """A server with limits that a test soon reaches."""
+    with start(stage, **STRICT) as running:
+        yield running
+
+
+def refusal(door: Door, room: str, party: str = "chatroom") -> Answer | None:
+    """How a handshake is refused; None if it is not."""
+    try:
+        with door.join(room, party):
+            return None
+    except InvalidStatus as refused:
+        headers = {k.lower(): v for k, v in refused.response.headers.items()}
+        text = (refused.response.body or b"").decode()
+        return Answer(refused.response.status_code, headers, text)
+
+
+def let_in(door: Door, room: str, party: str = "chatroom") -> None:
+    """Knock until there is place: who has left is not noticed at once."""
+    deadline = time.monotonic() + PATIENCE
+    while (refused := refusal(door, room, party)) is not None:
+        assert refused.status == 503
+        assert time.monotonic() < deadline
+
+
+# Settings
+
+
+def test_each_bound_is_a_setting_with_the_same_default() -> None:
+    """Seen to catch: a default that is changed in one place."""
+    bounds, settings = asdict(Bounds()), Settings.model_fields
+    assert {name: settings[name].default for name in bounds} == bounds
+    chosen = {name: 2_000 + number for number, name in enumerate(bounds)}
+    assert asdict(Settings(**chosen).bounds) == chosen  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("largest", "ends_a_socket"),
+    [(1_024, 2_097_152), (65_536, 2_097_152), (5_000_000, 5_000_000)],
+)
+def test_no_frame_that_may_be_sent_ends_its_socket(
+    largest: int, ends_a_socket: int
+) -> None:
+    """Seen to catch: `ws_max_size=LARGEST_ANSWERED`."""
+    _, config = configure(["demo_02"], Settings(largest_frame=largest))
+    assert config.ws_max_size == ends_a_socket
+
+
+@pytest.mark.stages(2)
+def test_what_is_too_much_at_once_is_refused_and_may_be_sent_again(
+    strict: Running,
+) -> None:
+    """Seen to catch: dropping in silence; an error without the id.
+
+    And: a hook that has begun before the rate is looked at.
+    """
+    with strict.join("room-4") as bob, strict.join("room-4") as ada:
+        bob.wait_for("history")
+        ada.wait_for("history")
+        said = [ada.say(f"number {number}")["id"] for number in range(400)]
+        answers = [ada.next() for _ in said]
+        kept = [each["id"] for each in answers if each["type"] == "ack"]
+        refused = [each for each in answers if each["type"] == "error"]
+        assert kept[:250] == said[:250]
+        assert sorted([*kept, *(each["id"] for each in refused)]) == sorted(
+            said
+        )
+        why = "At most 50 messages a second, please."
+        assert {each["message"] for each in refused} == {why}
+        assert [bob.next()["message"]["id"] for _ in kept] == kept
+        again = {"type": "error"}
+        while again["type"] == "error":
+            ada.say("again", id=refused[0]["id"])
+            again = ada.next()
+        assert again["type"] == "ack"
+        assert bob.next()["message"]["id"] == again["id"] == refused[0]["id"]
+    with strict.join("room-4") as late:
+        assert len(late.next()["messages"]) == 4
+
+
+@pytest.mark.stages(2)
+def test_the_largest_frame_is_a_setting(strict: Running) -> None:
+    with strict.join() as ada, strict.join() as bob:
+        bob.wait_for("history")
+        ada.wait_for("history")
+        ada.say("x" * 1_000)
+        why = "A frame may have 1,024 bytes at most."
+        assert ada.next() == {"type": "error", "message": why}
+        ada.say("hello")
+        assert bob.hear("hello")
+
+
+@pytest.mark.stages(2)
+def test_a_full_room_lets_somebody_in_when_another_has_left(
+    strict: Running,
+) -> None:
+    """Seen to catch: no bound on connections; a 503 without `Retry-After`."""
+    with strict.join("party-chat") as ada, strict.join("party-chat") as bob:
+        bob.wait_for("history")
+        with strict.join("party-chat"):
+            refused = refusal(strict, "party-chat")
+            assert refused
+            assert refused.status == 503
+            assert refused.json() == {
+                "error": "This room is full. Come back later."
+            }
+            assert refused.headers["retry-after"] == "5"
+            assert refusal(strict, "on-page-help") is None
+            ada.say("all here?")
+            assert bob.hear("all here?")
+        let_in(strict, "party-chat")
+
+
+@pytest.mark.stages(2)
+@pytest.mark.parametrize("path", ["/parties/chatroom/room-4", "/presenter"])
+def test_the_largest_body_is_a_setting(strict: Running, path: str) -> None:
+    """Seen to catch: a limit that Starlette words, and none."""
+    why = {"error": "A request may have 2,048 bytes at most."}
+    key = {"authorization": f"Bearer {KEY}"}
+    answer = strict.ask("POST", path, "x" * 2_047, **key)
+    assert (answer.status, answer.json()) == (413, why)
+    assert strict.ask("POST", path, "x" * 2_046, **key).status in (404, 422)
+
+
+@pytest.mark.stages(2)
+def test_a_body_of_unknown_length_ends_at_the_limit(strict: Running) -> None:
+    """Seen to catch: looking at `Content-Length` alone."""
+    head = (
+        "POST /presenter HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        f"Authorization: Bearer {KEY}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    part = "3e8\r\n" + "x" * 1_000 + "\r\n"
+    with strict.connected() as bare:
+        bare.sendall((head + 3 * part).encode())
+        answer = b""
+        while some := bare.recv(65_536):
+            answer += some
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b'{"error":"A request may have 2,048 bytes at most."}' in answer
+
+
+@pytest.mark.stages(5)
+def test_rooms_that_anybody_may_name_are_bounded_and_the_chats_let_in(
+    serve: Serve,
+) -> None:
+    """Seen to catch: counting rooms of a list; a busy room that costs one."""
+    running = serve(LIVE_ROOMS="1", ROOMS_A_MINUTE="2")
+    with running.join("a", "presence"):
+        refused = refusal(running, "b", "presence")
+        assert refused
+        assert refused.status == 503
+        with running.join() as ada, running.join() as bob:
+            bob.wait_for("history")
+            ada.say("hello")
+            assert bob.hear("hello")
+    let_in(running, "b", "presence")
+    deadline = time.monotonic() + PATIENCE
+    while (refused := refusal(running, "c", "presence")) is None or (
+        refused.status == 503
+    ):
+        assert time.monotonic() < deadline
+    assert refused.status == 429
+    words = "Too many rooms were made just now. Come back later."
+    assert refused.json() == {"error": words}
+    assert refused.headers["retry-after"] == "5"
+    for room in ("party-chat", "room-4", "on-page-help"):
+        assert refusal(running, room) is None
+    assert running.get("/parties/usage/total").status == 200
+    assert running.errors() == ""
+
+
+# How fast a connection may send
+
+
+class Teller(Server):
+    """Answers each frame with what it was."""
+
+    async def on_message(self, message: Frame, sender: Connection) -> None:
+        sender.send({"type": "heard", "frame": message})
+
+
+def heard(guest: Guest, last: str) -> list[str]:
+    """The frames that were let through, up to that one."""
+    through = [guest.wait_for("heard")["frame"]]
+    while through[-1] != last:
+        through.append(guest.wait_for("heard")["frame"])
+    return through
+
+
+def test_each_connection_has_a_rate_of_its_own() -> None:
+    """However many come from one address, as a hall does."""
+    with open_house(teller=Teller) as house, ExitStack() as stack:
+        for _ in range(5):
+            guest = stack.enter_context(house.join("1", "teller"))
+            for number in range(50):
+                guest.send(str(number))
+            assert len(heard(guest, "49")) == 50
+
+
+def test_who_floods_on_and_on_is_sent_away_and_may_come_back() -> None:
+    """Seen to catch: no end to refusals."""
+    with open_house(teller=Teller) as house, house.join("1", "teller") as bob:
+        with house.join("1", "teller", max_queue=None) as eve:
+            with suppress(ConnectionClosed):
+                while True:
+                    eve.send("x")
+            told: Counter[str] = Counter()
+            with suppress(ConnectionClosed):
+                while True:
+                    told[eve.next()["type"]] += 1
+            why = "You were sending too much. Come back in a moment."
+            assert eve.closed() == (1008, why)
+            assert told["heard"] >= 50
+            assert told["error"] >= 1_000
+        bob.send("still here")
+        assert heard(bob, "still here")
+        with house.join("1", "teller") as eve:
+            eve.send("me too")
+            assert heard(eve, "me too")
+
+
+def test_nothing_more_is_read_of_who_is_sent_away() -> None:
+    """Seen to catch: reading on until the last refusal has arrived."""
+    over = asyncio.Event()
+
+    class Eve(Connection):
+        """Reads what she is told as late as she likes."""
+
+        def __init__(self) -> None:
+            self.told: list[object] = []
+
+        def send(self, message: object) -> None:
+            self.told.append(message)
+
+        def close(self, code: int = 1000, reason: str = "") -> None:
+            self.told.append(code)
+
+        async def closed(self) -> None:
+            await over.wait()
+
+    async def flood(eve: Eve) -> None:
+        parties = Parties({}, Bounds(messages_a_second=1))
+        server, heard = Server(Room("teller", "1", parties)), list[Frame]()
+        gate = Gate(server, eve, heard.append)
+        for _ in range(105):
+            await gate.take("x")
+        assert len(heard) == 5
+        assert len(eve.told) == 100
+        last = asyncio.create_task(gate.take("x"))
+        await asyncio.sleep(0)
+        assert eve.told[-1] == 1008
+        assert not last.done()
+        over.set()
+        await last
+
+    asyncio.run(flood(Eve()))
+
+
+class Pointer(Teller):
+    """Takes little, and of what comes too fast the latest."""
+
+    frames_a_second = 20.0
+    largest_frame = 100
+
+
+def test_of_what_comes_too_fast_the_latest_survives() -> None:
+    """Seen to catch: dropping whatever is beyond the rate."""
+    with (
+        open_house(pointer=Pointer) as house,
+        house.join("1", "pointer") as ada,
+    ):
+        for number in range(500):
+            ada.send(str(number))
+        through = heard(ada, "499")
+        assert through[:20] == [str(number) for number in range(20)]
+        assert len(through) < 500
+        ada.send("500")
+        assert heard(ada, "500") == ["500"]
+
+
+def test_what_waits_for_its_turn_is_forgotten_when_its_sender_leaves() -> None:
+    """Seen to catch: a timer that goes on after the end."""
+    left = threading.Event()
+    heard_of: list[str] = []
+
+    class Short(Pointer):
+        async def on_message(self, message: Frame, sender: Connection) -> None:
+            heard_of.append(sender.id)
+            await super().on_message(message, sender)
+
+        async def on_close(self, connection: Connection) -> None:
+            heard_of.append("left")
+            left.set()
+
+    with open_house(short=Short) as house, house.join("1", "short") as bob:
+        with house.join("1", "short", pk="ada", max_queue=None) as ada:
+            for number in range(30):
+                ada.send(str(number))
+        assert left.wait(PATIENCE)
+        for number in range(30):
+            bob.send(str(number))
+        # His last one waited, too, and began to after hers.
+        assert len(heard(bob, "29")) < 30
+    assert "ada" not in heard_of[heard_of.index("left") :]
+
+
+@pytest.mark.parametrize("most", [50, 2_000])
+def test_a_partys_own_largest_frame_wins(most: int) -> None:
+    """Seen to catch: the smaller of both; the larger of both."""
+    with (
+        open_house(bounds=Bounds(largest_frame=most), pointer=Pointer) as house,
+        house.join("1", "pointer") as ada,
+    ):
+        ada.send("x" * 100)
+        assert ada.next() == {"type": "heard", "frame": "x" * 100}
+        ada.send("x" * 101)
+        assert ada.next()["message"] == "A frame may have 100 bytes at most."
+
+
+@pytest.mark.parametrize(
+    ("frame", "id"),
+    [
+        ('{"type":"message","message":{"id":"a1","user":"Ada"}}', "a1"),
+        (b'{"message": {"body": "hi", "id" : "a1"}}', "a1"),
+        ('{"message":{"id":"\u00e9"}}', "\u00e9"),
+        (json.dumps({"body": '"id":"no"', "id": "yes"}), "yes"),
+        ('{"message":{"user":"id","body":"id"}}', None),
+        ('{"message":{"id":7}}', None),
+        ('{"id":"' + "x" * 65 + '"}', None),
+        ("x" * 60_000 + '{"id":"far"}', None),
+        ('"id"' * 20_000, None),
+        (b"\xff" * 100, None),
+        ("", None),
+    ],
+    ids=lambda value: repr(value)[:24],
+)
+def test_the_id_of_what_is_not_read_is_found_where_it_is_in_sight(
+    frame: Frame, id: str | None
+) -> None:
+    """Seen to catch: looking at all of a frame."""
+    assert id_in(frame) == id
+
+
+# How many rooms
+
+
+def test_new_rooms_are_refused_before_anything_is_made() -> None:
+    """Seen to catch: looking at the rate after the room was made."""
+    started: list[str] = []
+
+    class Open(Echo):
+        async def on_start(self) -> None:
+            started.append(self.room.id)
+
+    class Listed(Open):
+        rooms = ("kitchen", "hall")
+
+    bounds = Bounds(rooms_a_minute=3)
+    with (
+        open_house(bounds=bounds, open=Open, listed=Listed) as house,
+        house.join("1", "open") as ada,
+    ):
+        assert house.get("/parties/open/2").status == 200
+        assert house.get("/parties/open/3").status == 200
+        answer = house.get("/parties/open/4")
+        assert answer.status == 429
+        assert answer.headers["retry-after"] == "5"
+        assert house.refused("5", "open") == 429
+        for room in ("kitchen", "hall"):
+            assert house.get(f"/parties/listed/{room}").status == 200
+        assert house.get("/parties/open/2").status == 200
+        assert ada.next()["room"] == "1"
+    assert started == ["1", "2", "3", "kitchen", "hall"]
+
+
+def test_the_room_that_was_empty_longest_is_let_go() -> None:
+    """Seen to catch: the one that was empty first, and used since."""
+    started: list[str] = []
+
+    class Open(Echo):
+        async def on_start(self) -> None:
+            started.append(self.room.id)
+
+    with open_house(bounds=Bounds(live_rooms=2), open=Open) as house:
+        for room in "1213132":
+            assert house.get(f"/parties/open/{room}").status == 200
+    assert started == ["1", "2", "3", "2"]
+
+
+def test_a_room_that_still_starts_is_not_let_go() -> None:
+    """Though whoever asked has given up; or it would start twice at once.
+
+    Seen to catch: counting guests and hooks only.
+    """
+
+    async def ask() -> Reply:
+        begun = asyncio.Event()
+
+        class Slow(Echo):
+            async def on_start(self) -> None:
+                begun.set()
+                await asyncio.Event().wait()
+
+        slow = Parties({"slow": Slow}, Bounds(live_rooms=1))["slow"]
+        hasty = asyncio.create_task(slow.get("1").fetch())
+        await begun.wait()
+        hasty.cancel()
+        await asyncio.wait([hasty])
+        return await slow.get("2").fetch()
+
+    assert asyncio.run(ask()).status_code == 503
+
+
+def test_a_party_that_answers_no_requests_makes_no_room_for_them() -> None:
+    """Seen to catch: a 404 out of the room itself."""
+    with open_house(mute=Server) as house:
+        assert house.get("/parties/mute/1").status == 404
+        assert house.parties.room("mute", "1") is None
+
+
+def test_requests_reach_a_room_that_is_full() -> None:
+    """Seen to catch: a full tally page that refuses what rooms report."""
+    with (
+        open_house(bounds=Bounds(connections_a_room=1), echo=Echo) as house,
+        house.join("1", "echo"),
+    ):
+        assert house.refused("1", "echo") == 503
+        assert house.get("/parties/echo/1").status == 200
+
+
+def test_a_party_that_reads_too_large_a_body_is_not_to_blame() -> None:
+    """Seen to catch: a fault in the log, and status 500."""
+
+    class Reader(Server):
+        async def on_request(self, request: Request) -> Response:
+            return JSONResponse(len(await request.body()))
+
+    def parts(number: int) -> bytes:
+        part = b"1000\r\n" + b"x" * 4096 + b"\r\n"
+        head = b"POST /parties/reader/1 HTTP/1.1\r\nHost: localhost\r\n"
+        chunked = b"Transfer-Encoding: chunked\r\n\r\n"
+        return head + chunked + part * number + b"0\r\n\r\n"
+
+    with open_house(reader=Reader) as house:
+        assert house.raw(parts(16)).startswith(b"HTTP/1.1 200 ")
+        answer = house.raw(parts(17))
+        assert answer.startswith(b"HTTP/1.1 413 ")
+        assert b"65,536 bytes" in answer
+
+
+def test_refused_handshakes_are_not_logged_one_by_one(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bounds = Bounds(rooms_a_minute=1, connections_a_room=1)
+    with (
+        open_house(bounds=bounds, echo=Echo) as house,
+        house.join("1", "echo") as ada,
+    ):
+        for _ in range(20):
+            assert house.refused("1", "echo") == 503
+            assert house.refused("2", "echo") == 429
+            assert house.refused("3", "nobody") == 404
+        assert ada.next()["room"] == "1"
+    assert caplog.messages == []
