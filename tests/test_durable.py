@@ -151,7 +151,6 @@ def test_earlier_entries_come_from_the_file(run: Run) -> None:
 def test_what_cannot_be_kept_is_refused_and_the_log_goes_on(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen to catch: a place that is wanted no more after a rollback."""
     monkeypatch.setattr("shared.party.disk.BUSY", BUSY / 40)
 
     async def test(file: Path) -> None:
@@ -205,7 +204,7 @@ def test_a_reply_that_a_crash_cut_off_is_not_waited_for() -> None:
 def test_what_was_said_outlives_a_server_that_is_killed(
     tmp_path: Path,
 ) -> None:
-    """Seen to catch: a store that is never opened; no `older`."""
+    """Seen to catch: a store that is never opened."""
     with start(
         STAGES[1],
         STORE=f"sqlite:{tmp_path}/party.db",
