@@ -4,7 +4,8 @@
 import { createInterface } from "node:readline";
 
 const UI = new URL("../shared/ui/", import.meta.url);
-const { add, beginning, receive } = await import(new URL("messages.js", UI));
+const { add, receive } = await import(new URL("messages.js", UI));
+const { beginning } = await import(new URL("places.js", UI));
 
 globalThis.WebSocket = { CONNECTING: 0, OPEN: 1 };
 
@@ -106,8 +107,10 @@ class Page {
 
   shown() {
     return this.messages.map((message) => {
-      const sent = this.sender.isWaiting(message.id) ? "sending" : "sent";
-      return { ...message, status: message.status ?? sent };
+      const { id, place } = message;
+      const waits = place === undefined && this.sender.isWaiting(id);
+      const status = message.status ?? (waits ? "sending" : "sent");
+      return { ...message, status };
     });
   }
 }

@@ -218,6 +218,21 @@ def test_a_prompt_holds_so_many_messages_at_most() -> None:
     assert contents == [f"{number}" for number in range(30, 50)]
 
 
+def test_a_prompt_is_made_from_the_end_of_a_log_alone() -> None:
+    """Seen to catch: looking at all that was ever said, for each message."""
+
+    class Log(list[Message]):
+        def __reversed__(self) -> Iterator[Message]:
+            for looked_at, message in enumerate(super().__reversed__()):
+                assert looked_at <= MOST_MESSAGES
+                yield message
+
+        __iter__ = None  # type: ignore[assignment]
+
+    messages = Log(said(*["hello"] * 1_000))
+    assert len(make_prompt(messages, messages[-1])) == MOST_MESSAGES + 1
+
+
 @pytest.mark.parametrize("letter", ["x", "ж", "語", "😀"])
 def test_a_prompt_holds_so_much_text_at_most(
     letter: str, monkeypatch: pytest.MonkeyPatch

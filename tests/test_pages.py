@@ -152,7 +152,27 @@ def test_a_history_acknowledges_too(page: Page) -> None:
     page.open()
     page.receive(history(said(one, 0), said(two, 1)))
     assert states(page) == {one: "sent", two: "sent"}
+    page.receive(ack(one, 0))
     assert page.stored() == []
+
+
+def test_a_message_on_its_way_again_is_shown_though_the_room_was_cleared(
+    page: Page,
+) -> None:
+    """The server, which has forgotten it, keeps it again.
+
+    Seen to catch: a history that acknowledges what is on its way; no
+    `remind` after it.
+    """
+    page.open()
+    one, two = page.say("one"), page.say("two")
+    page.close()
+    page.open()
+    page.receive(history(said(one, 0), said(two, 1)))
+    page.receive(history(epoch="two"))
+    assert states(page) == {one: "sending", two: "sending"}
+    page.receive(error(two), ack(one, 7))
+    assert states(page) == {two: "failed", one: "sent"}
 
 
 def test_what_is_refused_is_marked_and_can_be_sent_again(page: Page) -> None:
@@ -231,20 +251,31 @@ def test_a_connection_that_does_not_answer_is_given_up(page: Page) -> None:
     assert page.is_open
 
 
-def test_who_comes_back_with_much_to_say_is_not_too_fast(page: Page) -> None:
+@pytest.mark.parametrize("away", [True, False])
+def test_who_has_much_to_say_at_once_is_not_too_fast(
+    page: Page, away: bool
+) -> None:
     """The server takes ten a second, after fifty at once.
 
-    Seen to catch: no `Pace`; no bound on what is flying; one at a time.
+    Seen to catch: no `Pace`; one that saves up; no bound on what is flying;
+    one at a time.
     """
-    waiting = [page.say(f"message {n}") for n in range(90)]
     page.open()
+    page.receive(ack(page.say("hello"), 0))
+    page.advance(60_000)
+    page.sent()
+    if away:
+        page.close()
+    waiting = [page.say(f"message {n}") for n in range(90)]
+    if away:
+        page.open()
     came: list[str] = []
     seconds = 0.0
     new = spoken(page)
     assert len(new) == 10
     while len(came) < 90:
         for id in new:
-            page.receive(ack(id, len(came)))
+            page.receive(ack(id, 1 + len(came)))
             came.append(id)
         page.advance(100)
         seconds += 0.1
@@ -388,12 +419,43 @@ def test_who_was_away_for_long_is_shown_no_gap(page: Page) -> None:
     assert ids(page) == [each["id"] for each in log(10, 26)] + [one]
     page.close()
     page.open()
-    # As it is when somebody speaks before the newcomer is told the history.
-    page.receive(update(said("m60", 60)))
-    page.receive(history(*log(50, 60)))
-    assert ids(page) == [each["id"] for each in log(50, 60)] + [one]
-    page.receive(history(*log(55, 60)))
-    assert ids(page) == [each["id"] for each in log(50, 60)] + [one]
+    # As it is when people speak before the newcomer is told the history.
+    page.receive(*map(update, log(58, 60)))
+    page.close()
+    page.open()
+    page.receive(*map(update, log(58, 60)))
+    page.receive(history(*log(58, 60)))
+    assert ids(page) == ["m58", "m59", "m60", one]
+    page.receive(history(*log(59, 60)))
+    assert ids(page) == ["m58", "m59", "m60", one]
+    page.receive(older(*log(55, 57)))
+    page.close()
+    page.open()
+    page.receive(history(*log(60, 62)))
+    assert ids(page) == [each["id"] for each in log(55, 62)] + [one]
+
+
+def test_what_has_its_place_further_up_comes_when_somebody_scrolls_there(
+    page: Page,
+) -> None:
+    """As a message whose ack was lost long ago, or a reply that took long.
+
+    Seen to catch: an `update` or an `ack` that puts it above a gap.
+    """
+    page.open()
+    one = page.say("one")
+    page.receive(history(*log(40, 42)))
+    page.receive(update(reply("streaming", "It")), ack(one, 9))
+    assert ids(page) == ["m40", "m41", "m42"]
+    two = page.say("two")
+    page.receive(update(said(two, 10)), ack(two, 10))
+    assert ids(page) == ["m40", "m41", "m42"]
+    assert page.stored() == []
+    page.receive(older(*log(11, 39)), older(said(one, 9), said(two, 10)))
+    assert ids(page)[:3] == [one, two, "m11"]
+    page.receive(older(reply("streaming", "It")), older())
+    page.receive(update(reply("streaming", "It is")))
+    assert page.shown()[0]["body"] == "It is"
 
 
 def test_a_history_decides_in_its_range_and_only_there(page: Page) -> None:
@@ -404,6 +466,32 @@ def test_a_history_decides_in_its_range_and_only_there(page: Page) -> None:
     assert ids(page) == [each["id"] for each in log(0, 9)] + ["new"]
     page.receive(history())
     assert ids(page) == [each["id"] for each in log(0, 9)] + ["new"]
+
+
+def test_what_was_unfinished_is_not_kept_where_no_history_reaches(
+    page: Page,
+) -> None:
+    """It may be finished by now, and nothing would tell.
+
+    Seen to catch: older messages that all stay.
+    """
+    page.open()
+    page.receive(history(*log(5, 6), reply("thinking", "…"), *log(8, 12)))
+    page.receive(history(*log(10, 12)))
+    assert ids(page) == [each["id"] for each in log(8, 12)]
+    assert page.scroll()
+    page.sent()
+    page.receive(older(*log(5, 6), reply(None, "Done."), *log(8, 9)))
+    assert page.shown()[2]["body"] == "Done."
+    page.receive(older(), history(*log(10, 12)))
+    assert len(page.shown()) == 8
+    assert not page.scroll()
+    page.receive(history(epoch="two"), *map(update, log(20, 21)))
+    page.receive(update(reply("thinking", "…", 22)), *map(update, log(23, 26)))
+    assert not page.scroll()
+    page.receive(history(*log(25, 26), epoch="two"))
+    assert ids(page) == [each["id"] for each in log(23, 26)]
+    assert page.scroll()
 
 
 # What was said before

@@ -1,6 +1,7 @@
 """What a model is asked: who it is, and what was said lately."""
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import TypeAlias
 
 from ..messages import Message
@@ -18,15 +19,15 @@ def make_prompt(messages: Sequence[Message], question: Message) -> Prompt:
     Only what is finished is in it: replies that failed or are being written
     are not, nor what was said after the question and waits for its own turn.
     """
-    said = [
+    said = (
         each
-        for each in messages
+        for each in reversed(messages)
         if each.status is None and each.id != question.id
         if each.role == "assistant" or before(each, question)
-    ]
+    )
     window = [question]
     size = weight(question)
-    for message in reversed(said[-MOST_MESSAGES + 1 :]):
+    for message in islice(said, MOST_MESSAGES - 1):
         size += weight(message)
         if size > model.window:
             break

@@ -6,7 +6,6 @@ from typing import Any
 from uvicorn.protocols.websockets.websockets_sansio_impl import (
     WebSocketsSansIOProtocol,
 )
-from websockets.protocol import State
 
 LAST_CHANCE = 2.0
 """Seconds in which a reader may still fetch what it was sent."""
@@ -22,7 +21,7 @@ SILENT = 1011, "You were not there any more."
 
 
 class PartyProtocol(WebSocketsSansIOProtocol):
-    """Offers `hang_up` and `unread` to the app, in `scope["extensions"]`.
+    """Offers itself to the app, as `scope["extensions"]["party.line"]`.
 
     ASGI's own close waits until everything before it was read, which a
     stalled reader never does.
@@ -57,8 +56,7 @@ class PartyProtocol(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if self.response.status_code == 101:
             extensions: dict[str, Any] = self.scope["extensions"]
-            extensions["party.hang_up"] = self.hang_up
-            extensions["party.unread"] = self.transport.get_write_buffer_size
+            extensions["party.line"] = self
 
     def handle_ping(self) -> None:
         """Answer, unless answers pile up: nobody has to have each."""
@@ -90,8 +88,7 @@ class PartyProtocol(WebSocketsSansIOProtocol):
     def refuse(self, code: int, reason: str) -> None:
         """End the socket of who sends what cannot be taken."""
         self.frames = []
-        if self.conn.state is State.OPEN:
-            self.conn.fail(code, reason)
+        self.conn.fail(code, reason)
         self.handle_parser_exception()
 
     def handle_parser_exception(self) -> None:
@@ -108,6 +105,10 @@ class PartyProtocol(WebSocketsSansIOProtocol):
         """
         self.queue.put_nowait({"type": "websocket.disconnect", "code": 1006})
         self.hang_up(*SILENT)
+
+    def unread(self) -> int:
+        """How many bytes the system has not even begun to send."""
+        return self.transport.get_write_buffer_size()
 
     def hang_up(self, code: int, reason: str) -> None:
         """Close now, and cut the line if the reader does not even notice."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from typing import Protocol
 
 from starlette.websockets import WebSocket
 
@@ -14,18 +15,46 @@ LOOKS = 4
 """How often it is looked at meanwhile."""
 
 
+class Line(Protocol):
+    """What our own server offers beside ASGI: see protocol.py."""
+
+    writable: asyncio.Event
+
+    def unread(self) -> int:
+        """How many bytes the system has not even begun to send."""
+
+    def hang_up(self, code: int, reason: str) -> None:
+        """Close without waiting for the reader."""
+
+
+def line_of(websocket: WebSocket) -> Line | None:
+    """The line behind a WebSocket, with our own server."""
+    line: Line | None = websocket.scope.get("extensions", {}).get("party.line")
+    return line
+
+
 async def send(websocket: WebSocket, frame: Frame) -> None:
-    """Send a frame; TimeoutError if nothing before it is read any more."""
-    unread, looks = still_unread(websocket), 0
-    while looks < LOOKS:
+    """Send a frame; TimeoutError if nothing is read any more."""
+    async with asyncio.timeout(PATIENCE):
+        if isinstance(frame, str):
+            await websocket.send_text(frame)
+        else:
+            await websocket.send_bytes(frame)
+    if line := line_of(websocket):
+        await settle(line)
+
+
+async def settle(line: Line) -> None:
+    """Wait until much is read, as long as more and more is."""
+    unread, looks = line.unread(), 0
+    while not line.writable.is_set():
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE / LOOKS):
-                if isinstance(frame, str):
-                    return await websocket.send_text(frame)
-                return await websocket.send_bytes(frame)
-        before, unread = unread, still_unread(websocket)
+                await line.writable.wait()
+        before, unread = unread, line.unread()
         looks = looks + 1 if unread >= before else 0
-    raise TimeoutError
+        if looks == LOOKS:
+            raise TimeoutError
 
 
 async def close(websocket: WebSocket, code: int, reason: str) -> None:
@@ -34,18 +63,7 @@ async def close(websocket: WebSocket, code: int, reason: str) -> None:
         await websocket.close(code, reason)
 
 
-# Only our own server can do what follows: see protocol.py.
-
-
-def still_unread(websocket: WebSocket) -> int:
-    """How many bytes the system has not even begun to send."""
-    extensions = websocket.scope.get("extensions", {})
-    unread: int = extensions.get("party.unread", int)()
-    return unread
-
-
 def hang_up(websocket: WebSocket, code: int, reason: str) -> None:
-    """Close without waiting for the reader."""
-    extensions = websocket.scope.get("extensions", {})
-    if "party.hang_up" in extensions:
-        extensions["party.hang_up"](code, reason)
+    """Close without waiting for the reader, where that can be done."""
+    if line := line_of(websocket):
+        line.hang_up(code, reason)

@@ -6,6 +6,7 @@
 
 /** What a message goes through before it is finished. */
 const STEPS = ["thinking", "streaming", "interrupted"];
+const FINISHED = STEPS.length;
 
 /**
  * The messages with more of them, or with some changed.
@@ -37,55 +38,19 @@ export function change(messages, id, news) {
 }
 
 /**
- * Whether nothing is missing between messages and a history.
- * @param {Messages} messages
- * @param {Message[]} said
+ * Whether a message is in the room's log.
+ * @param {Message} message
  */
-export function overlap(messages, said) {
-  if (!said.length) return true;
-  return messages.some((each) => each.id === said[0].id && isKept(each));
-}
-
-/**
- * The messages that stay when a history comes: in its range it decides.
- * @param {Messages} messages
- * @param {Message[]} said
- * @param {boolean} joins whether nothing is missing in between
- * @param {boolean} same whether it is of the same epoch
- * @returns {Messages}
- */
-export function staying(messages, said, joins, same) {
-  const first = said[0]?.place ?? Infinity;
-  const last = lastPlace(said);
-  const ids = new Set(said.map(({ id }) => id));
-  const stay = messages.filter(({ id, place }) => {
-    if (place === undefined) return true;
-    return place < first ? joins : same && (place > last || ids.has(id));
-  });
-  return same ? stay : behind(stay, last);
-}
-
-/**
- * Messages, with those that were not sent behind a place.
- * @param {Message[]} messages
- * @param {number} after
- */
-function behind(messages, after) {
-  return messages.map((each) => {
-    const moves = each.status === "failed" && !isKept(each);
-    return moves ? { ...each, after } : each;
-  });
-}
-
-/** @param {Message[]} messages */
-export function lastPlace(messages) {
-  const places = messages.map((each) => each.place ?? -1);
-  return places.reduce((last, place) => Math.max(last, place), -1);
-}
-
-/** @param {Message} message */
-function isKept({ place }) {
+export function isKept({ place }) {
   return place !== undefined;
+}
+
+/**
+ * Whether no more will come of a message.
+ * @param {Message} message
+ */
+export function isFinished(message) {
+  return step(message) === FINISHED;
 }
 
 /**
@@ -102,7 +67,7 @@ function later(old, news) {
 /** @param {Message} message */
 function step({ status }) {
   const at = STEPS.indexOf(status ?? "");
-  return at < 0 ? STEPS.length : at;
+  return at < 0 ? FINISHED : at;
 }
 
 /** @param {Message} message */
@@ -112,6 +77,6 @@ function rank({ place, after }) {
 }
 
 /** @param {Messages} messages @returns {About} */
-function about({ epoch, rules, whole, heard }) {
-  return { epoch, rules, whole, heard };
+function about({ epoch, rules, whole, heard, until }) {
+  return { epoch, rules, whole, heard, until };
 }

@@ -30,12 +30,13 @@ function useLive(count) {
  * @param {Message[]} all
  */
 function item(message, at, all) {
-  const { id, user, role } = message;
+  const { id, user, role, place } = message;
   const before = all[at - 1];
   const first = before?.user !== user || before.role !== role;
   return html`
     <${Item} key=${id} message=${message} first=${first}
-      mine=${isMine(id)} waiting=${isWaiting(id)} />
+      mine=${isMine(id)}
+      waiting=${place === undefined && isWaiting(id)} />
   `;
 }
 

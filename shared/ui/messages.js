@@ -1,5 +1,6 @@
 // What a page knows of a room's messages, and what each frame does to it.
-import { change, lastPlace, merge, overlap, staying } from "./merge.js";
+import { change, isKept, merge } from "./merge.js";
+import { isEarlier, lastPlace, overlap, staying } from "./places.js";
 
 /**
  * @typedef {object} Chat
@@ -20,9 +21,10 @@ import { change, lastPlace, merge, overlap, staying } from "./merge.js";
  */
 /** @typedef {import("./rules.js").Rules} Rules */
 /**
- * `whole`: there is nothing before the first; `heard`: how many histories.
+ * `whole`: there is nothing before the first; `heard`: how many histories;
+ * `until`: the last place on a connection that has ended.
  * @typedef {{ epoch?: string, rules?: Rules, whole?: boolean,
- *   heard?: number }} About
+ *   heard?: number, until?: number }} About
  */
 /** @typedef {Message[] & About} Messages */
 
@@ -48,15 +50,6 @@ export function receive(messages, data) {
   return frames[frame.type](messages, frame);
 }
 
-/**
- * The place before which there may be more in the room's log; 0: none.
- * @param {Messages} messages
- */
-export function beginning(messages) {
-  const first = messages.find(({ place }) => place !== undefined);
-  return messages.whole ? 0 : (first?.place ?? 0);
-}
-
 const SENDING = { status: undefined, error: undefined, after: undefined };
 
 /** @type {Record<string, (messages: Messages, frame: any) => Messages>} */
@@ -64,9 +57,10 @@ const frames = {
   history(messages, { messages: said, epoch, presenter: rules }) {
     const same = messages.epoch === epoch;
     const joins = same && overlap(messages, said);
-    const whole = said.length ? joins && messages.whole : true;
+    const stay = staying(messages, said, same, joins);
+    const uncut = joins && stay.find(isKept) === messages.find(isKept);
+    const whole = !said.length || (messages.whole && uncut);
     const heard = (messages.heard ?? 0) + 1;
-    const stay = staying(messages, said, joins, same);
     return merge(stay, said, { epoch, rules, whole, heard });
   },
 
@@ -80,11 +74,15 @@ const frames = {
   },
 
   update(messages, { message }) {
-    return add(messages, message);
+    const { id, place } = message;
+    return isEarlier(messages, place)
+      ? change(messages, id)
+      : add(messages, message);
   },
 
   ack(messages, { id, place }) {
-    return change(messages, id, { ...SENDING, place });
+    const kept = { ...SENDING, place };
+    return change(messages, id, isEarlier(messages, place) ? undefined : kept);
   },
 
   error(messages, { id, message: error }) {
@@ -92,9 +90,16 @@ const frames = {
     return change(messages, id, { status: "failed", error, after });
   },
 
-  // The page's own sender tells these.
+  // The page's own sender tells these: first, that a connection has ended.
+  parted(messages) {
+    const until = messages.until ?? lastPlace(messages);
+    return merge(messages, [], { until });
+  },
+
   unsent(messages, { messages: mine }) {
-    return merge(messages, mine);
+    const ids = new Set(messages.map((each) => each.id));
+    const lost = mine.filter((/** @type {Message} */ { id }) => !ids.has(id));
+    return merge(messages, lost);
   },
 
   again(messages, { id }) {

@@ -1,7 +1,7 @@
 // Asks for what was said before, as its reader comes to the beginning.
 import { html } from "htm/preact";
 import { useEffect, useLayoutEffect, useState } from "preact/hooks";
-import { beginning } from "./messages.js";
+import { beginning } from "./places.js";
 import { askOlder } from "./sender.js";
 
 /** @typedef {import("./messages.js").Messages} Messages */

@@ -3,11 +3,7 @@ import { Pace } from "./pace.js";
 import { keep, recall } from "./unsent.js";
 
 /** @typedef {import("./messages.js").Message} Message */
-/**
- * What this needs of a PartySocket.
- * @typedef {EventTarget & { readyState: number, name: string, room?: string,
- *   send: (data: string) => unknown, reconnect: () => void }} Socket
- */
+/** @typedef {import("./sender.js").Socket} Socket */
 
 /** Milliseconds without an answer, after which a connection is a dead one. */
 const PATIENCE = 5000;
@@ -26,6 +22,8 @@ export class Outbox {
     this.pace = new Pace(() => this.pump());
     this.older = 0;
     this.expecting = 0;
+    /** Whether it is a room's, which has told its history. */
+    this.isRoom = false;
     socket.addEventListener("open", () => this.pump());
     socket.addEventListener("close", () => this.end());
   }
@@ -34,7 +32,7 @@ export class Outbox {
   put(message) {
     this.messages.delete(message.id);
     this.messages.set(message.id, message);
-    this.save();
+    keep(this.socket, this.messages);
     this.pump();
   }
 
@@ -42,6 +40,16 @@ export class Outbox {
   drop(...ids) {
     const known = ids.filter((id) => this.messages.delete(id));
     if (known.length) this.land(known);
+  }
+
+  /**
+   * What a room shows is kept there; what flies will be answered all the same.
+   * @param {Message[]} messages
+   */
+  see(messages) {
+    const ids = messages.map(({ id }) => id);
+    const mine = ids.filter((id) => this.messages.has(id));
+    this.drop(...mine.filter((id) => !this.flying.has(id)));
   }
 
   /** @param {string} id of a message that was refused @param {string} error */
@@ -97,12 +105,8 @@ export class Outbox {
     for (const id of ids) this.flying.delete(id);
     clearTimeout(this.expecting);
     this.expecting = 0;
-    this.save();
+    keep(this.socket, this.messages);
     this.pump();
-  }
-
-  save() {
-    keep(this.socket, [...this.messages.values()]);
   }
 
   /** The socket is closed: what was on its way may be lost. */

@@ -4,7 +4,7 @@ import { rested } from "./rest.js";
 import { opened } from "./sender.js";
 import { KnownSocket } from "./sockets.js";
 
-/** @typedef {import("./outbox.js").Socket} Socket */
+/** @typedef {import("./sender.js").Socket} Socket */
 
 const SUPERSEDED = 4001;
 

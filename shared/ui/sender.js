@@ -1,14 +1,16 @@
 // Sends messages until the server has acknowledged them.
+import { hear, part, remind, tell } from "./hearing.js";
 import { Outbox } from "./outbox.js";
 
 /** @typedef {import("./messages.js").Message} Message */
-/** @typedef {import("./outbox.js").Socket} Socket */
+/**
+ * What this needs of a PartySocket.
+ * @typedef {EventTarget & { readyState: number, name: string, room?: string,
+ *   send: (data: string) => unknown, reconnect: () => void }} Socket
+ */
 
 /** @type {Map<Socket, Outbox>} */
 const outboxes = new Map();
-
-/** @type {Outbox | undefined} */
-let room;
 
 /**
  * Send a message over a socket now, or as soon as it is open; and again when
@@ -29,14 +31,6 @@ export function opened(socket) {
 }
 
 /**
- * Ask for messages before a place: returns whether anybody was asked.
- * @param {number} place
- */
-export function askOlder(place) {
-  return room?.ask(place) ?? false;
-}
-
-/**
  * Whether the server has not answered yet to a message of this page.
  * @param {string} id
  */
@@ -52,7 +46,7 @@ export function retry(id) {
   const outbox = holder(id);
   const message = outbox?.messages.get(id);
   if (!outbox || !message) return;
-  tell(outbox.socket, { type: "again", id });
+  tell(outbox, { type: "again", id });
   outbox.put({ ...message, status: undefined, error: undefined });
 }
 
@@ -64,7 +58,16 @@ export function remove(id) {
   const outbox = holder(id);
   if (!outbox) return;
   outbox.drop(id);
-  tell(outbox.socket, { type: "removed", id });
+  tell(outbox, { type: "removed", id });
+}
+
+/**
+ * Ask the room for messages before a place: returns whether it was asked.
+ * @param {number} place
+ */
+export function askOlder(place) {
+  const room = [...outboxes.values()].find(({ isRoom }) => isRoom);
+  return room?.ask(place) ?? false;
 }
 
 /** @param {string} id */
@@ -81,37 +84,7 @@ function outboxOf(socket) {
   socket.addEventListener("message", (event) => {
     hear(outbox, /** @type {MessageEvent} */ (event).data);
   });
-  const messages = [...outbox.messages.values()];
-  if (messages.length) tell(socket, { type: "unsent", messages });
+  socket.addEventListener("close", () => part(outbox));
+  remind(outbox);
   return outbox;
-}
-
-/**
- * Tell the page that has this socket, as if the server did.
- * @param {Socket} socket
- * @param {object} frame
- */
-function tell(socket, frame) {
-  const data = JSON.stringify(frame);
-  socket.dispatchEvent(new MessageEvent("message", { data }));
-}
-
-/** @param {Outbox} outbox @param {any} data */
-function hear(outbox, data) {
-  const { type, id, message, messages } = read(data);
-  if (type === "ack") outbox.drop(id);
-  if (type === "error") outbox.fail(id, message);
-  if (type === "update") outbox.drop(message.id);
-  if (type !== "history") return;
-  room = outbox;
-  outbox.drop(...messages.map((/** @type {Message} */ { id }) => id));
-}
-
-/** @param {any} data @returns {any} */
-function read(data) {
-  try {
-    return JSON.parse(data) ?? {};
-  } catch {
-    return {};
-  }
 }

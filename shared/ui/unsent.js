@@ -24,11 +24,11 @@ export function recall(place) {
   }
 }
 
-/** @param {Place} place @param {Message[]} messages */
+/** @param {Place} place @param {Map<string, Message>} messages */
 export function keep(place, messages) {
   try {
-    const text = JSON.stringify(messages.slice(-MOST));
-    if (messages.length) sessionStorage.setItem(key(place), text);
+    const text = JSON.stringify([...messages.values()].slice(-MOST));
+    if (messages.size) sessionStorage.setItem(key(place), text);
     else sessionStorage.removeItem(key(place));
   } catch {
     // Without storage, it lasts as long as the page.
