@@ -31,13 +31,16 @@ TOKENS = [
 class Mutants:
     """Makes valid frames, and others of them, as a seed will have it."""
 
-    def __init__(self, seed: int, valid: Callable[[random.Random], Any]):
+    def __init__(
+        self, seed: int, valid: Callable[[random.Random], Any], json: float
+    ) -> None:
         self.chance = random.Random(seed)
         self.valid = valid
+        self.json = json
 
     def packed(self, frame: Any) -> bytes:
-        """A frame as it travels, in JSON or in msgpack."""
-        if self.chance.random() < 0.5:
+        """A frame as it travels: so many in JSON, the others in msgpack."""
+        if self.chance.random() < self.json:
             return json.dumps(frame, ensure_ascii=False).encode(
                 errors="surrogatepass"
             )
@@ -47,21 +50,24 @@ class Mutants:
     def next(self) -> bytes:
         """A frame with something wrong in it, most of the time."""
         frame = self.valid(self.chance)
-        for _ in range(self.chance.choice((0, 0, 1, 1, 2))):
+        altered, broken = self.chance.choice(
+            ((0, 0), (0, 1), (0, 3), (1, 0), (1, 0), (2, 0), (1, 1))
+        )
+        for _ in range(altered):
             frame = self.altered(frame)
         data = self.packed(frame)
-        for _ in range(self.chance.choice((0, 0, 1, 1, 2, 5))):
+        for _ in range(broken):
             data = self.broken(data)
         return data
 
     def altered(self, value: Any) -> Any:
         """A value with another one in it, or without one of its parts."""
         chance = self.chance
-        if not isinstance(value, dict) or not value or chance.random() < 0.2:
+        if not isinstance(value, dict) or not value or chance.random() < 0.1:
             return chance.choice(ODD)
         key = chance.choice(list(value))
         rest = {name: each for name, each in value.items() if name != key}
-        how = chance.randrange(5)
+        how = chance.randrange(10)
         if how == 0:
             return rest
         if how == 1:
@@ -101,7 +107,7 @@ def chat(chance: random.Random) -> Any:
     if chance.random() < 0.01:
         return {"type": "older", "before": chance.randrange(10_000)}
     said = {
-        "id": f"{chance.getrandbits(64):x}",
+        "id": f"{chance.getrandbits(chance.choice((8, 64))):x}",
         "user": chance.choice(("Ada", "Zoë", "Bob \N{DOLPHIN}", "李")),
         "body": chance.choice(("hello", "ümlaut", "x" * 200, "\N{DOLPHIN}")),
         "role": "user",

@@ -15,8 +15,9 @@ from .running import HANDSHAKE, Running
 
 pytestmark = [pytest.mark.soak, pytest.mark.stages(5)]
 
-READERS, STALLED, ROUNDS = 200, 10, 3
-MEASURED, PAUSE = 64, 0.05
+READERS, STALLED = 200, 10
+ROUNDS, MOST_ROUNDS = 3, 6
+MEASURED, PAUSE = 84, 0.05
 """Messages of which each takes its time, and seconds between them."""
 
 FILL = 60
@@ -143,9 +144,9 @@ def test_ten_who_stall_are_no_trouble_for_two_hundred(
 ) -> None:
     """With and without them in turn; the quietest turn of each counts.
 
-    So it does not matter what else the machine does meanwhile. Seen to catch:
-    no limit to what the system holds; nobody sent away; a pause of the whole
-    server for each frame that somebody does not take.
+    Where the machine does much else meanwhile, there are more turns. Seen to
+    catch: no limit to what the system holds; nobody sent away; a pause of the
+    whole server for each frame that somebody does not take.
     """
     running = serve(MESSAGES_A_SECOND="1000", HISTORY="10")
     alone, together, costs, times = [], [], [], []
@@ -166,10 +167,16 @@ def test_ten_who_stall_are_no_trouble_for_two_hundred(
             together.append(p99(await talk))
         costs.append(most / STALLED / MiB)
 
+    def compared() -> float:
+        """How much longer it takes with them, in the quietest turn of each."""
+        return min(together) / min(alone) if together else 0
+
     async def measure() -> None:
         await hall.fill()
         await hall.speak(FILL, 0.01)
-        for turn in range(1, ROUNDS + 1):
+        for turn in range(1, MOST_ROUNDS + 1):
+            if turn > ROUNDS and compared() <= 2:
+                break
             alone.append(p99(await hall.speak(MEASURED, PAUSE)))
             async with asyncio.timeout(20):
                 await stall(turn)
@@ -182,6 +189,6 @@ def test_ten_who_stall_are_no_trouble_for_two_hundred(
 
     hall = Hall(running)
     asyncio.run(measure())
-    assert min(together) <= 2 * min(alone)
+    assert compared() <= 2
     assert statistics.median(costs) <= 1
     assert statistics.median(times) <= 5
