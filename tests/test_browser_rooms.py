@@ -589,7 +589,7 @@ def test_an_open_page_becomes_one_of_the_next_stage_when_that_starts(
         ada.expect_error(NO_SERVER)
         expect(ada.page.locator("footer")).to_contain_text(str(before))
         ada.say("in the stage before")
-        ada.sees_all("in the stage before")
+        ada.is_sent("in the stage before")
         port = str(running.port)
     running = serve(PORT=port)
     expect(ada.page.locator("footer")).to_contain_text(str(stage))

@@ -183,7 +183,7 @@ def test_what_the_end_itself_starts_is_ended_as_well() -> None:
 def stop_asked(running: Running, how: Signals) -> None:
     """Tell the server to end, and wait until it takes nobody in."""
     running.process.send_signal(how)
-    with suppress(ConnectionRefusedError):
+    with suppress(ConnectionRefusedError, ConnectionResetError):
         while True:
             socket.create_connection(("127.0.0.1", running.port)).close()
 
