@@ -1,10 +1,12 @@
 """What a party reports of the tokens that a reply took."""
 
+from typing import Self
+
 from pydantic import Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from .party import Entry
+from .party import Entry, Log
 from .party.fetch import from_party
 
 MOST = 10_000_000
@@ -15,6 +17,22 @@ class Spent(Entry):
     """What one reply took, in tokens."""
 
     usage: int = Field(strict=True, ge=0, le=MOST)
+
+    total: int = 0
+    """What all replies have taken until then, whoever has reported them."""
+
+    def follow(self, before: Self | None) -> None:
+        """Add up: a log may have more reports than are at hand."""
+        self.total = self.usage + (before.total if before else 0)
+
+    def news(self) -> object:
+        """Tell a room about it that has missed it."""
+        return {"tally": self.total}
+
+
+def tally(reports: Log[Spent]) -> dict[str, int]:
+    """The frame that tells how many tokens have been reported."""
+    return {"tally": reports[-1].total if reports else 0}
 
 
 async def read_report(request: Request) -> Spent:

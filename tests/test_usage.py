@@ -6,6 +6,7 @@ import json
 import math
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -156,6 +157,36 @@ def test_what_each_reply_took_is_added_up_for_everybody(
     # And once nobody watches any more.
     with running.join("total", "usage") as again:
         assert tally(again) == sum
+
+
+def test_the_tally_outlives_the_process_and_what_it_has_at_hand(
+    serve: Serve, openai: OpenAIStub, tmp_path: Path
+) -> None:
+    """Seen to catch: a sum of the reports at hand; no `follow`."""
+    settings = {
+        **using(openai),
+        "STORE": f"sqlite:{tmp_path / 'party.db'}",
+        "HISTORY": "2",
+    }
+    running = serve(**settings)
+    sum = 0
+    with running.join() as ada, running.join("total", "usage") as watcher:
+        for number in range(4):
+            ada.say(f"How much is question {number}?")
+            end_of_reply(ada)
+            sum += took(openai.next_request())
+        assert counted(watcher, sum)[-1] == sum
+    other = serve(**settings)
+    with (
+        running.join("total", "usage") as watcher,
+        other.join("total", "usage") as elsewhere,
+        other.join() as bob,
+    ):
+        assert tally(watcher) == tally(elsewhere) == sum
+        bob.say("Is that still counted?")
+        end_of_reply(bob)
+        sum += took(openai.next_request())
+        assert counted(elsewhere, sum) == [sum]
 
 
 @pytest.mark.behaviour("Replies are counted while nobody watches")

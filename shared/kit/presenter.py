@@ -9,7 +9,8 @@ from starlette.routing import BaseRoute, Route
 from ..house import house
 from ..pages import Shell, page
 from ..party import Refused
-from ..party.parties import Parties, error_response
+from ..party.answers import error_response
+from ..party.parties import Parties
 from .actions import actions
 from .hand import Hand
 from .key import check_key, key

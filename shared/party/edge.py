@@ -9,10 +9,11 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from .address import address, connection_id
+from .answers import ENDING, error_response
 from .errors import Refused
 from .frames import Frame
 from .gate import Gate
-from .parties import ENDING, Parties, error_response
+from .parties import Parties
 from .rooms import Connection, Server
 
 
