@@ -84,16 +84,16 @@ stages: ## What each stage adds and changes, with line counts
 
 test: ## Run the tests (options: ARGS, for pytest)
 	$(SETUP) test
-	$(VENV) -m pytest -n 2 $(ARGS)
+	$(VENV) -m pytest -n 3 $(ARGS)
 
 test-%: ## Run the tests of demo_%
 	$(a-stage)
 	$(SETUP) test
-	$(VENV) -m pytest -n 2 --stage $(patsubst 0%,%,$*) $(ARGS)
+	$(VENV) -m pytest -n 3 --stage $(patsubst 0%,%,$*) $(ARGS)
 
 soak: ## Run the tests that kill, fuzz and flood, and all the others
 	$(SETUP) test
-	$(VENV) -m pytest -n 2 -m "soak or between" --timeout 600 $(ARGS)
+	$(VENV) -m pytest -n 3 -m "soak or between" --timeout 600 $(ARGS)
 
 crowd: ## Let a crowd move its cursors, and measure it (option: PEOPLE=100)
 	$(SETUP) test
