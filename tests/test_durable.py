@@ -2,8 +2,8 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,26 +11,68 @@ import pytest
 from shared.messages import Message, Reply
 from shared.party import Entry, Log, Refused, Repeated
 from shared.party.disk import BUSY, WrongFile, check
-from shared.party.durable import DurableStore
+from shared.party.durable import DurableLog, DurableStore
+from shared.party.jobs import Append, Clear, Load
+from shared.party.writer import Job
 
 from .conftest import STAGES
 from .running import start
+
+FULL = "database or disk is full"
 
 
 class Note(Entry):
     text: str = ""
 
 
+class Broken(Job[None]):
+    def work(self, database: sqlite3.Connection) -> None:
+        raise sqlite3.DataError
+
+
 @asynccontextmanager
-async def opened(file: Path, most: int = 1_000) -> AsyncIterator[Log[Note]]:
-    """The log of one room in a file, as one process has it."""
+async def stored(file: Path, most: int = 1_000) -> AsyncIterator[DurableStore]:
+    """A store, as one process has it."""
     store = DurableStore(str(file), most)
     await store.start()
     try:
-        await store.load("chat", "1")
-        yield store.log("chat", "1", Note)
+        yield store
     finally:
         await store.stop()
+
+
+async def log_of(store: DurableStore, room: str) -> Log[Note]:
+    """The log of a room."""
+    await store.load("chat", room)
+    return store.log("chat", room, Note)
+
+
+@asynccontextmanager
+async def opened(file: Path, most: int = 1_000) -> AsyncIterator[Log[Note]]:
+    """The log of one room in a file."""
+    async with stored(file, most) as store:
+        yield await log_of(store, "1")
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Another program writes to the file."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+
+
+async def until(found: Callable[[], bool]) -> None:
+    """Wait for what nobody tells."""
+    while not found():  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+
+
+def rows(file: Path) -> int:
+    """How many there are in the file."""
+    with closing(sqlite3.connect(file)) as other:
+        (count,) = other.execute("SELECT count(*) FROM entries").fetchone()
+        return int(count)
 
 
 @pytest.fixture
@@ -156,18 +198,149 @@ def test_what_cannot_be_kept_is_refused_and_the_log_goes_on(
     async def test(file: Path) -> None:
         async with opened(file) as log:
             await log.append(Note(id="a"))
-            other = sqlite3.connect(file, isolation_level=None)
-            other.execute("BEGIN IMMEDIATE")
-            with pytest.raises(Refused) as refused:
+            with locked(file), pytest.raises(Refused) as refused:
                 await log.append(Note(id="b"))
             assert refused.value.frame["id"] == "b"
-            other.execute("ROLLBACK")
-            other.close()
             await log.append(Note(id="b"))
             assert [(each.id, each.place) for each in log] == [
                 ("a", 0),
                 ("b", 1),
             ]
+
+    run(test)
+
+
+def test_what_was_done_with_what_fails_is_undone(run: Run) -> None:
+    """Seen to catch: an Append or a Clear that is not undone, from the last
+    to the first; no rollback; a reader that fails with a writer.
+    """
+
+    async def test(file: Path) -> None:
+        async with opened(file) as log:
+            assert isinstance(log, DurableLog)
+            await log.append(Note(id="a"))
+            writer = log.store.writer
+            with closing(sqlite3.connect(file)) as other:
+                (pages,) = other.execute("PRAGMA page_count").fetchone()
+            writer.database.execute(f"PRAGMA max_page_count = {pages}")
+            large = Note(id="large", text="x" * 10_000)
+            for first in Append(log, Note(id="b")), Clear(log):
+                jobs = [first, Append(log, large), Load(log.name, 10)]
+                *failures, found = writer.commit(jobs)
+                assert [str(each) for each in failures] == [FULL, FULL]
+                assert found.next == 1
+            writer.database.execute("PRAGMA max_page_count = 1000000")
+            writer.commit([Append(log, Note(id="b")), Broken()])
+            await log.append(Note(id="c"))
+            await log.append(large)
+            places = [(each.id, each.place) for each in log]
+            assert places == [("a", 0), ("c", 1), ("large", 2)]
+        async with opened(file) as log:
+            assert [(each.id, each.place) for each in log] == places
+
+    run(test)
+
+
+def test_a_clearing_that_cannot_begin_changes_nothing(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though something is appended between.
+
+    Seen to catch: undoing what has not been done.
+    """
+    monkeypatch.setattr("shared.party.disk.BUSY", BUSY / 40)
+
+    async def test(file: Path) -> None:
+        async with opened(file) as log:
+            assert isinstance(log, DurableLog)
+            clear = Clear(log)
+            first = Note(id="a")
+            await log.append(first)
+            with locked(file), pytest.raises(sqlite3.OperationalError):
+                await log.store.writer.do(clear)
+            await log.append(Note(id="b"))
+            assert log[0] is first
+
+    run(test)
+
+
+@pytest.mark.parametrize("again", [0.01, 60])
+def test_the_end_of_a_reply_is_written_once_it_can_be(
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    again: float,
+) -> None:
+    """At the latest, when the store stops. Until then, its log is at hand.
+
+    Seen to catch: trying no second time, or not at the stop; a log that is
+    let go.
+    """
+    monkeypatch.setattr("shared.party.disk.BUSY", BUSY / 40)
+    monkeypatch.setattr("shared.party.durable.AGAIN", again)
+
+    async def test(file: Path) -> None:
+        async with stored(file) as store:
+            log = await log_of(store, "1")
+            reply, other = Note(id="a"), Note(id="b")
+            await log.append(reply)
+            await log.append(other)
+            with locked(file):
+                reply.text = other.text = "done"
+                await log.append(reply)
+                await log.append(other)
+                await until(lambda: again > 1 or len(caplog.records) > 8)
+                store.release("chat", "1")
+                assert await log_of(store, "1") is log
+            await until(lambda: again > 1 or rows(file) == 4)
+            await log.append(Note(id="c"))
+        async with opened(file) as log:
+            texts = [(each.id, each.text) for each in log]
+            assert texts == [("a", "done"), ("b", "done"), ("c", "")]
+            await log.append(Note(id="d"))
+            assert log[-1].place == 5
+
+    run(test)
+
+
+def test_the_end_of_a_reply_that_was_cleared_meanwhile_is_not_written(
+    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Seen to catch: a refusal that goes to the terminal."""
+    monkeypatch.setattr("shared.party.disk.BUSY", BUSY / 40)
+    monkeypatch.setattr("shared.party.durable.AGAIN", 0.01)
+
+    async def test(file: Path) -> None:
+        async with opened(file) as log:
+            reply = Note(id="a")
+            await log.append(reply)
+            with locked(file):
+                await log.append(reply)
+            await log.clear()
+            assert isinstance(log, DurableLog)
+            await until(lambda: not log.store.owed)
+        async with opened(file) as log:
+            assert list(log) == []
+            assert rows(file) == 1
+        assert {each.name for each in caplog.records} == {"party"}
+
+    run(test)
+
+
+def test_rooms_that_nobody_has_entered_are_known(run: Run) -> None:
+    """Seen to catch: names as they are in the file; those that are awake."""
+
+    async def test(file: Path) -> None:
+        names = {"1", "a/b", "50% ü", "..", "c d"}
+        async with stored(file) as store:
+            for name in names:
+                await (await log_of(store, name)).append(Note())
+        async with stored(file) as store:
+            await log_of(store, "1")
+            asleep = await store.asleep(100)
+            assert set(asleep) == {("chat", name) for name in names - {"1"}}
+            assert len(asleep) == 4
+            assert len(await store.asleep(2)) <= 2
 
     run(test)
 

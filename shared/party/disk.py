@@ -1,5 +1,6 @@
 """A file that keeps logs: an SQLite database, and its format."""
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -63,10 +64,13 @@ class WrongFile(ValueError):
 
 def check(path: str) -> None:
     """Raise WrongFile for a file that is there and is not one of ours."""
-    folder = Path(path).resolve().parent
-    if not folder.is_dir():
-        raise WrongFile(f"there is no folder {folder}")
-    if not Path(path).exists():
+    file = Path(path).resolve()
+    if not file.parent.is_dir():
+        raise WrongFile(f"there is no folder {file.parent}")
+    for each in file.parent, file:
+        if each.exists() and not os.access(each, os.W_OK):
+            raise WrongFile(f"{each} cannot be written")
+    if not file.exists():
         return
     try:
         with closing(sqlite3.connect(path, timeout=BUSY)) as database:
@@ -114,6 +118,8 @@ def open_file(path: str) -> Database:
             database.execute(f"PRAGMA user_version = {FORMAT}")
         database.execute("COMMIT")
     database.execute("PRAGMA synchronous = FULL")
+    # Else a long history is sorted in a file, where there may be no room.
+    database.execute("PRAGMA temp_store = MEMORY")
     return database
 
 
@@ -132,6 +138,12 @@ def entries_before(
     """The newest entries before a place, as they are now, oldest first."""
     values = {"log": log, "place": place, "count": count}
     return database.execute(BEFORE, values).fetchall()
+
+
+def names(database: Database, count: int) -> list[str]:
+    """What the first logs of a file are called, up to `count` of them."""
+    query = "SELECT DISTINCT log FROM entries LIMIT ?"
+    return [name for (name,) in database.execute(query, [count])]
 
 
 def look(database: Database, log: str, count: int) -> Found:

@@ -1,13 +1,15 @@
 """Logs in a file: what is said outlives the process."""
 
+import asyncio
 import sqlite3
 from bisect import bisect_left
+from contextlib import suppress
 from typing import Generic, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from .disk import Found, Row, open_file
 from .errors import Refused
-from .jobs import Append, Clear, Load, Read, Tail
+from .jobs import Append, Clear, Load, Names, Read, Tail
 from .log import Entry, Log
 from .store import Key, Store
 from .writer import Writer
@@ -15,6 +17,9 @@ from .writer import Writer
 M = TypeVar("M", bound=Entry)
 
 NOT_KEPT = "The server cannot keep this now. Try again in a moment."
+
+AGAIN = 1.0
+"""Seconds until it is tried again to write the end of a reply."""
 
 
 class DurableLog(Log[M], Generic[M]):
@@ -35,13 +40,14 @@ class DurableLog(Log[M], Generic[M]):
         """Keep an entry, as Log does, and more than that.
 
         Refused, if the file cannot be written. The end of a reply is then
-        shown all the same; another process will show it as cut off.
+        shown all the same, and written as soon as it can be.
         """
         try:
             await self.store.writer.do(Append(self, entry))
         except sqlite3.Error:
             if entry.place is None:
                 raise Refused(NOT_KEPT, entry.id) from None
+            self.store.owe(self, entry)
 
     async def clear(self) -> None:
         """Forget all entries, as Log does; Refused, if that cannot be kept."""
@@ -109,6 +115,8 @@ class DurableStore(Store):
         super().__init__(most)
         self.path = path
         self._found: dict[Key, Found] = {}
+        self.owed: dict[asyncio.Task[None], Key] = {}
+        self._stopping = asyncio.Event()
 
     async def start(self) -> None:
         """Open the file; raises WrongFile if it is none of ours."""
@@ -118,7 +126,22 @@ class DurableStore(Store):
 
     async def stop(self) -> None:
         """Write what is left, and close the file."""
+        self._stopping.set()
+        await asyncio.gather(*self.owed, return_exceptions=True)
         await self.writer.stop()
+
+    def owe(self, log: DurableLog[M], entry: M) -> None:
+        """Append it again in a moment, and once more when the store stops."""
+        if not self._stopping.is_set():
+            task = asyncio.create_task(self._pay(log, entry))
+            self.owed[task] = log.key
+            task.add_done_callback(self.owed.pop)
+
+    async def _pay(self, log: DurableLog[M], entry: M) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), AGAIN)
+        with suppress(Refused):  # the room was cleared meanwhile
+            await log.append(entry)
 
     async def load(self, party: str, room: str) -> None:
         """Read what a room remembers."""
@@ -126,6 +149,11 @@ class DurableStore(Store):
         if key not in self._logs:
             job = Load(name_of(key), self.most)
             self._found[key] = await self.writer.do(job)
+
+    async def asleep(self, most: int) -> list[Key]:
+        """Rooms of the file that nobody has entered since the start."""
+        names = await self.writer.do(Names(most))
+        return [key for key in map(key_of, names) if key not in self._logs]
 
     def log(self, party: str, room: str, model: type[M]) -> Log[M]:
         """The log of a room, as it was loaded."""
@@ -137,10 +165,17 @@ class DurableStore(Store):
 
     def release(self, party: str, room: str) -> None:
         """Have nothing of a room at hand any more: the file has it."""
-        self._logs.pop((party, room), None)
+        if (party, room) not in self.owed.values():
+            self._logs.pop((party, room), None)
         self._found.pop((party, room), None)
 
 
 def name_of(key: Key) -> str:
     """What a log is called in the file."""
     return "/".join(quote(part, safe="") for part in key)
+
+
+def key_of(name: str) -> Key:
+    """Whose log is called so."""
+    party, room = name.split("/")
+    return unquote(party), unquote(room)

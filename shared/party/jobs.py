@@ -3,7 +3,7 @@
 import sqlite3
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .disk import Database, Found, Row, entries_before, look, rows_from
+from .disk import Database, Found, Row, entries_before, look, names, rows_from
 from .errors import Refused
 from .log import Entry, cleared, conflict
 from .writer import Job
@@ -105,13 +105,13 @@ class Clear(Job[tuple[list[Row], int]]):
     def __init__(self, log: "DurableLog[Any]") -> None:
         super().__init__()
         self.log = log
-        self.before = log.tail
+        self.before: Tail | None = None
 
     def work(self, database: Database) -> tuple[list[Row], int]:
         """Take the next place for it, whoever had written there."""
-        self.before = self.log.tail
-        missed = rows_from(database, self.log.name, self.before.next)
-        place = missed[-1][0] + 1 if missed else self.before.next
+        tail = self.before = self.log.tail
+        missed = rows_from(database, self.log.name, tail.next)
+        place = missed[-1][0] + 1 if missed else tail.next
         database.execute("DELETE FROM entries WHERE log = ?", [self.log.name])
         database.execute(INSERT, [self.log.name, place, place, "", ""])
         self.log.tail = Tail(place + 1, place + 1, None)
@@ -119,7 +119,7 @@ class Clear(Job[tuple[list[Row], int]]):
 
     def undo(self) -> None:
         """Want the same place again."""
-        self.log.tail = self.before
+        self.log.tail = self.before or self.log.tail
 
     def settle(self, result: tuple[list[Row], int]) -> tuple[list[Row], int]:
         """Begin anew."""
@@ -153,3 +153,17 @@ class Load(Job[Found]):
     def work(self, database: Database) -> Found:
         """Look at it as it is now."""
         return look(database, self.name, self.count)
+
+
+class Names(Job[list[str]]):
+    """Read which logs there are."""
+
+    reads_only = True
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count = count
+
+    def work(self, database: Database) -> list[str]:
+        """Read the first of them."""
+        return names(database, self.count)

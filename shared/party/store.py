@@ -32,6 +32,10 @@ class Store:
     async def load(self, party: str, room: str) -> None:
         """Get ready to give out the log of a room."""
 
+    async def asleep(self, most: int) -> list[Key]:
+        """Rooms, `most` at most, whose logs are kept and not at hand."""
+        return []
+
     def log(self, party: str, room: str, model: type[M]) -> Log[M]:
         """The log of a room, made when it is first asked for."""
         made = Log[M](self.epoch, model, self.most)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sqlite3
+from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Generic, TypeVar
@@ -105,11 +106,17 @@ class Writer:
             self.database.execute("COMMIT")
         except sqlite3.Error as error:
             logger.error("the log cannot be written: %s", error)
-            if self.database.in_transaction:
+            with suppress(sqlite3.Error):  # there may be none to roll back
                 self.database.execute("ROLLBACK")
             for job in reversed(batch):
                 job.undo()
-            return [error] * len(batch)
+            return [
+                # A room can be entered though it cannot be written to.
+                self.commit([job])[0]
+                if job.reads_only and not reading
+                else error
+                for job in batch
+            ]
         return results
 
     def attempt(self, job: Job[Any]) -> Any:
