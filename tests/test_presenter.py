@@ -525,6 +525,24 @@ def test_a_room_that_nobody_is_in_is_cleared(
     assert before["epoch"] != after["epoch"]
 
 
+@pytest.mark.stages(2)
+def test_a_room_that_nobody_entered_since_the_start_is_cleared(
+    serve: Serve, tmp_path: Path
+) -> None:
+    """Seen to catch: a list of those alone that somebody entered."""
+    store = f"sqlite:{tmp_path / 'party.db'}"
+    running = serve(PRESENTER_KEY=KEY, STORE=store)
+    with running.join() as ada:
+        kept(ada, "goodbye")
+    running.kill()
+    running.start()
+    presenter = Presenter(running)
+    (room,) = presenter.sees()["rooms"]
+    assert room.items() > {**ROOM, "people": 0, "messages": 1}.items()
+    presenter.does("clear", **ROOM)
+    assert bodies(history(running)) == []
+
+
 @pytest.mark.stages(3)
 def test_no_reply_of_before_comes_back(
     chat: Running, openai: OpenAIStub, guests: Guests

@@ -1,5 +1,6 @@
 """What the presenter may do: to the AI, to cursors, to names, to rooms."""
 
+from contextlib import suppress
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -15,6 +16,8 @@ MOST_NAMES = 20
 """How many of those who spoke lately are told."""
 MOST_HEARD = 200
 """How many are remembered, so that there are enough who are not muted."""
+MOST_WOKEN = 100
+"""How many rooms are listed that nobody has entered since the start."""
 
 TITLES = {chat.slug: chat.name for chat in CHATS}
 
@@ -25,6 +28,17 @@ class Hand:
     def __init__(self, parties: Parties) -> None:
         self.parties = parties
         self.heard: dict[str, str] = {}
+        self.awake = False
+
+    async def wake(self) -> None:
+        """Have rooms at hand that outlived the server before this one."""
+        if self.awake:
+            return
+        self.awake = True
+        for place in await self.parties.store.asleep(MOST_WOKEN):
+            with suppress(HTTPException):
+                async with self.parties.enter(*place):
+                    pass
 
     async def act(self, action: Simple | Named | Clear) -> None:
         """Do something, and tell everybody at once."""

@@ -33,6 +33,7 @@ def routes(shell: Shell, parties: Parties) -> list[BaseRoute]:
         """Do what the presenter decided; answers with how things are."""
         try:
             check_key(request)
+            await hand.wake()
             if request.method == "POST":
                 await hand.act(actions.validate_json(await request.body()))
         except ValidationError:
