@@ -43,6 +43,8 @@ RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y \
     rm -rf /var/cache/apt/* /var/lib/apt/lists/*
 COPY --from=packages /venv /venv
 COPY --from=app /app /app
+# For STORE=sqlite:/data/party.db, in a volume: the one place to write to.
+RUN install --directory --owner=10001 --group=10001 /data
 WORKDIR /app
 ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
     HOST=0.0.0.0 PORT=1999 RELOAD=0

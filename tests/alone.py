@@ -43,6 +43,8 @@ def main() -> None:
             found |= look(server, told["health"])
             if told["reply"]:
                 found["reply"] = chat()
+            else:
+                found["said before"] = visit()
             os.kill(server, signal.SIGTERM)
             found["exit"] = container.wait(PATIENCE)
         except (OSError, AssertionError, WebSocketException) as error:
@@ -80,6 +82,15 @@ def chat() -> dict[str, Any]:
         ada.say(SAID)
         grace.hear(SAID)
         return hear_reply(grace)
+
+
+def visit() -> list[str]:
+    """What was said before; if it was nothing, something is now."""
+    with door().join() as ada:
+        messages = ada.wait_for("history")["messages"]
+        if not messages:
+            ada.wait_for("ack", id=ada.say(SAID)["id"])
+        return [each["body"] for each in messages]
 
 
 def hear_reply(guest: Guest) -> dict[str, Any]:

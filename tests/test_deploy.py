@@ -14,6 +14,7 @@ import pytest
 from shared.settings import Settings
 from tools import deploy
 
+from .alone import SAID
 from .conftest import STAGES
 from .image import Image, built
 from .running import ROOT
@@ -294,6 +295,7 @@ def test_compose_and_docker_run_start_it_alike(machine: Machine) -> None:
     for line, option in {
         "container_name: party-chat": "--name=party-chat",
         "- ${PORT:-1999}:1999": "--publish=1999:1999",
+        "- data:/data": "--volume=party-chat_data:/data",
         "- host.docker.internal:host-gateway": (
             "--add-host=host.docker.internal:host-gateway"
         ),
@@ -307,6 +309,7 @@ def test_compose_and_docker_run_start_it_alike(machine: Machine) -> None:
     }.items():
         assert f"    {line}\n" in compose
         assert option in given
+    assert compose.endswith("\nvolumes:\n  data:\n")
 
 
 # The image itself, built and run without Docker
@@ -366,12 +369,15 @@ def test_no_secret_gets_into_the_image(image: Image) -> None:
 
 
 @soak
-def test_the_image_runs_as_somebody_who_can_change_nothing(
+def test_the_image_runs_as_somebody_who_can_change_its_data_alone(
     image: Image,
 ) -> None:
     assert image.run("id", "-u") == "10001"
     find = "find / -xdev -writable -not -type l 2>/dev/null || true"
-    assert not image.run("sh", "-c", find)
+    assert image.run("sh", "-c", find) == "/data"
+    serve = "STORE=sqlite:party.db python3 -m shared.serve demo_02 2>&1"
+    said = image.run("sh", "-c", f"{serve} || true")
+    assert said.endswith("/app cannot be written")
 
 
 @soak
@@ -404,9 +410,13 @@ def test_a_container_answers_from_the_local_model_with_no_network(
 
 
 @soak
-def test_the_stage_is_chosen_when_the_container_starts(image: Image) -> None:
+def test_another_stage_is_chosen_and_knows_what_was_said(image: Image) -> None:
+    """Seen to catch: a folder that is root's."""
+    store, said = "sqlite:/data/party.db", []
     for given, stage in {"demo_02": "demo_02", "": NEWEST}.items():
-        found = image.alone(reply=False, STAGE=given)
+        found = image.alone(reply=False, STAGE=given, STORE=store)
         assert "error" not in found, found
         assert f"{stage} runs at" in found["log"]
+        assert found["said before"] == said
         assert (found["exit"], found["left"]) == (0, [])
+        said = [SAID]

@@ -196,6 +196,7 @@ def start_without_compose(env: Environment) -> None:
     container = [
         f"--name={NAME}",
         f"--publish={env['PORT']}:1999",
+        f"--volume={NAME}_data:/data",  # as compose calls it
         "--add-host=host.docker.internal:host-gateway",
         "--restart=unless-stopped",
         "--stop-timeout=15",
