@@ -119,7 +119,7 @@ const steps = {
   load: (page) => page.load(),
   open: (page) => page.socket.open(),
   close: (page, code) => page.socket.close(code),
-  receive: (page, frame) => page.socket.receive(frame),
+  receive: (page, frames) => frames.forEach((each) => page.socket.receive(each)),
   say: (page, message) => page.say(message),
   retry: (page, id) => page.sender.retry(id),
   remove: (page, id) => page.sender.remove(id),

@@ -51,8 +51,7 @@ class Page:
 
     def receive(self, *frames: Frame) -> None:
         """Have frames come from the server."""
-        for frame in frames:
-            self._do("receive", frame)
+        self._do("receive", frames)
 
     def say(self, body: str, user: str = "Ada") -> str:
         """Write a message and send it: its id."""

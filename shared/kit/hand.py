@@ -67,10 +67,15 @@ class Hand:
         if log is None:
             raise HTTPException(404, "There is no such room.")
         self.listen()
-        await log.clear()
-        if room := self.parties.room(party, id):
+        room = self.parties.room(party, id)
+        if room:
+            # Before: what they still append is forgotten with all else.
             room.interrupt()
-            room.broadcast(history(log))
+        try:
+            await log.clear()
+        finally:
+            if room:
+                room.broadcast(history(log))
 
     def state(self) -> dict[str, Any]:
         """What the presenter's page shows."""

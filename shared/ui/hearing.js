@@ -5,12 +5,14 @@
 
 /** @param {Outbox} outbox @param {any} data */
 export function hear(outbox, data) {
-  const { type, id, message, messages } = read(data);
+  const { type, id, message, messages, epoch } = read(data);
   if (type === "ack") outbox.drop(id);
   if (type === "error") outbox.fail(id, message);
   if (type === "update") outbox.see([message]);
+  if (type === "older") outbox.see(messages);
   if (type !== "history") return;
   outbox.isRoom = true;
+  outbox.begin(epoch);
   outbox.see(messages);
   remind(outbox);
 }

@@ -19,6 +19,9 @@ export class Outbox {
     this.messages = new Map(recall(socket).map((each) => [each.id, each]));
     /** @type {Set<string>} */
     this.flying = new Set();
+    /** @type {Set<string>} what is on its way, and was kept before */
+    this.seen = new Set();
+    this.epoch = "";
     this.pace = new Pace(() => this.pump());
     this.older = 0;
     this.expecting = 0;
@@ -42,6 +45,12 @@ export class Outbox {
     if (known.length) this.land(known);
   }
 
+  /** @param {string} epoch of the room: it forgets all when it has another */
+  begin(epoch) {
+    if (epoch !== this.epoch) this.seen.clear();
+    this.epoch = epoch;
+  }
+
   /**
    * What a room shows is kept there; what flies will be answered all the same.
    * @param {Message[]} messages
@@ -49,6 +58,7 @@ export class Outbox {
   see(messages) {
     const ids = messages.map(({ id }) => id);
     const mine = ids.filter((id) => this.messages.has(id));
+    for (const id of mine) this.seen.add(id);
     this.drop(...mine.filter((id) => !this.flying.has(id)));
   }
 
@@ -56,6 +66,8 @@ export class Outbox {
   fail(id, error) {
     const message = this.messages.get(id);
     if (!message) return;
+    // It was kept, and came again: only that was refused.
+    if (this.seen.has(id)) return this.drop(id);
     this.messages.set(id, { ...message, status: "failed", error });
     this.land([id]);
   }
