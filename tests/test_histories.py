@@ -552,7 +552,12 @@ def happened(
 def test_all_pages_converge(
     machine: type[Histories], least: int, happened: Counter[str]
 ) -> None:
-    """Seen to catch: TODO"""
+    """Seen to catch, by the history whose number is given: acks and updates
+    before the append (1), what is sent again under a new id (3), an old
+    epoch's messages beside the new one's (5), a reply that is finished out of
+    sight and goes on thinking (42), one that a kill cut (78), a late ack above
+    a gap (192), updates before the history that hide one (330).
+    """
     run_state_machine_as_test(
         machine,
         settings=hypothesis.settings(
