@@ -1,0 +1,46 @@
+"""What a delivery costs: `python -m tools.bench [ROUNDS]`.
+
+Starts each server in turn, on loopback, lets a crowd chat in its rooms, and
+measures what the server computes. Prints a table, and writes it with notes
+and a picture to docs/.
+"""
+
+import sys
+
+from tests.running import ROOT
+from tools.bench.machine import CROWDS_CORE, pin
+from tools.bench.measure import SCENARIOS, Results, bench
+from tools.bench.picture import picture
+from tools.bench.servers import SERVERS
+from tools.bench.table import legend, page, table
+
+ROUNDS = 5
+SECONDS = 1.0
+"""How long each server is measured in each scenario of a round."""
+
+LONGEST = 280.0
+"""Seconds for all of it, however slow the machine is."""
+
+
+def tell(progress: str) -> None:
+    """Say what is done now, where the last such line was."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{progress}", end="", file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Measure, and say what came of it."""
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
+    results = Results(SERVERS, SCENARIOS)
+    pin(0, CROWDS_CORE)
+    bench(results, rounds, SECONDS, LONGEST, tell)
+    tell("")
+    print(table(results), legend(results), sep="\n")
+    docs = ROOT / "docs"
+    (docs / "bench.md").write_text(page(results))
+    (docs / "bench.svg").write_text(picture(results))
+    print("The picture is docs/bench.svg, and what each is, docs/bench.md.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""The least a server can do: `python -m tools.bench.raw PORT [gather]`.
+
+One thread, one selector, and a `send` to each socket: what it costs is nearly
+all the system's own work. It looks into no message, checks nothing and keeps
+nothing. With `gather`, all that came at once from somebody goes to each
+socket in one `send`.
+"""
+
+import re
+import selectors
+import socket
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+
+from tools.bench import wire
+
+HISTORY = wire.frame(b'{"type":"history","messages":[]}')
+ANSWER = (
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+    b"Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n"
+)
+
+rooms: dict[bytes, set["Guest"]] = defaultdict(set)
+
+
+class Guest:
+    """One socket, and what of its next frame has come."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.data = b""
+        self.room: set[Guest] = set()
+
+    def hear(self, gather: bool) -> None:
+        """Take what has come, and pass it on."""
+        data = self.sock.recv(65_536)
+        if not data:
+            raise EOFError
+        self.data += data
+        if self not in self.room:
+            self.greet()
+            return
+        frames = list(self.frames())
+        for frame in [b"".join(frames)] if gather else frames:
+            for reader in self.room - {self}:
+                reader.sock.send(frame)  # what does not fit would be missed
+
+    def greet(self) -> None:
+        """Answer the handshake, once it is there."""
+        if b"\r\n\r\n" not in self.data:
+            return
+        key = re.findall(rb"(?i)sec-websocket-key: *(\S+)", self.data)[0]
+        self.sock.send(ANSWER % wire.accept(key) + HISTORY)
+        self.room = rooms[self.data.split()[1]]
+        self.room.add(self)
+        self.data = b""
+
+    def frames(self) -> Iterator[bytes]:
+        """The frames that are complete, as updates."""
+        first, payload, end = wire.next_frame(self.data, 0)
+        while end:
+            if first == wire.CLOSE:
+                raise EOFError
+            _, name, message = payload.partition(b'"message":')
+            yield wire.frame(b'{"type":"update",' + name + message)
+            self.data = self.data[end:]
+            first, payload, end = wire.next_frame(self.data, 0)
+
+
+def serve(port: int, gather: bool) -> None:
+    """Serve, until ended."""
+    selector = selectors.DefaultSelector()
+    listener = socket.create_server(("127.0.0.1", port), backlog=1000)
+    selector.register(listener, selectors.EVENT_READ)
+    while True:
+        for event, _ in selector.select():
+            if event.data is None:
+                sock, _ = listener.accept()
+                sock.setblocking(False)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                selector.register(sock, selectors.EVENT_READ, Guest(sock))
+                continue
+            guest: Guest = event.data
+            try:
+                guest.hear(gather)
+            except EOFError:
+                guest.room.discard(guest)
+                selector.unregister(guest.sock)
+                guest.sock.close()
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]), "gather" in sys.argv)
