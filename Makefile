@@ -5,8 +5,8 @@ UV ?= uv
 
 MAKEFLAGS += --no-builtin-rules
 .NOTPARALLEL:
-.PHONY: help setup doctor test soak present stages screenshots crowd lint types check \
-	my-demo lock clean
+.PHONY: help setup doctor test soak present stages screenshots crowd bench lint types \
+	check my-demo lock clean
 
 STAGES := $(patsubst demo_%/app.py,%,$(sort $(wildcard demo_*/app.py)))
 SETUP = @$(PYTHON) tools/setup.py
@@ -99,6 +99,10 @@ crowd: ## Let a crowd move its cursors, and measure it (option: PEOPLE=100)
 	$(SETUP) test
 	@$(VENV) -m tools.crowd $(PEOPLE)
 
+bench: ## Measure what a delivery costs, next to others (option: ROUNDS=5)
+	@AI=none $(PYTHON) tools/setup.py bench
+	@$(VENV) -m tools.bench $(ROUNDS)
+
 lint: ## Check the style of the Python code
 	$(SETUP) test
 	$(VENV) -m ruff check
@@ -124,6 +128,8 @@ lock: ## Pin the dependencies again, with uv and npm (option: UPGRADE=1)
 	$(LOCK) --group local --no-deps -o requirements-local.txt
 	$(LOCK) --group test -c requirements.txt -c requirements-ai.txt \
 	  -o requirements-test.txt
+	$(LOCK) --group bench -c requirements.txt -c requirements-test.txt \
+	  -o requirements-bench.txt
 	$(LOCK) --group node -o requirements-node.txt
 	npm install --package-lock-only
 

