@@ -1,0 +1,117 @@
+"""What measures the servers, and sees whether they do what they should."""
+
+import zlib
+from xml.etree import ElementTree
+
+import pytest
+
+from tools.bench import wire
+from tools.bench.measure import Results, Scenario, bench
+from tools.bench.picture import picture
+from tools.bench.servers import PARTY_CHAT, RAW, STARLETTE, Server
+from tools.bench.stream import Stream, Wrong
+from tools.bench.table import page, table
+
+SMALL = Scenario("3 people, 4 at once", "hello-world", 3, 4)
+HISTORY = wire.frame(b'{"type":"history","messages":[]}')
+
+
+def update(id: int) -> bytes:
+    """A frame that tells about a message."""
+    return wire.frame(b'{"type":"update","message":{"id":"%d"}}' % id)
+
+
+def small_bench(*servers: Server) -> Results:
+    """One short round."""
+    results = Results(servers, [SMALL])
+    bench(results, 1, 0.1, 60, lambda progress: None)
+    return results
+
+
+def test_each_server_is_measured_and_shown() -> None:
+    """Mutation: the picture or the table leaves the last server out."""
+    results = small_bench(RAW, PARTY_CHAT, STARLETTE)
+
+    assert results.deliveries >= 3 * 2 * 4
+    assert results.ratio(PARTY_CHAT, SMALL) > 0
+    shown = " ".join(ElementTree.fromstring(picture(results)).itertext())
+    for server in results.servers:
+        assert server.name in shown
+        assert f"\n| {server.name} " in table(results)
+    assert table(results) in page(results)
+
+
+def test_a_server_that_forgets_somebody_is_found_out() -> None:
+    """Mutation: `Stream.hear` takes what a reader gets for granted."""
+    command = "uvicorn --port {port} tests.stubs.forgetful:app"
+
+    with pytest.raises(Wrong) as found:
+        small_bench(Server("forgetful", command))
+
+    assert any("forgetful printed" in note for note in found.value.__notes__)
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [HISTORY, update(1), update(3)],
+        [HISTORY, update(2), update(1)],
+        [HISTORY, update(1), update(1)],
+        [HISTORY, update(1), HISTORY],
+        [update(1)],
+        [HISTORY, bytes([wire.CLOSE, 0])],
+    ],
+    ids=["lost", "swapped", "twice", "history", "no-history", "closed"],
+)
+def test_what_nobody_hears_rightly_is_wrong(frames: list[bytes]) -> None:
+    """Mutation: `_check` takes any message."""
+    with pytest.raises(Wrong):
+        Stream().hear(0, b"".join(frames))
+
+
+@pytest.mark.parametrize(
+    "heard",
+    [
+        HISTORY + update(2),
+        HISTORY + update(1) + update(3),
+        HISTORY + update(2) + update(1),
+        HISTORY + update(1) + update(1),
+        HISTORY + update(1) + update(2) + update(2),
+    ],
+    ids=["lost", "lost-later", "swapped", "twice", "twice-at-the-end"],
+)
+def test_what_one_reader_hears_wrongly_is_wrong(heard: bytes) -> None:
+    """Mutation: only what a reader has beyond the others is compared."""
+    stream = Stream()
+    stream.hear(0, HISTORY + update(1) + update(2))
+
+    with pytest.raises(Wrong):
+        stream.hear(0, heard)
+
+
+def test_readers_may_hear_it_in_pieces_of_any_size() -> None:
+    """Mutation: a reader's place goes on by what the others have not."""
+    told = HISTORY + b"".join(map(update, range(1, 5)))
+    stream = Stream()
+
+    places = [0, 0]
+    while places != [len(told)] * 2:
+        for reader, size in enumerate([7, 50]):
+            at = places[reader]
+            places[reader] = stream.hear(at, told[at : at + size])
+
+    assert len(stream.ends) == 5
+
+
+def test_what_is_compressed_is_read_as_well() -> None:
+    """Mutation: the window starts afresh with each frame."""
+    compressor = zlib.compressobj(wbits=-15)
+    stream, place = Stream(), 0
+
+    for frame in (HISTORY, update(1), update(2)):
+        data = compressor.compress(frame[2:])
+        data += compressor.flush(zlib.Z_SYNC_FLUSH)
+        head = bytes([wire.TEXT | wire.COMPRESSED, len(data) - 4])
+        place = stream.hear(place, head + data[:-4])
+
+    assert len(stream.ends) == 3
