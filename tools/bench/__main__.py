@@ -8,7 +8,7 @@ and a picture to docs/.
 import sys
 
 from tests.running import ROOT
-from tools.bench.machine import CROWDS_CORE, pin
+from tools.bench.machine import CROWDS_CORE, allow_sockets, pin
 from tools.bench.measure import SCENARIOS, Results, bench
 from tools.bench.picture import picture
 from tools.bench.servers import SERVERS
@@ -33,6 +33,7 @@ def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
     results = Results(SERVERS, SCENARIOS)
     pin(0, CROWDS_CORE)
+    allow_sockets()
     bench(results, rounds, SECONDS, LONGEST, tell)
     tell("")
     print(table(results), legend(results), sep="\n")

@@ -30,7 +30,8 @@ async def chat(connection: ServerConnection) -> None:
 
 async def main() -> None:
     """Serve, until ended."""
-    async with serve(chat, "127.0.0.1", int(sys.argv[1])) as server:
+    port = int(sys.argv[1])
+    async with serve(chat, "127.0.0.1", port, ping_interval=300) as server:
         await server.serve_forever()
 
 

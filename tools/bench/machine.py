@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -19,6 +20,14 @@ def pin(process: int, core: int) -> None:
     """Keep a process on one core, where the system can; 0 is this one."""
     if sys.platform == "linux" and len(cores) > 1:
         os.sched_setaffinity(process, {core})
+
+
+def allow_sockets() -> None:
+    """Let this process have as many sockets as the crowds need."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = 4_096 if hard == resource.RLIM_INFINITY else min(hard, 4_096)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def cpu_seconds(process: int) -> float:

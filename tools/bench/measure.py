@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from statistics import median
 
 from tools.bench.crowd import Crowd
 from tools.bench.servers import RAW, Running, Server, running
 
-WARM_UP = 0.25
-"""How much of the time goes by before anything is measured."""
+SLICES = 5
+"""How often all take turns: what else the machine does meets all alike."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,24 @@ class Results:
         return sorted(self.servers, key=lambda each: self.ratio(each, first))
 
 
+@dataclass
+class Meter:
+    """A crowd in a room of a server, and what the server needed for it."""
+
+    run: Running
+    crowd: Crowd
+    scenario: Scenario
+    cpu: float = 0.0
+    deliveries: int = 0
+
+    def measure(self, seconds: float) -> None:
+        """Let the crowd talk for so long."""
+        before = self.run.cpu_seconds()
+        messages = self.crowd.talk(self.scenario.at_once, seconds)
+        self.cpu += self.run.cpu_seconds() - before
+        self.deliveries += messages * (self.scenario.people - 1)
+
+
 def bench(
     results: Results,
     rounds: int,
@@ -67,7 +86,7 @@ def bench(
     longest: float,
     tell: Callable[[str], None],
 ) -> None:
-    """Measure all servers in turn, that many times, or until time is up."""
+    """Measure all servers that many times, or until time is up."""
     start = time.monotonic()
     for number in range(rounds):
         used = time.monotonic() - start
@@ -76,27 +95,32 @@ def bench(
             break
         costs = {}
         # Backwards every other time: what drifts favours nobody.
-        for server in results.servers[:: -1 if number % 2 else 1]:
-            tell(f"round {number + 1} of {rounds}: {server.name}")
-            with running(server) as run:
-                for scenario in results.scenarios:
-                    count, cpu = measure(run, scenario, seconds)
-                    results.deliveries += count
-                    costs[server.name, scenario.name] = cpu / count * 1e6
+        servers = results.servers[:: -1 if number % 2 else 1]
+        with ExitStack() as stack:
+            runs = [stack.enter_context(running(each)) for each in servers]
+            for scenario in results.scenarios:
+                tell(f"round {number + 1} of {rounds}: {scenario.name}")
+                for meter in measure(runs, scenario, seconds):
+                    key = meter.run.server.name, scenario.name
+                    costs[key] = meter.cpu / meter.deliveries * 1e6
+                    results.deliveries += meter.deliveries
         results.rounds.append(costs)
 
 
 def measure(
-    run: Running, scenario: Scenario, seconds: float
-) -> tuple[int, float]:
-    """Let a crowd talk: its deliveries, and the server's CPU seconds."""
-    crowd = Crowd(run.door(scenario.room), scenario.people)
-    try:
-        crowd.talk(scenario.at_once, seconds * WARM_UP)
-        before = run.cpu_seconds()
-        messages = crowd.talk(scenario.at_once, seconds)
-        used = run.cpu_seconds() - before
-        crowd.settle()
-    finally:
-        crowd.leave()
-    return messages * (scenario.people - 1), used
+    runs: Sequence[Running], scenario: Scenario, seconds: float
+) -> list[Meter]:
+    """Let a crowd talk in each server, slice by slice in turn."""
+    with ExitStack() as stack:
+        meters = []
+        for run in runs:
+            crowd = Crowd(run.door(scenario.room), scenario.people)
+            stack.callback(crowd.leave)
+            crowd.talk(scenario.at_once, seconds / SLICES)
+            meters.append(Meter(run, crowd, scenario))
+        for _ in range(SLICES):
+            for meter in meters:
+                meter.measure(seconds / SLICES)
+        for meter in meters:
+            meter.crowd.settle()
+        return meters

@@ -16,8 +16,12 @@ from tools.bench.machine import SERVERS_CORE, cpu_seconds, pin
 STARTED = 20.0
 """Seconds that a server has to start, and to end."""
 
-UVICORN = "uvicorn --log-level warning --port {port} tools.bench."
+UVICORN = (
+    "uvicorn --port {port} --log-level warning --ws-ping-interval 300 "
+    "tools.bench."
+)
 OURS = "shared.serve demo_05"
+SETTINGS = {"MESSAGES_A_SECOND": "1000000", "PING": "300"}
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class Running:
         self.server = server
         self.port = free_port()
         self.output = tempfile.TemporaryFile()  # noqa: SIM115
-        settings = {"PORT": str(self.port), "MESSAGES_A_SECOND": "1000000"}
+        settings = {"PORT": str(self.port), **SETTINGS}
         command = server.command.format(port=self.port).split()
         self.process = subprocess.Popen(
             [sys.executable, "-m", *command],

@@ -6,7 +6,7 @@ from typing import Any
 import socketio
 
 said: dict[str, list[Any]] = defaultdict(list)
-server = socketio.AsyncServer(async_mode="asgi")
+server = socketio.AsyncServer(async_mode="asgi", ping_interval=300)
 
 
 async def join(sid: str, room: str) -> None:
