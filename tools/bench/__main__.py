@@ -9,9 +9,11 @@ import sys
 
 from tests.running import ROOT
 from tools.bench.machine import CROWDS_CORE, allow_sockets, pin
-from tools.bench.measure import SCENARIOS, Results, bench
+from tools.bench.measure import bench
 from tools.bench.picture import picture
+from tools.bench.results import SCENARIOS, Results
 from tools.bench.servers import SERVERS
+from tools.bench.stream import Wrong
 from tools.bench.table import legend, page, table
 
 ROUNDS = 5
@@ -34,7 +36,10 @@ def main() -> None:
     results = Results(SERVERS, SCENARIOS)
     pin(0, CROWDS_CORE)
     allow_sockets()
-    bench(results, rounds, SECONDS, LONGEST, tell)
+    try:
+        bench(results, rounds, SECONDS, LONGEST, tell)
+    except Wrong as wrong:
+        sys.exit(f"\n{wrong}")
     tell("")
     print(table(results), legend(results), sep="\n")
     docs = ROOT / "docs"

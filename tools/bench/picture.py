@@ -3,7 +3,7 @@
 from html import escape
 
 from tools.bench.machine import description
-from tools.bench.measure import Results, Scenario
+from tools.bench.results import Results, Scenario
 from tools.bench.servers import PARTY_CHAT, RAW, Server
 
 LABELS = 190

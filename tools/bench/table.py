@@ -1,7 +1,7 @@
 """The results as a table, and what has to be known to read it."""
 
 from tools.bench.machine import description
-from tools.bench.measure import Results, Scenario
+from tools.bench.results import Results, Scenario
 from tools.bench.servers import RAW, Server
 
 NOTES = """\
