@@ -43,7 +43,7 @@ def test_each_server_is_measured_and_shown() -> None:
 
 
 def test_a_server_that_forgets_somebody_is_found_out() -> None:
-    """Mutation: `Stream.hear` takes what a reader gets for granted."""
+    """Mutation: `Running.blamed` lets it pass."""
     command = "uvicorn --port {port} tests.stubs.forgetful:app"
 
     with pytest.raises(Wrong, match=r"^forgetful: "):

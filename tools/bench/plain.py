@@ -1,5 +1,6 @@
 """The chat room as one writes it on Starlette: a send for each reader."""
 
+import asyncio
 import json
 from collections import defaultdict
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
+
+from tools.bench.story import PACE, QUESTION, TOKENS
 
 said: dict[str, list[Any]] = defaultdict(list)
 present: dict[str, set[WebSocket]] = defaultdict(set)
@@ -26,8 +29,25 @@ async def chat(websocket: WebSocket) -> None:
             for reader in list(present[room]):
                 if reader is not websocket:
                     await reader.send_text(update)
+            if message["body"] == QUESTION:
+                await reply(room)
     finally:
         present[room].discard(websocket)
+
+
+async def reply(room: str) -> None:
+    """Let everybody see the AI's reply grow."""
+    message = {"id": "reply", "user": "AI", "body": "", "role": "assistant"}
+    said[room].append(message)
+    now = asyncio.get_running_loop().time
+    due = now()
+    for token in TOKENS:
+        message["body"] += token
+        update = json.dumps({"type": "update", "message": message})
+        for reader in list(present[room]):
+            await reader.send_text(update)
+        due += 1 / PACE
+        await asyncio.sleep(max(0, due - now()))
 
 
 app = Starlette(routes=[WebSocketRoute("/parties/chatroom/{room}", chat)])

@@ -1,6 +1,6 @@
 """The servers that are compared, and how each is started."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tools.bench.door import Door, SocketIODoor
 
@@ -28,6 +28,7 @@ class Server:
 RAW = Server("raw sockets, a write each", "tools.bench.raw {port}")
 PARTY_CHAT = Server("Party Chat", OURS, compress=True)
 STARLETTE = Server("Starlette", UVICORN + "plain:app")
+COMPRESSING = replace(STARLETTE, name="Starlette, compressing", compress=True)
 
 SERVERS = [
     Server("raw sockets, gathered", "tools.bench.raw {port} gather"),
@@ -35,7 +36,7 @@ SERVERS = [
     RAW,
     Server("websockets.broadcast", "tools.bench.broadcast {port}"),
     STARLETTE,
-    Server("Starlette, compressing", UVICORN + "plain:app", compress=True),
+    COMPRESSING,
     Server("Party Chat, FAST=0", OURS, compress=True, settings={"FAST": "0"}),
     Server("python-socketio", UVICORN + "socket_io:app", door=SocketIODoor),
 ]
