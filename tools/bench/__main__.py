@@ -11,17 +11,18 @@ from tests.running import ROOT
 from tools.bench.machine import CROWDS_CORE, allow_sockets, pin
 from tools.bench.measure import bench
 from tools.bench.picture import picture
+from tools.bench.replies import Replies, measure_replies
 from tools.bench.results import SCENARIOS, Results
 from tools.bench.servers import SERVERS
 from tools.bench.stream import Wrong
-from tools.bench.table import legend, page, table
+from tools.bench.table import page, tables
 
 ROUNDS = 5
-SECONDS = 1.0
+SECONDS = 0.75
 """How long each server is measured in each scenario of a round."""
 
-LONGEST = 280.0
-"""Seconds for all of it, however slow the machine is."""
+LONGEST = 240.0
+"""Seconds for the deliveries, however slow the machine is."""
 
 
 def tell(progress: str) -> None:
@@ -34,16 +35,18 @@ def main() -> None:
     """Measure, and say what came of it."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
     results = Results(SERVERS, SCENARIOS)
+    replies = Replies()
     pin(0, CROWDS_CORE)
     allow_sockets()
     try:
         bench(results, rounds, SECONDS, LONGEST, tell)
+        measure_replies(replies, len(results.rounds), tell)
     except Wrong as wrong:
         sys.exit(f"\n{wrong}")
     tell("")
-    print(table(results), legend(results), sep="\n")
+    print(tables(results, replies))
     docs = ROOT / "docs"
-    (docs / "bench.md").write_text(page(results))
+    (docs / "bench.md").write_text(page(results, replies))
     (docs / "bench.svg").write_text(picture(results))
     print("The picture is docs/bench.svg, and what each is, docs/bench.md.")
 

@@ -4,19 +4,15 @@ import selectors
 import socket
 import time
 from bisect import bisect_right
-from contextlib import suppress
 from typing import cast
 
-from tools.bench.door import PATIENCE, Door, receive
+from tools.bench.door import PATIENCE, Door, leave, receive
 from tools.bench.stream import Stream, Wrong
 
 SETTLED = 0.05
 """Seconds of silence after which nothing more is to come."""
 
 SENDER = -1
-
-GOODBYE = bytes.fromhex("8880 00000000")
-"""An empty close frame."""
 
 
 class Crowd:
@@ -84,10 +80,5 @@ class Crowd:
             raise Wrong(f"{self.sent} messages became {self.heard}")
 
     def leave(self) -> None:
-        """Close the sockets, as browsers do."""
-        for key in list(self.selector.get_map().values()):
-            sock = cast(socket.socket, key.fileobj)
-            with suppress(OSError):
-                sock.send(GOODBYE)
-            sock.close()
-        self.selector.close()
+        """Close the sockets."""
+        leave(self.selector)

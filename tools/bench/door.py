@@ -1,8 +1,11 @@
 """How one joins a room, and speaks in it."""
 
 import json
+import selectors
 import socket
+from contextlib import suppress
 from random import Random
+from typing import cast
 
 from tools.bench import wire
 from tools.bench.stream import Wrong
@@ -24,6 +27,7 @@ HANDSHAKE = (
     b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n"
 )
+GOODBYE = bytes.fromhex("8880 00000000")
 COMPRESSION = b"Sec-WebSocket-Extensions: permessage-deflate\r\n"
 
 
@@ -94,3 +98,13 @@ def skip(sock: socket.socket, data: bytes) -> bytes:
     while not (end := wire.next_frame(data, 0)[2]):
         data += receive(sock)
     return data[end:]
+
+
+def leave(selector: selectors.BaseSelector) -> None:
+    """Close all its sockets, as browsers do."""
+    for key in list(selector.get_map().values()):
+        sock = cast(socket.socket, key.fileobj)
+        with suppress(OSError):
+            sock.send(GOODBYE)
+        sock.close()
+    selector.close()

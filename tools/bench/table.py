@@ -1,6 +1,7 @@
 """The results as a table, and what has to be known to read it."""
 
 from tools.bench.machine import description
+from tools.bench.replies import Replies
 from tools.bench.results import Results, Scenario
 from tools.bench.servers import RAW, Server
 
@@ -23,29 +24,48 @@ NOTES = """\
 """
 
 
-def page(results: Results) -> str:
+def page(results: Results, replies: Replies) -> str:
     """All of it, as a page of the documentation."""
     return "\n".join(
         [
             "# What a delivery costs\n",
             "![The table's figures as bars](bench.svg)\n",
             f"`make bench` made this, on {description()}.\n",
-            table(results),
-            legend(results),
+            tables(results, replies),
             NOTES,
         ]
     )
 
 
-def table(results: Results) -> str:
-    """The results as Markdown, which is a table in a terminal as well."""
+def tables(results: Results, replies: Replies) -> str:
+    """Both tables, and what their figures are."""
+    head = ["server", "KB for each viewer", "CPU seconds"]
+    return "\n".join(
+        [
+            fan_out(results),
+            legend(results),
+            "An AI's reply of 500 tokens at 100 a second, which 100 people see",
+            "grow, and which had arrived whole at each of them:\n",
+            table([head, *replies.rows()]),
+            "",
+        ]
+    )
+
+
+def fan_out(results: Results) -> str:
+    """What a delivery costs, the cheapest first."""
     head = ["server", *(each.name for each in results.scenarios)]
     rows = [
         [server.name, *(cell(results, server, s) for s in results.scenarios)]
         for server in results.ranking()
     ]
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    lines = [head, ["-" * width for width in widths], *rows]
+    return table([head, *rows])
+
+
+def table(lines: list[list[str]]) -> str:
+    """A table in Markdown, which is one in a terminal as well."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    lines = [lines[0], ["-" * width for width in widths], *lines[1:]]
     return "\n".join(
         "| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in lines
     )
