@@ -6,12 +6,14 @@ from xml.etree import ElementTree
 import pytest
 
 from tools.bench import wire
+from tools.bench.audience import Viewer
 from tools.bench.measure import bench
 from tools.bench.picture import picture
+from tools.bench.replies import Replies, measure_replies
 from tools.bench.results import Results, Scenario
 from tools.bench.servers import PARTY_CHAT, RAW, STARLETTE, Server
 from tools.bench.stream import Stream, Wrong
-from tools.bench.table import page, table
+from tools.bench.table import fan_out, tables
 
 SMALL = Scenario("3 people, 4 at once", "hello-world", 3, 4)
 HISTORY = wire.frame(b'{"type":"history","messages":[]}')
@@ -20,6 +22,14 @@ HISTORY = wire.frame(b'{"type":"history","messages":[]}')
 def update(id: int) -> bytes:
     """A frame that tells about a message."""
     return wire.frame(b'{"type":"update","message":{"id":"%d"}}' % id)
+
+
+def reply(body: str) -> bytes:
+    """A frame that tells about a reply so far."""
+    return wire.frame(
+        b'{"type":"update","message":{"role":"assistant","body":"%s"}}'
+        % body.encode()
+    )
 
 
 def small_bench(*servers: Server) -> Results:
@@ -38,8 +48,7 @@ def test_each_server_is_measured_and_shown() -> None:
     shown = " ".join(ElementTree.fromstring(picture(results)).itertext())
     for server in results.servers:
         assert server.name in shown
-        assert f"\n| {server.name} " in table(results)
-    assert table(results) in page(results)
+        assert f"\n| {server.name} " in fan_out(results)
 
 
 def test_a_server_that_forgets_somebody_is_found_out() -> None:
@@ -114,3 +123,27 @@ def test_what_is_compressed_is_read_as_well() -> None:
         place = stream.hear(place, head + data[:-4])
 
     assert len(stream.ends) == 3
+
+
+def test_a_reply_that_does_not_grow_is_wrong() -> None:
+    """Mutation: a viewer takes any body."""
+    viewer = Viewer()
+    viewer.hear(0, reply("Once upon"))
+    viewer.hear(len(viewer.data), reply("Once upon a time"))
+
+    assert viewer.body == "Once upon a time"
+    with pytest.raises(Wrong):
+        viewer.hear(len(viewer.data), reply("Once upon"))
+
+
+@pytest.mark.soak
+def test_a_reply_is_measured_in_each_server_that_has_one() -> None:
+    """Mutation: those who ask leave before the reply has come."""
+    results, replies = small_bench(RAW), Replies()
+    measure_replies(replies, 1, lambda progress: None)
+
+    figures = tables(results, replies)
+    for name, (size, used) in replies.rounds[0].items():
+        assert size > 1
+        assert used > 0
+        assert f"\n| {name} " in figures

@@ -26,10 +26,9 @@ class Replies:
         """A line of words for each server: its medians."""
         rows = []
         for name in self.rounds[0]:
-            sizes, used = zip(
-                *(each[name] for each in self.rounds), strict=True
-            )
-            rows.append([name, f"{median(sizes):.0f}", f"{median(used):.2f}"])
+            size = median(each[name][0] for each in self.rounds)
+            used = median(each[name][1] for each in self.rounds)
+            rows.append([name, f"{size:.0f}", f"{used:.2f}"])
         return rows
 
 

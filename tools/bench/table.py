@@ -5,7 +5,10 @@ from tools.bench.replies import Replies
 from tools.bench.results import Results, Scenario
 from tools.bench.servers import RAW, Server
 
-NOTES = """\
+NOTES = """
+- All servers take turns of a fraction of a second, on one core; those who
+  listen are on another. What is compared is CPU time, so that a server that
+  waits is not taken for a slow one.
 - **Party Chat** is stage 5 as it runs, with the AI off: it checks each
   message, keeps it, acknowledges it and tells everybody else. One limit is
   raised, `MESSAGES_A_SECOND`, as one person says it all. `FAST=0` is the same
@@ -19,8 +22,8 @@ NOTES = """\
   compression, as every browser does. Party Chat is offered it, too. The others
   are not, which is to their advantage.
 - **websockets** and **python-socketio** are used as their documentation shows.
-- All took turns of a fifth of a second, on one core; those who listen were on
-  another. None had to ping them.
+- A **reply** holds all of its text in each frame. Party Chat sends it 30 times
+  a second at most, Starlette for each token. No real model is asked.
 """
 
 
@@ -82,12 +85,14 @@ def cell(results: Results, server: Server, scenario: Scenario) -> str:
 
 def legend(results: Results) -> str:
     """What the figures are."""
+    count = len(results.rounds)
+    rounds = "1 round" if count == 1 else f"{count} rounds"
     each = ", ".join(
         f"{results.cost(RAW, scenario):.1f}" for scenario in results.scenarios
     )
     return f"""
 CPU time of the server for each delivery, as a multiple of what raw sockets
-need: the median of {len(results.rounds)} rounds, the lowest and the highest.
+need: the median of {rounds}, and in brackets the lowest and the highest.
 1 is {each} CPU seconds for a million deliveries.
 
 All {results.deliveries:,} deliveries were checked: nothing was lost, nothing
