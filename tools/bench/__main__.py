@@ -43,6 +43,8 @@ def main() -> None:
         measure_replies(replies, len(results.rounds), tell)
     except Wrong as wrong:
         sys.exit(f"\n{wrong}")
+    except KeyboardInterrupt:
+        sys.exit("\nInterrupted.")
     tell("")
     print(tables(results, replies))
     docs = ROOT / "docs"

@@ -44,7 +44,9 @@ def picture(results: Results) -> str:
         f"<title>What a delivery costs</title><style>{STYLE}</style>",
         f'<rect class="paper" width="{width}" height="{height}" rx="8"/>',
         text(16, 30, "CPU time of the server for each delivery", "title"),
-        text(16, 50, "as a multiple of what a write to a raw socket needs"),
+        text(
+            16, 50, "as a multiple of a write to a raw socket; less is better"
+        ),
         *(
             text(LABELS - 10, line(number), server.name, kind(server), "end")
             for number, server in enumerate(servers)
@@ -63,8 +65,8 @@ def picture(results: Results) -> str:
 def summary(results: Results) -> str:
     """How often it was measured, and that it was checked."""
     return (
-        f"make bench: medians of {len(results.rounds)} rounds, in which "
-        "nothing was lost and nothing came out of order"
+        f"make bench: medians of {results.count()}; "
+        "nothing was lost, and nothing came out of order"
     )
 
 
@@ -90,7 +92,9 @@ def bars(
         parts += [
             f'<rect class="{kind(server) or "bar"}" x="{left}" y="{y}" '
             f'width="{length:.1f}" height="{ROW - 8}" rx="2"/>',
-            text(left + length + 6, line(number), figure(server, ratio)),
+            text(
+                max(left + length, one) + 6, line(number), figure(server, ratio)
+            ),
         ]
     return "\n".join(parts)
 

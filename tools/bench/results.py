@@ -33,6 +33,11 @@ class Results:
     rounds: list[dict[tuple[str, str], float]] = field(default_factory=list)
     deliveries: int = 0
 
+    def count(self) -> str:
+        """How many rounds there were."""
+        count = len(self.rounds)
+        return "1 round" if count == 1 else f"{count} rounds"
+
     def cost(self, server: Server, scenario: Scenario) -> float:
         """The median of what a server needs."""
         return median(each[server.name, scenario.name] for each in self.rounds)

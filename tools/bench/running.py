@@ -28,12 +28,13 @@ class Running:
         self.server = server
         self.port = free_port()
         self.output = tempfile.TemporaryFile()  # noqa: SIM115
-        settings = {"PORT": str(self.port), **SETTINGS}
         command = server.command.format(port=self.port).split()
         self.process = subprocess.Popen(
             [sys.executable, "-m", *command],
             cwd=ROOT,
-            env=environment({**settings, **server.settings}),
+            env=environment(
+                {"PORT": str(self.port), **SETTINGS, **server.settings}
+            ),
             stdin=subprocess.DEVNULL,
             stdout=self.output,
             stderr=self.output,

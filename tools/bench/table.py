@@ -85,15 +85,13 @@ def cell(results: Results, server: Server, scenario: Scenario) -> str:
 
 def legend(results: Results) -> str:
     """What the figures are."""
-    count = len(results.rounds)
-    rounds = "1 round" if count == 1 else f"{count} rounds"
     each = ", ".join(
         f"{results.cost(RAW, scenario):.1f}" for scenario in results.scenarios
     )
     return f"""
 CPU time of the server for each delivery, as a multiple of what raw sockets
-need: the median of {rounds}, and in brackets the lowest and the highest.
-1 is {each} CPU seconds for a million deliveries.
+need. It is the median of {results.count()}; the lowest and the highest are in
+brackets. 1 is {each} CPU seconds for a million deliveries.
 
 All {results.deliveries:,} deliveries were checked: nothing was lost, nothing
 came twice or out of order, for any reader.

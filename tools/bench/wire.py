@@ -8,7 +8,6 @@ GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 TEXT = 0x81
 CLOSE = 0x88
-PING = 0x89
 COMPRESSED = 0x40
 """The bit that says that a frame is compressed."""
 
