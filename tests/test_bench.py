@@ -1,5 +1,6 @@
 """What measures the servers, and sees whether they do what they should."""
 
+import socket
 import zlib
 from xml.etree import ElementTree
 
@@ -7,6 +8,8 @@ import pytest
 
 from tools.bench import wire
 from tools.bench.audience import Viewer
+from tools.bench.crowd import Crowd
+from tools.bench.door import Door
 from tools.bench.measure import bench
 from tools.bench.picture import picture
 from tools.bench.replies import Replies, measure_replies
@@ -123,6 +126,26 @@ def test_what_is_compressed_is_read_as_well() -> None:
         place = stream.hear(place, head + data[:-4])
 
     assert len(stream.ends) == 3
+
+
+def test_what_comes_after_the_last_message_is_wrong() -> None:
+    """Mutation: `settle` does not listen any more, or does not count."""
+    far = []
+
+    class Pipe(Door):
+        def join(self) -> tuple[socket.socket, bytes]:
+            near, end = socket.socketpair()
+            far.append(end)
+            return near, HISTORY
+
+    crowd = Crowd(Pipe(0, "hello-world"), 2)
+    far[1].sendall(update(1))
+
+    with pytest.raises(Wrong):
+        crowd.settle()
+    crowd.leave()
+    for end in far:
+        end.close()
 
 
 def test_a_reply_that_does_not_grow_is_wrong() -> None:
