@@ -74,12 +74,8 @@ def bars(
     results: Results, servers: list[Server], scenario: Scenario, left: int
 ) -> str:
     """The bars of one scenario."""
-    most = max(
-        results.ratio(server, each)
-        for server in servers
-        for each in results.scenarios
-    )
-    one = left + BAR / most
+    unit = BAR / results.most()
+    one = left + unit
     end = TOP + ROW * len(servers)
     parts = [
         text(left, TOP - 14, scenario.name, "soft"),
@@ -87,14 +83,13 @@ def bars(
     ]
     for number, server in enumerate(servers):
         ratio = results.ratio(server, scenario)
-        length = max(ratio / most * BAR, 1)
+        length = max(ratio * unit, 1)
+        x = max(left + length, one) + 6
         y = TOP + ROW * number + 4
         parts += [
             f'<rect class="{kind(server) or "bar"}" x="{left}" y="{y}" '
             f'width="{length:.1f}" height="{ROW - 8}" rx="2"/>',
-            text(
-                max(left + length, one) + 6, line(number), figure(server, ratio)
-            ),
+            text(x, line(number), figure(server, ratio)),
         ]
     return "\n".join(parts)
 

@@ -58,3 +58,11 @@ class Results:
         """The servers, the cheapest in the first scenario first."""
         first = self.scenarios[0]
         return sorted(self.servers, key=lambda each: self.ratio(each, first))
+
+    def most(self) -> float:
+        """The largest of all ratios."""
+        return max(
+            self.ratio(server, scenario)
+            for server in self.servers
+            for scenario in self.scenarios
+        )
