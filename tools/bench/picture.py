@@ -13,6 +13,7 @@ ROW = 26
 TOP = 92
 BOTTOM = 58
 
+CHECKED = "make bench: {}; nothing was lost, and nothing came out of order"
 STYLE = """
   text { font: 13px system-ui, sans-serif; fill: #28182f; stroke: #fcf6ee;
     stroke-width: 4px; paint-order: stroke }
@@ -56,18 +57,10 @@ def picture(results: Results) -> str:
             for number, scenario in enumerate(results.scenarios)
         ),
         text(16, height - 32, description(), "soft"),
-        text(16, height - 13, summary(results), "soft"),
+        text(16, height - 13, CHECKED.format(results.count()), "soft"),
         "</svg>\n",
     ]
     return "\n".join(parts)
-
-
-def summary(results: Results) -> str:
-    """How often it was measured, and that it was checked."""
-    return (
-        f"make bench: medians of {results.count()}; "
-        "nothing was lost, and nothing came out of order"
-    )
 
 
 def bars(
