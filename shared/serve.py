@@ -23,6 +23,7 @@ from uvicorn._subprocess import get_subprocess, spawn
 from uvicorn.supervisors.statreload import StatReload
 
 from .discreet import discreet_handler
+from .fast import FastProtocol, install
 from .kit import join, key
 from .libraries import LIBRARIES, PACKAGES
 from .party.protocol import PartyProtocol
@@ -177,7 +178,7 @@ def configure(arguments: list[str], choice: Settings) -> tuple[str, Config]:
         f"{stage}.app:app",
         host=choice.listens_at,
         port=choice.port,
-        ws=PartyProtocol,
+        ws=FastProtocol if choice.fast else PartyProtocol,
         ws_max_size=max(LARGEST_ANSWERED, choice.largest_frame),
         ws_per_message_deflate=False,
         ws_ping_interval=choice.ping,
@@ -196,6 +197,8 @@ def run(
 ) -> None:
     """Serve on sockets that listen already, once another server has ended."""
     logging.basicConfig(level=logging.WARNING, handlers=[discreet_handler()])
+    if config.ws is FastProtocol:
+        install()
     server = PartyServer(config)
     # uvicorn raises the signal that stopped it again: ending is no error.
     # Before it takes signals itself, there is nothing to be ended but this.

@@ -32,6 +32,7 @@ class Settings(LimitSettings):
     port: int = Field(default=1999, ge=0, le=65535)
     lan: bool = False
     reload: bool = True
+    fast: bool = True
     grace: float | None = Field(default=None, ge=0)
     public_url: str = ""
     party_host: str = ""

@@ -313,6 +313,7 @@ def environment(settings: dict[str, str]) -> dict[str, str]:
     """This process's environment, without what a developer may have set."""
     mine = re.compile(
         "OPENAI|OLLAMA|AI|SHOULD_REPLY|PORT|HOST|LAN$|PUBLIC_URL|PRESENTER|STORE$"
+        "|FAST$"
         "|REPLIES_WAITING|TOKEN_BUDGET|LARGEST_|MESSAGES_A_|CONNECTIONS_A_"
         "|LIVE_ROOMS|ROOMS_A_|HISTORY$|PING$|.*_proxy",
         re.I,

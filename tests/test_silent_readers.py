@@ -151,6 +151,7 @@ class Trickle:
         self.scope = {"extensions": {"party.line": self}}
         self.sizes = sizes
         self.writable = asyncio.Event()
+        self.writable.set()
         self.heard: list[str | int] = []
 
     def unread(self) -> int:
@@ -159,6 +160,7 @@ class Trickle:
         return size
 
     async def send_text(self, text: str) -> None:
+        self.writable.clear()
         self.heard.append(text)
 
     async def close(self, code: int, reason: str) -> None:

@@ -36,6 +36,7 @@ SETTINGS = [
     "COUNTRY_HEADER",
     "PRESENTER_KEY",
     "STORE",
+    "FAST",
     "AI",
     "OPENAI_API_KEY",
     "OPENAI_BASE_URL",

@@ -48,17 +48,23 @@ class Gate:
 
     async def take(self, frame: Frame) -> None:
         """Take a frame in; returns once there is time for the next one."""
+        if not self.takes(frame):
+            self.sender.close(*FLOODING)
+            await self.sender.closed()
+
+    def takes(self, frame: Frame) -> bool:
+        """Take a frame in, unless it is far too much."""
         if not self._timer and self.rate.allows():
             self.pass_on(frame)
         elif not self.patience.allows():
-            self.sender.close(*FLOODING)
-            await self.sender.closed()
+            return False
         elif self.own:
             self._latest = frame
             self._timer = self._timer or self._pass_soon(1 / self.own)
         else:
             why = f"At most {self.rate.a_second:,} messages a second, please."
             self.sender.send(Refused(why, id_in(frame)).frame)
+        return True
 
     def close(self) -> None:
         """Pass nothing on any more."""

@@ -34,14 +34,17 @@ def weight(frame: Frame) -> int:
 class Outbox:
     """The frames that wait for one connection, and the task that sends them.
 
-    Made in the task that reads from the connection, which eviction ends.
+    Made in the task that reads from the connection, which eviction ends. While
+    it is `idle`, a frame may take the shortcut, if there is one.
     """
 
     def __init__(self, id: str, websocket: WebSocket, name: str = "") -> None:
         self.id = id
         self.websocket = websocket
         self.name = name
+        self.shortcut = reader.shortcut(websocket)
         self.evicted = False
+        self.idle = True
         self._waiting: OrderedDict[Hashable, Frame] = OrderedDict()
         self._size = 0
         self._ending: tuple[int, str] | None = None
@@ -58,13 +61,18 @@ class Outbox:
             self._size -= weight(self._waiting[slot])
         self._size += weight(frame)
         self._waiting[slot] = frame
-        self._news.set()
+        self.watch()
         if self._size > MOST_WAITING:
             self._evict()
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the connection, once what is queued has been sent."""
         self._ending = self._ending or (code, reason)
+        self.watch()
+
+    def watch(self) -> None:
+        """Look what is to do: wait for the reader, then send what waits."""
+        self.idle = False
         self._news.set()
 
     async def closed(self) -> None:
@@ -80,6 +88,7 @@ class Outbox:
     async def _send_all(self) -> None:
         try:
             while not self._ending or self._waiting:
+                self.idle = not self._ending
                 await self._news.wait()
                 self._news.clear()
                 await self._send_waiting()
@@ -93,6 +102,7 @@ class Outbox:
             self._hang_up(1011, "Something went wrong in here.")
 
     async def _send_waiting(self) -> None:
+        await reader.settle(self.websocket)
         while self._waiting:
             _, frame = self._waiting.popitem(last=False)
             self._size -= weight(frame)
