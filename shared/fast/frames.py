@@ -1,15 +1,16 @@
 """Simple WebSocket frames, as bytes; all others are for a real parser."""
 
 import sys
-from collections.abc import Collection
 
 from websockets.frames import apply_mask  # type: ignore[attr-defined]
 
 from ..party.frames import Frame
 
 TEXT, BINARY, PING, PONG = 0x81, 0x82, 0x89, 0x8A
-SIMPLE = frozenset({TEXT, BINARY, PING, PONG})
-"""How frames begin that are whole, and not compressed."""
+PACKED = 0x40
+"""What is added to that if a frame is compressed."""
+
+SIMPLE = {TEXT, BINARY, PING, PONG, TEXT | PACKED, BINARY | PACKED}
 
 MASKED = 128
 """What is added to the size of what a client sends."""
@@ -24,25 +25,27 @@ def head(first: int, size: int) -> bytes:
     return bytes((first, 127)) + size.to_bytes(8)
 
 
-def wrap(frame: Frame) -> bytes:
+def parts(frame: Frame) -> tuple[int, bytes]:
+    """How a frame begins, and what it says."""
+    return (TEXT, frame.encode()) if isinstance(frame, str) else (BINARY, frame)
+
+
+def wrap(kind: int, said: bytes) -> bytes:
     """A frame as a server writes it."""
-    if isinstance(frame, str):
-        data = frame.encode()
-        return head(TEXT, len(data)) + data
-    return head(BINARY, len(frame)) + frame
+    return head(kind, len(said)) + said
 
 
-def extent(data: bytes, at: int, kinds: Collection[int]) -> tuple[int, int]:
+def extent(data: bytes, at: int) -> tuple[int, int]:
     """Where a client's frame has its mask, and where it ends.
 
     It ends beyond everything as long as that cannot be told, and at 0 if it is
-    not of those kinds, or is not simple.
+    not simple.
     """
     have = len(data) - at
     if have < 2:
         return 0, sys.maxsize
     kind, size = data[at], data[at + 1] - MASKED
-    if kind not in kinds or not 0 <= size < 127:
+    if kind not in SIMPLE or not 0 <= size < 127:
         return 0, 0
     if size < 126:
         return at + 2, at + 6 + size

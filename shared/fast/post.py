@@ -1,33 +1,31 @@
 """What leaves in one turn of the event loop: each socket has it in one go."""
 
 import asyncio
+from typing import Protocol
 from weakref import WeakKeyDictionary
-
-from ..party.outbox import Outbox
 
 MOST = 64 * 1024
 """Bytes after which the turn's end is not waited for."""
 
 
-class Post:
-    """All that is to be written in this turn of one event loop.
+class Sender(Protocol):
+    """Whoever has something to write when the turn ends."""
 
-    Most of what a frame costs is the system call that sends it. Where sixteen
-    people speak at once, each of a hundred readers is written to once and not
-    sixteen times.
-    """
+    def flush(self) -> None:
+        """Write it."""
+
+
+class Post:
+    """All that is to be written in this turn of one event loop."""
 
     def __init__(self) -> None:
-        self.readers: list[Outbox] = []
+        self.senders: list[Sender] = []
         self.size = 0
         self.due = False
 
-    def add(self, reader: Outbox, data: bytes) -> None:
-        """Have something written to a reader whose line takes the shortcut."""
-        pending: list[bytes] = reader.shortcut.pending
-        if not pending:
-            self.readers.append(reader)
-        pending.append(data)
+    def add(self, sender: Sender) -> None:
+        """Have something flushed; once is enough."""
+        self.senders.append(sender)
 
     def close(self, size: int) -> None:
         """See to it that what was added leaves: it is so much, to anybody."""
@@ -39,11 +37,10 @@ class Post:
             asyncio.get_running_loop().call_soon(self._end_turn)
 
     def flush(self) -> None:
-        """Write it all now; who does not take it is left to the outbox."""
-        readers, self.readers, self.size = self.readers, [], 0
-        for reader in readers:
-            if not reader.shortcut.flush():
-                reader.watch()
+        """Write it all now."""
+        senders, self.senders, self.size = self.senders, [], 0
+        for sender in senders:
+            sender.flush()
 
     def _end_turn(self) -> None:
         self.due = False

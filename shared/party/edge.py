@@ -75,7 +75,7 @@ class Edge:
         room.join(connection)
         gate = Gate(server, connection, pass_on)
         if connection.shortcut:
-            connection.shortcut.hear = gate.takes
+            connection.shortcut.begin(connection, gate.takes)
         try:
             room.run(server.on_connect(connection, websocket), connection)
             while (event := await websocket.receive())["type"] != (
