@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from .browser import People, open_chromium, people
+from .party_server import take_the_fast_path
 from .running import ROOT, Running, Stage, start
 
 sys.path.insert(0, str(ROOT))
@@ -74,6 +75,8 @@ def stages_of(config: pytest.Config, marker: pytest.Mark | None) -> list[Stage]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "open_house" in metafunc.function.__code__.co_names:
+        metafunc.parametrize("way", ["fast", "plain"], indirect=True)
     if "stage" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker("stages")
         stages = stages_of(metafunc.config, marker)
@@ -108,6 +111,15 @@ def pytest_collection_modifyitems(
         items=[item for item in items if item not in kept]
     )
     items[:] = kept
+
+
+@pytest.fixture(autouse=True)
+def way(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Run what opens a house both ways: with the fast path, and without."""
+    if getattr(request, "param", "plain") == "fast":
+        take_the_fast_path(monkeypatch)
 
 
 @pytest.fixture

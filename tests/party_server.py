@@ -15,11 +15,13 @@ from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount
+import pytest
 from websockets.exceptions import InvalidStatus
 
+from shared import fast
 from shared.bodies import BodyLimit
 from shared.doors import Doorkeeper, Doors
-from shared.party import Connection, Frame, Server
+from shared.party import Connection, Frame, Room, Server
 from shared.party.edge import Edge
 from shared.party.limits import Bounds
 from shared.party.parties import Parties
@@ -48,8 +50,17 @@ class Echo(Server):
         return JSONResponse({"room": self.room.id})
 
 
+def take_the_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have houses that are opened in this test do what FAST=1 does."""
+    monkeypatch.setattr(House, "protocol", fast.FastProtocol)
+    monkeypatch.setattr(Room, "deliver", fast.deliver)
+    monkeypatch.setattr(Connection, "send", fast.send)
+
+
 class House(uvicorn.Server, Door):
     """Rooms to join, and the event loop that they live in."""
+
+    protocol: type[PartyProtocol] = PartyProtocol
 
     def __init__(self, parties: Parties, doors: Doors) -> None:
         app = Starlette(
@@ -61,7 +72,7 @@ class House(uvicorn.Server, Door):
         )
         config = uvicorn.Config(
             app,
-            ws=PartyProtocol,
+            ws=self.protocol,
             ws_per_message_deflate=False,
             lifespan="off",
             log_config=None,

@@ -4,7 +4,7 @@ from ..party.rooms import Connection, Room
 from .protocol import FastProtocol
 from .room import deliver, send
 
-__all__ = ["FastProtocol", "install"]
+__all__ = ["FastProtocol", "deliver", "install", "send"]
 
 
 def install() -> None:

@@ -45,10 +45,15 @@ class Desk:
         for id in without:
             if (someone := self.present.get(id)) and someone.shortcut:
                 self.leave(someone.shortcut)
+        if not (said := parts(frame)):
+            # What cannot be sent is the outbox's to complain about.
+            for each in members:
+                if each.id not in without:
+                    each.put(frame, key)
+            return
         window = self.window() if packs and self.window else None
-        kind, said = parts(frame)
-        plain = wrap(kind, said)
-        data = window.wrap(kind, said) if window else plain
+        plain = wrap(*said)
+        data = window.wrap(*said) if window else plain
         self.common.append(data)
         for each in self.apart:
             if each.id in without:

@@ -25,9 +25,14 @@ def head(first: int, size: int) -> bytes:
     return bytes((first, 127)) + size.to_bytes(8)
 
 
-def parts(frame: Frame) -> tuple[int, bytes]:
-    """How a frame begins, and what it says."""
-    return (TEXT, frame.encode()) if isinstance(frame, str) else (BINARY, frame)
+def parts(frame: Frame) -> tuple[int, bytes] | None:
+    """How a frame begins, and what it says; None if it is no text."""
+    if isinstance(frame, bytes):
+        return BINARY, frame
+    try:
+        return TEXT, frame.encode()
+    except UnicodeEncodeError:
+        return None
 
 
 def wrap(kind: int, said: bytes) -> bytes:
