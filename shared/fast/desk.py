@@ -8,7 +8,7 @@ from ..party.rooms import Connection
 from .frames import parts, wrap
 from .post import Post
 from .protocol import FastProtocol
-from .window import LEFT_OUT, SMALLEST, Window, lacking
+from .window import SMALLEST, Window, lacking
 
 
 class Desk:
@@ -63,8 +63,8 @@ class Desk:
                 line.write(data if line.window is window else plain)
             else:
                 each.put(frame, key)
-                if line and line.window is window:
-                    line.window = LEFT_OUT
+                if line and window:
+                    line.window, line.skipped = None, True
         self.post.close(len(plain))
 
     def begin(self, members: list[Connection], packs: bool) -> None:

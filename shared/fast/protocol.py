@@ -29,6 +29,7 @@ class FastProtocol(ReadingProtocol):
 
     desk: Desk | None = None
     window: Window | None = None
+    skipped = False
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)

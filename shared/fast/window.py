@@ -25,6 +25,9 @@ class Inflater(Protocol):
     window: "Window | None"
     """The window that its reader has followed from its start."""
 
+    skipped: bool
+    """Whether it missed a frame, and follows none any more."""
+
     @property
     def inflates(self) -> bool:
         """Whether its reader can."""
@@ -43,7 +46,7 @@ class Window:
         self.deflate = zlib.compressobj(wbits=-BITS, memLevel=MEMORY)
         for line in lines:
             if line.inflates:
-                line.window = self
+                line.window, line.skipped = self, False
 
     def wrap(self, kind: int, data: bytes) -> bytes:
         """A frame as it travels to the followers, who all have to get it."""
@@ -53,15 +56,13 @@ class Window:
         return wrap(kind | PACKED, packed.removesuffix(TAIL))
 
 
-LEFT_OUT = Window()
-"""The window of those who were skipped."""
-
-
 def lacking(window: Window | None, lines: Sequence[Inflater]) -> bool:
     """Whether there are newcomers, or others have been left out for long."""
-    old = window is None or window.used > OLD
+    if window is None:
+        return any(line.inflates for line in lines)
+    others = [line for line in lines if line.window is not window]
+    old = window.used > OLD
     return any(
-        line.inflates
-        and (line.window is None or (old and line.window is not window))
-        for line in lines
+        line.inflates and (old or not (line.window or line.skipped))
+        for line in others
     )
