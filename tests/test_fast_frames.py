@@ -1,0 +1,313 @@
+"""The fast path, byte by byte: it reads and writes what uvicorn's would."""
+
+import asyncio
+import socket
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+import uvicorn
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from uvicorn.server import ServerState
+
+from shared.fast.deflate import LARGEST, Agreement
+from shared.fast.protocol import FastProtocol
+from shared.party import Connection, Frame, Server
+from shared.party.protocol import PartyProtocol
+
+from .party_server import UNHURRIED, House, open_house, take_the_fast_path
+from .raw import BINARY, CLOSE, PING, PONG, TEXT, closing, frame
+from .running import HANDSHAKE, PATIENCE, Running
+
+OFFER = b"Sec-WebSocket-Extensions: %s\r\n\r\n"
+ROOM = HANDSHAKE % b"/parties/radio/1"
+
+
+class Transport(asyncio.Transport):
+    """In place of a socket: keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.closing = False
+        self.socket = socket.socket()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self.socket if name == "socket" else default
+
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+
+    def write(self, data: bytes) -> None:  # type: ignore[override]
+        self.written += data
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def close(self) -> None:
+        self.closing = True
+
+    abort = close
+
+
+async def accept(scope: Any, receive: Any, send: Any) -> None:
+    """An app that lets everybody in, and waits."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    with suppress(asyncio.CancelledError):
+        await asyncio.Event().wait()
+
+
+async def outcome(
+    kind: type[PartyProtocol], *chunks: bytes
+) -> tuple[list[Any], bytes]:
+    """What an app hears, and what is answered, when those bytes come."""
+    config = uvicorn.Config(accept, ws_max_size=200_000, log_config=None)
+    config.load()
+    line, transport = kind(config, ServerState(), {}), Transport()
+    line.conn.available_extensions = [Agreement()]
+    line.connection_made(transport)
+    line.data_received(ROOM[:-2] + OFFER % b"permessage-deflate")
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert line.handshake_complete
+    transport.written, heard = b"", list[Any]()
+    if isinstance(line, FastProtocol):
+        line.hear = lambda said: not heard.append(said)  # type: ignore
+    for chunk in chunks:
+        if not transport.closing:
+            line.data_received(chunk)
+        while not line.queue.empty():
+            event: Any = line.queue.get_nowait()
+            heard.append(event.get("text", event.get("bytes", event)))
+    cancelled = [task.cancel() for task in line.tasks]
+    await asyncio.sleep(0)
+    transport.socket.close()
+    assert cancelled
+    # What comes with an end may be told with it, or not any more.
+    ends = [at for at, each in enumerate(heard) if isinstance(each, dict)]
+    return heard[: ends[0] + 1 if ends else None], transport.written
+
+
+class Sent(bytes):
+    """Bytes of which a failing example shows the beginning alone."""
+
+    def __repr__(self) -> str:
+        return f"{self[:20]!s}… ({len(self)})"
+
+
+SIZES = st.sampled_from([0, 1, 5, 125, 126, 127, 300, 65_535])
+TEXTS = st.one_of(
+    SIZES.map(lambda size: b"x" * size),
+    st.text(max_size=40).map(str.encode),
+)
+
+
+def deflated(data: bytes) -> bytes:
+    """Data as a client compresses it."""
+    packer = zlib.compressobj(wbits=-15)
+    packed = packer.compress(data) + packer.flush(zlib.Z_SYNC_FLUSH)
+    return packed.removesuffix(b"\x00\x00\xff\xff")
+
+
+KINDS = st.sampled_from([TEXT, BINARY])
+DATA = st.one_of(
+    st.builds(frame, KINDS, TEXTS),
+    st.builds(frame, KINDS, TEXTS.map(deflated), reserved=st.just(4)),
+)
+FRAMES = st.one_of(
+    DATA,
+    st.builds(frame, st.sampled_from([PING, PONG]), st.binary(max_size=5)),
+)
+ODD = st.one_of(
+    st.builds(
+        frame,
+        st.sampled_from([0, TEXT, BINARY, 3, CLOSE, PING, PONG, 11]),
+        TEXTS | st.binary(max_size=20),
+        fin=st.booleans(),
+        reserved=st.sampled_from([0, 0, 0, 1, 4]),
+        masked=st.sampled_from([True, True, False]),
+    ),
+    st.just(frame(TEXT, deflated(b"x" * 2 * LARGEST), reserved=4)),
+    st.just(frame(TEXT, deflated(b"x" * 300_000), reserved=4)),
+    st.just(frame(TEXT, b"[]", size=b"\xfe\x00\x02")),
+    st.just(frame(TEXT, b"[]", size=b"\xff" + (2).to_bytes(8))),
+    st.just(frame(BINARY, b"x" * 65_536)),
+    st.just(closing(1000)),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(FRAMES.map(Sent), max_size=6),
+    st.lists(ODD.map(Sent), max_size=1),
+    st.lists(DATA.map(Sent), max_size=3),
+    st.lists(st.integers(1, 200), max_size=12),
+)
+def test_whatever_comes_is_read_as_uvicorn_reads_it(
+    before: list[bytes], odd: list[bytes], after: list[bytes], cuts: list[int]
+) -> None:
+    """Wherever it is cut. Seen to catch: reading on after what is odd.
+
+    And: a size of which half has come; text that is not UTF-8; compressed
+    data without an end.
+    """
+    sent = [*before, *odd, *after]
+    rest, chunks = b"".join(sent), list[bytes]()
+    for cut in cuts:
+        chunks.append(rest[:cut])
+        rest = rest[cut:]
+
+    async def test() -> None:
+        ours = await outcome(FastProtocol, *chunks, rest)
+        assert ours == await outcome(PartyProtocol, *sent)
+
+    asyncio.run(test())
+
+
+class Radio(Server):
+    """Says sixteen things to all but one, and that one hears an answer."""
+
+    async def on_message(self, message: Frame, sender: Connection) -> None:
+        for number in range(16):
+            self.room.broadcast(f"{number}", without=[sender.id])
+            sender.send(f"ack {number}")
+        self.room.broadcast("end")
+
+
+@pytest.fixture
+def house(monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    """A house with a radio, on the fast path."""
+    take_the_fast_path(monkeypatch)
+    with open_house(radio=Radio, bounds=UNHURRIED) as house:
+        yield house
+
+
+@pytest.fixture
+def writes(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[bytes]]:
+    """What is written to each reader, write by write."""
+    writes: dict[str, list[bytes]] = {}
+    write = FastProtocol.write_now
+
+    def write_now(self: FastProtocol, data: bytes) -> None:
+        writes.setdefault(self.reader.id, []).append(data)
+        write(self, data)
+
+    monkeypatch.setattr(FastProtocol, "write_now", write_now)
+    return writes
+
+
+def test_what_is_said_in_one_turn_is_written_at_once(
+    house: House, writes: dict[str, list[bytes]]
+) -> None:
+    """Seen to catch: a flush for each frame; acks by a way of their own."""
+    with (
+        house.join("1", "radio", pk="ada") as ada,
+        house.join("1", "radio", pk="bob") as bob,
+    ):
+        ada.send("go")
+        for number in range(16):
+            assert ada.socket.recv(PATIENCE) == f"ack {number}"
+            assert bob.socket.recv(PATIENCE) == f"{number}"
+        assert ada.socket.recv(PATIENCE) == bob.socket.recv(PATIENCE) == "end"
+    assert [len(each) for each in writes.values()] == [1, 1]
+    numbers = b"".join(
+        bytes((0x81, len(str(n)))) + b"%d" % n for n in range(16)
+    )
+    assert writes["bob"] == [numbers + b"\x81\x03end"]
+
+
+def test_a_hook_that_says_very_much_is_not_waited_for(
+    house: House, writes: dict[str, list[bytes]]
+) -> None:
+    """Else all of it would wait for each, who may not even read it.
+
+    Seen to catch: writing when the turn ends, however much it is.
+    """
+
+    def speak() -> None:
+        room = house.parties.room("radio", "1")
+        assert room
+        for _ in range(30):
+            room.broadcast(b"x" * 10_000)
+
+    with house.join("1", "radio", pk="ada") as ada:
+        house.call(speak)
+        for _ in range(30):
+            assert len(ada.socket.recv(PATIENCE)) == 10_000
+    assert max(map(len, writes["ada"])) < 80_000
+
+
+def test_a_reply_that_grows_costs_what_is_new_in_it(
+    house: House, writes: dict[str, list[bytes]]
+) -> None:
+    """Seen to catch: a window that starts afresh for each frame.
+
+    And: a compressor that is kept when nobody follows it.
+    """
+    words = [f"word{n * n}" for n in range(150)]
+
+    def room() -> Any:
+        return house.parties.room("radio", "1")
+
+    with (
+        house.join("1", "radio", pk="ada", compression=None) as ada,
+        house.join("1", "radio", pk="bob") as bob,
+    ):
+        for number in range(150):
+            said = " ".join(words[:number])
+            house.call(room().broadcast, said)
+            assert (
+                ada.socket.recv(PATIENCE) == bob.socket.recv(PATIENCE) == said
+            )
+        spent = {id: sum(map(len, each)) for id, each in writes.items()}
+        assert spent["bob"] < spent["ada"] / 10
+        window = room().deliver.__self__.window
+        assert window() is not None
+    while room().present:
+        house.call(int)
+    assert window() is None
+
+
+@pytest.mark.parametrize(
+    ("offer", "agreed"),
+    [
+        ("permessage-deflate", True),
+        ("permessage-deflate; client_max_window_bits", True),
+        ("permessage-deflate; client_max_window_bits=10", True),
+        ("permessage-deflate; client_no_context_takeover", True),
+        ("permessage-deflate; server_max_window_bits=15", False),
+        ("permessage-deflate; server_no_context_takeover", False),
+        ("permessage-deflate; client_max_window_bits=16", False),
+        ("permessage-deflate; client_no_context_takeover=1", False),
+        ("permessage-deflate" + 2 * "; client_max_window_bits", False),
+        ("permessage-deflate; server_max_window_bits, permessage-deflate", 1),
+        ("permessage-inflate", False),
+    ],
+)
+def test_an_offer_that_limits_our_window_is_declined(
+    house: House, offer: str, agreed: bool
+) -> None:
+    """RFC 7692, 7.1. Seen to catch: taking whatever is offered."""
+    request = HANDSHAKE % b"/parties/radio/1"
+    answer = house.raw(request[:-2] + OFFER % offer.encode())
+    assert answer.startswith(b"HTTP/1.1 101 ")
+    taken = b": permessage-deflate; client_no_context_takeover\r\n" in answer
+    assert taken == agreed
+    assert (b"permessage" in answer) == agreed
+
+
+@pytest.mark.stages(2)
+@pytest.mark.parametrize("fast", ["1", "0"])
+def test_a_setting_turns_it_off(serve: Any, fast: str) -> None:
+    """Seen to catch: a launcher that looks at no setting."""
+    running: Running = serve(FAST=fast)
+    with running.join() as ada:
+        assert ada.socket.response
+        taken = "Sec-WebSocket-Extensions" in ada.socket.response.headers
+        assert taken is (fast == "1")
+        ada.say("hello")
+        ada.wait_for("ack")
