@@ -16,6 +16,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
+import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -28,6 +29,18 @@ HANDSHAKE = (
     b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
+
+NEWEST = max(int(each.name[-2:]) for each in ROOT.glob("demo_0?"))
+"""The stage that takes the fast path here; the others run without it.
+
+So what a stage passes on to the next is tested both ways.
+"""
+
+BOTH_WAYS = [
+    pytest.param("1", id="fast"),
+    pytest.param("0", id="plain", marks=pytest.mark.soak),
+]
+"""`FAST`, for what only the newest stage has."""
 
 opener = build_opener(ProxyHandler({}))
 
@@ -150,6 +163,7 @@ class Running(Door):
                     "PYTHONPATH": os.pathsep.join(
                         [str(self.stage.folder.parent), str(ROOT)]
                     ),
+                    "FAST": str(int(self.stage.level == NEWEST)),
                     **self.settings,
                     "PORT": str(self.port),
                 }

@@ -24,17 +24,26 @@ from .raw import (
     read_all,
     unwrap,
 )
-from .running import HANDSHAKE, PATIENCE, Guest, Running, Stage, start
+from .running import (
+    BOTH_WAYS,
+    HANDSHAKE,
+    PATIENCE,
+    Guest,
+    Running,
+    Stage,
+    start,
+)
 
 pytestmark = pytest.mark.stages(5)
 
 ROOM = "/parties/chatroom/room-4"
 
 
-@pytest.fixture(scope="module")
-def rooms(stage: Stage) -> Iterator[Running]:
+@pytest.fixture(scope="module", params=BOTH_WAYS)
+def rooms(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Running]:
     """One server for all tests of this file; it must print no traceback."""
-    with start(stage, MESSAGES_A_SECOND="1000") as running:
+    settings = {"FAST": request.param, "MESSAGES_A_SECOND": "1000"}
+    with start(stage, **settings) as running:
         yield running
 
 

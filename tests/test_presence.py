@@ -12,7 +12,7 @@ import msgpack
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from .running import PATIENCE, Guest, Running, Stage, start
+from .running import BOTH_WAYS, PATIENCE, Guest, Running, Stage, start
 
 pytestmark = pytest.mark.stages(5)
 
@@ -54,10 +54,10 @@ NOWHERE = {"cursor": None, "message": None}
 rooms = (f"room {number}" for number in itertools.count())
 
 
-@pytest.fixture(scope="module")
-def server(stage: Stage) -> Iterator[Running]:
+@pytest.fixture(scope="module", params=BOTH_WAYS)
+def server(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Running]:
     """One server for all the tests that need no settings of their own."""
-    with start(stage) as running:
+    with start(stage, FAST=request.param) as running:
         yield running
 
 
