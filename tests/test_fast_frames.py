@@ -238,7 +238,7 @@ def test_a_hook_that_says_very_much_is_not_waited_for(
         for _ in range(30):
             room.broadcast(b"x" * 10_000)
 
-    with house.join("1", "radio", pk="ada") as ada:
+    with house.join("1", "radio", pk="ada", compression=None) as ada:
         house.call(speak)
         for _ in range(30):
             assert len(ada.socket.recv(PATIENCE)) == 10_000
