@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import uvicorn
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from uvicorn.server import ServerState
 
@@ -140,6 +140,7 @@ ODD = st.one_of(
 )
 
 
+@example([], [frame(TEXT, b"a", fin=False)], [frame(TEXT, b"b")], None)
 @settings(max_examples=150, deadline=None)
 @given(
     st.lists(FRAMES.map(Sent), max_size=6),
