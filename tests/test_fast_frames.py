@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from uvicorn.server import ServerState
 
-from shared.fast.deflate import LARGEST, Agreement
+from shared.fast.deflate import AGREEMENT, LARGEST
 from shared.fast.protocol import FastProtocol
 from shared.party import Connection, Frame, Server
 from shared.party.protocol import PartyProtocol
@@ -68,7 +68,7 @@ async def outcome(
     config = uvicorn.Config(accept, ws_max_size=200_000, log_config=None)
     config.load()
     line, transport = kind(config, ServerState(), {}), Transport()
-    line.conn.available_extensions = [Agreement()]
+    line.conn.available_extensions = [AGREEMENT]
     line.connection_made(transport)
     line.data_received(ROOM[:-2] + OFFER % b"permessage-deflate")
     for _ in range(3):

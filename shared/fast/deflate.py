@@ -64,3 +64,6 @@ def inflate(data: bytes) -> bytes | None:
     except zlib.error:
         return None
     return None if inflater.unconsumed_tail else said
+
+
+AGREEMENT = Agreement()

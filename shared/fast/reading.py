@@ -5,7 +5,7 @@ from typing import Any
 
 from ..party.frames import Frame
 from ..party.protocol import PartyProtocol
-from .deflate import Agreement, inflate
+from .deflate import AGREEMENT, inflate
 from .frames import PACKED, PING, PONG, TEXT, extent, unmask
 
 
@@ -20,7 +20,7 @@ class ReadingProtocol(PartyProtocol):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self.conn.available_extensions = [Agreement()]
+        self.conn.available_extensions = [AGREEMENT]
         self.rest = b""
         self.odd = False
 

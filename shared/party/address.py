@@ -1,7 +1,7 @@
 """Which room a URL names."""
 
 import re
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 from uuid import uuid4
 
 from starlette.exceptions import HTTPException
@@ -50,7 +50,8 @@ def address(scope: Scope) -> tuple[str, str]:
 
 def connection_id(connection: HTTPConnection) -> str:
     """The id that a newcomer asks for, else a new one; or a 400."""
-    id = connection.query_params.get("_pk") or uuid4().hex
+    query = connection.scope["query_string"].decode("latin-1")
+    id = dict(parse_qsl(query)).get("_pk") or uuid4().hex
     if len(id) > LONGEST_ID:
         raise HTTPException(400, "The connection's id is too long.")
     if id in INHERITED:

@@ -32,7 +32,7 @@ def weight(frame: Frame) -> int:
 
 
 class Outbox:
-    """The frames that wait for one connection, and the task that sends them.
+    """The frames that wait for one connection, and a task that sends them.
 
     Made in the task that reads from the connection, which eviction ends. While
     it is `idle`, a frame may take the shortcut, if there is one.
@@ -48,9 +48,8 @@ class Outbox:
         self._waiting: OrderedDict[Hashable, Frame] = OrderedDict()
         self._size = 0
         self._ending: tuple[int, str] | None = None
-        self._news = asyncio.Event()
         self._listener = asyncio.current_task()
-        self._writer = asyncio.create_task(self._send_all())
+        self._writer: asyncio.Task[None] | None = None
 
     def put(self, frame: Frame, key: Hashable = None) -> None:
         """Queue a frame; never waits. One that waits under its key goes."""
@@ -67,32 +66,38 @@ class Outbox:
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the connection, once what is queued has been sent."""
-        self._ending = self._ending or (code, reason)
-        self.watch()
+        if not self._ending:
+            self._ending = code, reason
+            self.watch()
 
     def watch(self) -> None:
         """Look what is to do: wait for the reader, then send what waits."""
         self.idle = False
-        self._news.set()
+        if not self._writer or self._writer.done():
+            self._writer = asyncio.create_task(self._send_all())
 
     async def closed(self) -> None:
         """Wait until all that is queued is sent, or never will be."""
-        await asyncio.wait([self._writer])
+        if self._writer:
+            await asyncio.wait([self._writer])
 
     def stop(self) -> None:
         """Forget what is queued: nobody is there any more."""
         self._ending = self._ending or (1006, "")
         self._waiting.clear()
-        self._writer.cancel()
+        if self._writer:
+            self._writer.cancel()
 
     async def _send_all(self) -> None:
         try:
-            while not self._ending or self._waiting:
-                self.idle = not self._ending
-                await self._news.wait()
-                self._news.clear()
-                await self._send_waiting()
-            await reader.close(self.websocket, *self._ending)
+            await reader.settle(self.websocket)
+            while self._waiting:
+                _, frame = self._waiting.popitem(last=False)
+                self._size -= weight(frame)
+                await reader.send(self.websocket, frame)
+            if self._ending:
+                await reader.close(self.websocket, *self._ending)
+            self.idle = not self._ending
         except TimeoutError:
             self._evict()
         except (WebSocketDisconnect, RuntimeError):
@@ -100,13 +105,6 @@ class Outbox:
         except Exception:
             logger.exception("%s: a frame cannot be sent", self.name)
             self._hang_up(1011, "Something went wrong in here.")
-
-    async def _send_waiting(self) -> None:
-        await reader.settle(self.websocket)
-        while self._waiting:
-            _, frame = self._waiting.popitem(last=False)
-            self._size -= weight(frame)
-            await reader.send(self.websocket, frame)
 
     def _evict(self) -> None:
         logger.warning("%s: evicted, it does not keep up", self.name)
