@@ -1,12 +1,10 @@
 """Who may come in: a page of another site may not, even by a trick."""
 
-from ipaddress import ip_address
-
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from .sites import PORTS, Site, fits, listed_host, split
+from .sites import PORTS, Site, fits, is_address, listed_host, split
 
 HARMLESS = ("GET", "HEAD", "OPTIONS")
 """Methods that change nothing."""
@@ -52,12 +50,7 @@ class Doors:
         their page could read from it (DNS rebinding).
         """
         host, _ = split(netloc)
-        if any(fits(host, each) for each in self.hosts):
-            return True
-        try:
-            return bool(ip_address(host))
-        except ValueError:
-            return False
+        return any(fits(host, each) for each in self.hosts) or is_address(host)
 
     def knows_origin(self, origin: str, netloc: str) -> bool:
         """Whether pages of this `Origin` may use the app at that `Host`."""

@@ -1,7 +1,8 @@
 """Sites, as `Host`, `Origin` and the settings write them."""
 
 import re
-from ipaddress import IPv6Address
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
 from typing import NamedTuple
 
 NAME = r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*"
@@ -29,6 +30,15 @@ def fits(host: str, pattern: str) -> bool:
     """Whether a host is that one; `*.` stands for one label or more."""
     below = pattern.startswith("*.") and host.endswith(pattern[1:])
     return below or host == pattern
+
+
+@lru_cache(maxsize=100)
+def is_address(host: str) -> bool:
+    """Whether a host is said by its IP address."""
+    try:
+        return bool(ip_address(host))
+    except ValueError:
+        return False
 
 
 def listed_host(text: str) -> str:
