@@ -44,7 +44,7 @@ class Asked(Refused):
 
 
 async def run_hook(
-    hook: Awaitable[None], where: str, caller: Caller | None = None
+    hook: Awaitable[None], where: object, caller: Caller | None = None
 ) -> None:
     """Run a hook to its end: a refusal is answered, an error is logged."""
     try:

@@ -65,7 +65,7 @@ class Gathering(Generic[C]):
         It goes on when the connection that it was started for ends, and the
         connection's next message doesn't wait for it.
         """
-        task = asyncio.create_task(run_hook(hook, str(self), caller))
+        task = asyncio.create_task(run_hook(hook, self, caller))
         self.hooks.add(task)
         task.add_done_callback(self.hooks.discard)
         return task
