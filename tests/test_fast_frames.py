@@ -1,6 +1,7 @@
 """The fast path, byte by byte: it reads and writes what uvicorn's would."""
 
 import asyncio
+import gc
 import socket
 import zlib
 from collections.abc import Iterator
@@ -275,6 +276,27 @@ def test_a_reply_that_grows_costs_what_is_new_in_it(
     while room().present:
         house.call(int)
     assert window() is None
+
+
+def test_a_connection_that_ended_is_no_garbage(house: House) -> None:
+    """It is gone at once: garbage is rarely looked for with FAST=1.
+
+    Seen to catch: leaving its room, its parser or its scope at the line.
+    """
+    gc.collect()
+    gc.disable()
+    try:
+        for kind in (None, "deflate"):
+            with house.join("1", "radio", compression=kind) as guest:
+                guest.send("go")
+                guest.socket.recv(PATIENCE)
+        while house.call(len, house.server_state.tasks):
+            pass
+        house.call(int)
+        lines = [o for o in gc.get_objects() if type(o) is FastProtocol]
+        assert lines == []
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(

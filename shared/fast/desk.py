@@ -29,7 +29,7 @@ class Desk:
     def forget(self) -> None:
         """Be ready for another turn."""
         self.members: list[Connection] = []
-        self.together: dict[FastProtocol, None] = {}
+        self.together: dict[FastProtocol, Connection] = {}
         self.apart: list[Connection] = []
         self.common: list[bytes] = []
         self.packs = False
@@ -82,15 +82,14 @@ class Desk:
         for each in members:
             line = each.shortcut
             if each.idle and line and line.follows(self, window):
-                self.together[line] = None
+                self.together[line] = each
             else:
                 self.apart.append(each)
 
     def leave(self, line: FastProtocol) -> None:
         """Set apart one who hears something else from here on."""
         if line in self.together:
-            del self.together[line]
-            self.apart.append(line.reader)
+            self.apart.append(self.together.pop(line))
             for data in self.common:
                 line.write(data)
 

@@ -24,7 +24,7 @@ class FastProtocol(ReadingProtocol):
     Who does not keep up is left to that: it waits, counts and evicts.
     """
 
-    reader: Connection
+    reader: Connection | None = None
     """Whom frames go to, and from whom they come."""
 
     desk: Desk | None = None
@@ -44,9 +44,13 @@ class FastProtocol(ReadingProtocol):
             extensions["party.shortcut"] = self
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Follow no window any more."""
+        """Let go of all that leads back here: else it would be garbage."""
         super().connection_lost(exc)
-        self.window = None
+        self.window = self.desk = self.reader = self.hear = None
+        del self.conn.parser
+        extensions = getattr(self, "scope", {}).get("extensions", {})
+        for name in ("party.line", "party.shortcut"):
+            extensions.pop(name, None)
 
     def begin(self, reader: Connection, hear: Callable[[Frame], bool]) -> None:
         """Begin to be somebody's line, in a room."""
@@ -69,7 +73,7 @@ class FastProtocol(ReadingProtocol):
         """Write; who does not take it is left to the outbox."""
         if not self.close_sent and not self.transport.is_closing():
             self.transport.write(data)
-            if not self.writable.is_set():
+            if self.reader and not self.writable.is_set():
                 self.reader.watch()
 
     def flush(self) -> None:
