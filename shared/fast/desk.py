@@ -74,14 +74,16 @@ class Desk:
         self.post.add(self)
         window = self.window() if self.window else None
         if packs:
-            ready = [each.shortcut for each in members if each.idle]
-            lines: list[FastProtocol] = [line for line in ready if line]
+            idle = [each.shortcut for each in members if each.idle]
+            lines: list[FastProtocol] = [line for line in idle if line]
             if lacking(window, lines):
                 window = Window(lines)
                 self.window = ref(window)
         for each in members:
             line = each.shortcut
-            if each.idle and line and line.follows(self, window):
+            ready = each.idle and line and not line.pending
+            if ready and line.window is window:
+                line.desk = self
                 self.together[line] = each
             else:
                 self.apart.append(each)

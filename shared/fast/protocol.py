@@ -56,11 +56,6 @@ class FastProtocol(ReadingProtocol):
         """Begin to be somebody's line, in a room."""
         self.reader, self.hear = reader, hear
 
-    def follows(self, desk: Desk, window: Window | None) -> bool:
-        """Whether it is to hear the same as all with that window."""
-        self.desk = desk
-        return self.window is window and not self.pending
-
     def write(self, data: bytes) -> None:
         """Write when the turn ends, if it is not for all in the room."""
         if self.desk:
