@@ -85,7 +85,7 @@ def party_chat(
             *routes,
             Route("/healthz", healthy),
             Mount("/parties", Edge(live)),
-            *shell.routes,
+            *shell.assets.routes,
             *build.routes,
             *news.routes(shell),
             *presenter.routes(shell, live),

@@ -1,66 +1,59 @@
-"""What a browser is given: import map, modules, styles, and what it may do."""
+"""The libraries that browsers get, and what import maps call their modules."""
 
-import hashlib
-import json
-import mimetypes
-from base64 import b64encode
+import re
 
-from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
-
+from .files import Folder
+from .modules import modules
 from .settings import ROOT
 
 LIBRARIES = ROOT / "node_modules"
 PACKAGES = ["preact", "htm", "partysocket", "@msgpack/msgpack"]
 
-IMPORT_MAP = json.dumps(
-    {
-        "imports": {
-            "shared/": "/shared/ui/",
-            "preact": "/lib/preact/dist/preact.mjs",
-            "preact/hooks": "/lib/preact/hooks/dist/hooks.mjs",
-            # Of React, partysocket's hook needs what preact's hooks are.
-            "react": "/lib/preact/hooks/dist/hooks.mjs",
-            "htm": "/lib/htm/dist/htm.module.js",
-            "htm/preact": "/lib/htm/preact/index.module.js",
-            "partysocket/react": "/lib/partysocket/dist/react.js",
-            "@msgpack/msgpack": "/lib/@msgpack/msgpack/dist.esm/index.mjs",
-        }
-    }
-)
+NAMES = {
+    "preact": "preact/dist/preact.mjs",
+    "preact/hooks": "preact/hooks/dist/hooks.mjs",
+    # Of React, partysocket's hook needs what preact's hooks are.
+    "react": "preact/hooks/dist/hooks.mjs",
+    "htm": "htm/dist/htm.module.js",
+    "htm/preact": "htm/preact/index.module.js",
+    "partysocket/react": "partysocket/dist/react.js",
+    # Its one small file is CommonJS; as modules, it comes in 16 large ones.
+    "@msgpack/msgpack": "@msgpack/msgpack/dist.umd/msgpack.min.js",
+}
 """Where the browser finds what is imported by a bare name."""
 
-# Some systems call modules plain text, which browsers do not run.
-mimetypes.add_type("text/javascript", ".js")
-mimetypes.add_type("text/javascript", ".mjs")
+MODULE = """const exports = {}, module = { exports };
+%s
+export const { decode, encode } = module.exports;
+"""
+
+NOT_CODE = re.compile(
+    r"^[ \t]*(?://[^\n]*|/\*(?!!)(?:[^*]|\*(?!/))*\*/[ \t]*)$|^[ \t]+", re.M
+)
+"""Lines that are comments, but for those on licences, and indentation."""
 
 
-class Fresh(StaticFiles):
-    """Static files that a browser asks about each time it uses them."""
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        """Answer as StaticFiles does, 304 included."""
-        response = await super().get_response(path, scope)
-        response.headers["Cache-Control"] = "no-cache"
-        return response
+def lean(name: str, text: bytes) -> bytes:
+    """Code without what is for those who read it; each line stays in place."""
+    if not name.endswith(("js", "css")):
+        return text
+    found = NOT_CODE.sub(lambda it: "\n" * it[0].count("\n"), text.decode())
+    return found.encode()
 
 
-def content_security_policy(*hosts: str) -> str:
-    """The page's own files, sockets to these hosts, and nothing else."""
-    # An address of IPv6 cannot be named here, and 'self' has to do.
-    named = [host for host in hosts if host and "[" not in host]
-    sockets = [f"ws://{host} wss://{host}" for host in named]
-    digest = hashlib.sha256(IMPORT_MAP.encode()).digest()
-    rules = [
-        "default-src 'none'",
-        f"script-src 'self' 'sha256-{b64encode(digest).decode()}'",
-        "style-src 'self'",
-        "img-src 'self' data:",
-        # Some browsers do not take 'self' to mean sockets as well.
-        f"connect-src 'self' {' '.join(sockets)}",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-    ]
-    return "; ".join(rules)
+def as_module(name: str, text: bytes) -> bytes:
+    """A library's file, as a module, and lean."""
+    if ".umd/" in name:
+        return MODULE.encode() % text
+    return lean(name, text)
+
+
+def library_folder() -> Folder:
+    """The modules of libraries that can be imported, and all they import."""
+
+    def read(url: str) -> str:
+        path = LIBRARIES / url
+        return path.read_text() if path.is_file() else ""
+
+    found = modules([*dict.fromkeys(NAMES.values())], NAMES, read)
+    return Folder("/lib", LIBRARIES, only=found, change=as_module)

@@ -1,5 +1,6 @@
 """The pages' shell: one template, an import map, data, and a module."""
 
+import gzip
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,19 +13,12 @@ from jinja2 import (
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import BaseRoute, Mount
 
+from .assets import UI, Assets
 from .kit import join
-from .libraries import (
-    IMPORT_MAP,
-    LIBRARIES,
-    PACKAGES,
-    Fresh,
-    content_security_policy,
-)
-from .settings import ROOT, settings
-
-UI = ROOT / "shared" / "ui"
+from .policy import content_security_policy
+from .settings import settings
+from .static import takes_gzip
 
 TALKING = ("room", "usage")
 """The pages that say which model answers."""
@@ -37,6 +31,7 @@ class Shell:
         self.stage = stage
         self.ui = folder / "ui"
         self.notes: list[str] = []
+        self.assets = Assets(stage, self.ui)
         self.build = ""
         self.links: dict[str, str] = {}
         self.templates = Environment(
@@ -48,27 +43,6 @@ class Shell:
         """That of all pages, as it was saved last."""
         return self.templates.get_template("page.html")
 
-    @property
-    def routes(self) -> list[BaseRoute]:
-        """Where the browser gets modules, styles and libraries.
-
-        The stage's name is in its modules' URLs: else a browser would run
-        one stage's code in another.
-        """
-        folders = {f"/{self.stage}/ui": self.ui, "/shared/ui": UI}
-        for package in PACKAGES:
-            folders[f"/lib/{package}"] = LIBRARIES / package
-        return [
-            Mount(path, Fresh(directory=folder, check_dir=False))
-            for path, folder in folders.items()
-        ]
-
-    def module(self, name: str) -> str:
-        """The URL of a page's module: the stage's own, else the shared one."""
-        if (self.ui / f"{name}.js").exists():
-            return f"/{self.stage}/ui/{name}.js"
-        return f"/shared/ui/{name}.js"
-
     def render(
         self,
         request: Request,
@@ -79,12 +53,12 @@ class Shell:
         body: str = "",
     ) -> Response:
         """A page: `data` are its component's props, `body` is whole HTML."""
+        links = self.assets.links(name)
         content = self.template.render(
             title=heading if name == "home" else f"{heading} · Party Chat",
             heading=heading,
             page=name,
-            module=self.module(name),
-            importmap=IMPORT_MAP,
+            files=links,
             island=island(data),
             body=body,
             links=self.links,
@@ -96,6 +70,7 @@ class Shell:
             answers_with=" · ".join(self.notes) if name in TALKING else None,
         )
         policy = content_security_policy(
+            links.import_map,
             request.headers.get("host", ""),
             urlsplit(settings().public_url).netloc,
             settings().party_host,
@@ -104,13 +79,23 @@ class Shell:
             "Content-Security-Policy": policy,
             "Cache-Control": "no-store",
         }
-        return HTMLResponse(content, status, headers)
+        return packed(request, HTMLResponse(content, status, headers))
 
 
 def page(request: Request, name: str, heading: str, **data: object) -> Response:
     """Answer with the page `ui/NAME.js`, which gets `data` as its props."""
     shell: Shell = request.app.state.shell
     return shell.render(request, name, heading, data)
+
+
+def packed(request: Request, response: Response) -> Response:
+    """A response, compressed if the browser takes that."""
+    response.headers["Vary"] = "Accept-Encoding"
+    if takes_gzip(request.scope):
+        response.body = gzip.compress(response.body, 6)
+        response.headers["Content-Encoding"] = "gzip"
+        response.headers["Content-Length"] = str(len(response.body))
+    return response
 
 
 def island(data: dict[str, object]) -> str:

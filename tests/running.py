@@ -1,5 +1,6 @@
 """Real servers for tests: a process of their own, on a port of their own."""
 
+import gzip
 import json
 import os
 import re
@@ -63,6 +64,8 @@ class Answer:
     status: int
     headers: dict[str, str]
     text: str
+    sent: int = 0
+    """Bytes, compressed if that was asked for."""
 
     def json(self) -> Any:
         return json.loads(self.text)
@@ -93,9 +96,11 @@ class Door:
         except HTTPError as error:
             response = error
         with response:
-            text = response.read().decode()
             named = {k.lower(): v for k, v in response.headers.items()}
-            return Answer(response.status, named, text)
+            sent = response.read()
+            packed = named.get("content-encoding") == "gzip"
+            text = (gzip.decompress(sent) if packed else sent).decode()
+            return Answer(response.status, named, text, len(sent))
 
     @contextmanager
     def join(

@@ -27,6 +27,9 @@ MISSING = [
     "/chats/" + "x" * 5_000,
     "/chats/%3Cscript%3Ealert(1)%3C%2Fscript%3E",
 ]
+BUILD = re.compile("/[0-9a-f]{12}/")
+"""In the address of a file, the name of what is in its folder now."""
+
 SECRETS = {
     "OPENAI_API_KEY": "sk-secret-6f1d",
     "OPENAI_BASE_URL": "http://127.0.0.1:9/secret-base-2c7a",
@@ -121,27 +124,45 @@ def test_there_are_no_parties_yet(shell: Running) -> None:
     )
 
 
-def test_scripts_are_modules_and_fetched_anew(shell: Running) -> None:
+def test_scripts_are_modules_that_a_browser_fetches_once(
+    shell: Running,
+) -> None:
+    """Seen to catch: what is at another build's address, kept for ever."""
     files = files_of(shell)
-    assert f"/{shell.stage.folder.name}/ui/room.js" in files
-    assert len(files) > 15
-    for path in files:
-        file = shell.get(path)
-        assert file.status == 200, path
-        assert file.headers["cache-control"] == "no-cache"
-        kind = file.headers["content-type"].split(";")[0]
-        kinds = {"js": "text/javascript", "mjs": "text/javascript"}
-        kinds |= {"css": "text/css", "svg": "image/svg+xml"}
-        assert kind == kinds[path.rpartition(".")[2]]
+    plain = {BUILD.sub("/", path): path for path in files}
+    assert f"/{shell.stage.folder.name}/ui/room.js" in plain
+    assert len(files) == len(plain) > 15
+    for name, path in plain.items():
+        for url, keep in (
+            (path, "public, max-age=31536000, immutable"),
+            (BUILD.sub("/0123456789ab/", path), "no-cache"),
+            (name, "no-cache"),
+        ):
+            file = shell.get(url)
+            assert file.status == 200, url
+            assert file.headers["cache-control"] == keep, url
+            kind = file.headers["content-type"].split(";")[0]
+            kinds = {"js": "text/javascript", "mjs": "text/javascript"}
+            kinds |= {"css": "text/css", "svg": "image/svg+xml"}
+            assert kind == kinds[path.rpartition(".")[2]]
 
 
 def test_a_script_that_did_not_change_is_not_sent_again(
     shell: Running,
 ) -> None:
-    tag = shell.get("/shared/ui/style.css").headers["etag"]
-    answer = shell.get("/shared/ui/style.css", If_None_Match=tag)
-    assert (answer.status, answer.text) == (304, "")
-    assert answer.headers["cache-control"] == "no-cache"
+    """Seen to catch: one name for what is compressed and what is not."""
+    tags = set()
+    for how in ("gzip", "identity"):
+        whole = shell.get("/shared/ui/style.css", Accept_Encoding=how)
+        tag = whole.headers["etag"]
+        tags.add(tag)
+        answer = shell.get(
+            "/shared/ui/style.css", If_None_Match=tag, Accept_Encoding=how
+        )
+        assert (answer.status, answer.text) == (304, "")
+        assert answer.headers["cache-control"] == "no-cache"
+        assert answer.headers["vary"] == "Accept-Encoding"
+    assert len(tags) == 2
 
 
 def test_the_policy_lets_the_import_map_run_and_nothing_else(

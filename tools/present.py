@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from shared.ai.choice import choose
-from shared.kit.build import stamps
+from shared.files import stamps
 from shared.kit.join import SHOWN
 from shared.kit.key import lasting
 from shared.serve import listen, read_settings, url

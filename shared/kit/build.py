@@ -11,7 +11,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from ..pages import UI, Shell
+from ..assets import UI
+from ..files import stamps
+from ..pages import Shell
 from ..party.parties import Parties
 from ..settings import settings
 
@@ -81,16 +83,6 @@ class Build:
     def routes(self) -> list[BaseRoute]:
         """Where a page asks."""
         return [Route("/build", self.answer)]
-
-
-def stamps(*folders: Path, kinds: tuple[str, ...]) -> dict[Path, int]:
-    """When each file of these kinds was saved, in an order that lasts."""
-    return {
-        path: path.stat().st_mtime_ns
-        for folder in folders
-        for path in sorted(folder.rglob("*"))
-        if path.suffix in kinds
-    }
 
 
 def digest(start: str, paths: dict[Path, int]) -> str:

@@ -5,10 +5,14 @@ const KEY = "party-chat-builds";
 const OFTEN = 1200;
 const PATIENCE = 2000;
 const PAUSE = 500;
+const FRESH = 1000;
 const MOST = 100;
 
 const mine = document.documentElement.dataset.build;
 let leaving = false;
+// What has just come from the server is of the build that runs there.
+let known = Promise.resolve();
+let asked = performance.now();
 
 /** Which build runs, and since when: empty while no server says it. */
 async function running() {
@@ -49,9 +53,17 @@ async function check() {
   return leaving ? new Promise(() => {}) : build !== "";
 }
 
-/** Wait until there is a server, and it runs the build that this page is of. */
-export async function settled() {
+async function settle() {
   while (!(await check())) await new Promise((go) => setTimeout(go, PAUSE));
+}
+
+/** Wait until there is a server, and it runs the build that this page is of. */
+export function settled() {
+  if (performance.now() - asked > FRESH) {
+    asked = performance.now();
+    known = settle();
+  }
+  return known;
 }
 
 function checkIfSeen() {

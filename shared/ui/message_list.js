@@ -11,6 +11,8 @@ import { isWaiting } from "./sender.js";
 /** @typedef {import("./messages.js").Message} Message */
 /** @typedef {import("./messages.js").Messages} Messages */
 
+const BALLOON = new URL("balloon.svg", import.meta.url).href;
+
 /**
  * What arrives at once, as a history does, is not read out; the rest is.
  * @param {number} count
@@ -43,7 +45,7 @@ function item(message, at, all) {
 function Empty() {
   return html`
     <div class="empty">
-      <img src="/shared/ui/balloon.svg" alt="" width="64" height="80" />
+      <img src=${BALLOON} alt="" width="64" height="80" />
       <p><b>It’s quiet in here.</b></p>
       <p>Every party needs somebody to say the first word.</p>
     </div>
