@@ -2,7 +2,7 @@
 
 import gzip
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import cached_property
 from hashlib import sha256
@@ -12,11 +12,6 @@ KINDS = (".js", ".mjs", ".css", ".svg")
 
 Change = Callable[[str, bytes], bytes]
 """What a file becomes on its way out, by its name and what is in it."""
-
-
-def as_it_is(name: str, text: bytes) -> bytes:
-    """No change."""
-    return text
 
 
 class File:
@@ -45,11 +40,11 @@ class Folder:
         url: str,
         path: Path,
         only: Iterable[str] = (),
-        change: Change = as_it_is,
+        change: Change = lambda name, text: text,
     ) -> None:
         self.url = url
         self.path = path
-        self.only = [path / name for name in only]
+        self.only = list(only)
         self.change = change
         self.files: dict[str, File] = {}
         self.name = ""
@@ -63,7 +58,7 @@ class Folder:
     def get(self, name: str) -> File | None:
         """A file as it is now, if it is one of these."""
         known = self.files.get(name)
-        if known is None or known.stamp != stamp(self.path / name):
+        if known is None or known.stamp != stamp(f"{self.path}/{name}"):
             self.look()
         return self.files.get(name)
 
@@ -80,15 +75,9 @@ class Folder:
 
     def found(self) -> dict[str, int]:
         """When each of the files was saved."""
-        if self.only:
-            times = {each: stamp(each) for each in self.only}
-        else:
-            times = stamps(self.path, kinds=KINDS)
-        return {
-            path.relative_to(self.path).as_posix(): at
-            for path, at in times.items()
-            if at
-        }
+        names = self.only or sorted(files_in(self.path, KINDS))
+        times = {name: stamp(f"{self.path}/{name}") for name in names}
+        return {name: at for name, at in times.items() if at}
 
     def read(self, name: str, stamp: int) -> File:
         """A file as it is now, or as it is known."""
@@ -106,19 +95,25 @@ def short_name(text: bytes) -> str:
 
 def stamps(*folders: Path, kinds: tuple[str, ...]) -> dict[Path, int]:
     """When each file of these kinds was saved, in an order that lasts."""
-    found = [
-        os.path.join(at, name)
+    return {
+        folder / name: stamp(f"{folder}/{name}")
         for folder in folders
-        for at, _, names in os.walk(folder)
-        for name in names
-        if name.endswith(kinds)
-    ]
-    return {Path(each): stamp(Path(each)) for each in sorted(found)}
+        for name in sorted(files_in(folder, kinds))
+    }
 
 
-def stamp(path: Path) -> int:
+def files_in(folder: Path, kinds: tuple[str, ...]) -> Iterator[str]:
+    """The files of these kinds in a folder and in those within."""
+    for at, _, names in os.walk(folder):
+        within = Path(at).relative_to(folder).as_posix() + "/"
+        for name in names:
+            if name.endswith(kinds):
+                yield within.removeprefix("./") + name
+
+
+def stamp(path: str) -> int:
     """When a file was saved; 0 if there is none."""
     try:
-        return path.stat().st_mtime_ns
+        return os.stat(path).st_mtime_ns
     except FileNotFoundError:
         return 0
