@@ -92,7 +92,7 @@ def test_imports_are_found_as_people_and_machines_write_them() -> None:
     files = {
         "/ui/a.js": '// import "./no.js";\nimport {\n  b,\n} from "./b.js";\n'
         "import 'bare';\nexport { c } from \"more/c.js\";\n"
-        'const later = await import("./no.js");\n'
+        'const later = await import("./no.js");\nimport("./no.js");\n'
         '/** import x from "./no.js" */ const text = "import \'./no.js\'";\n'
         'import "./gone.js";\nimport "unknown";\n',
         "/ui/b.js": 'import * as a from "./a.js";\nexport default "./no.js";',
