@@ -10,9 +10,7 @@ const MOST = 100;
 
 const mine = document.documentElement.dataset.build;
 let leaving = false;
-// What has just come from the server is of the build that runs there.
-let known = Promise.resolve();
-let asked = performance.now();
+const loaded = performance.now();
 
 /** Which build runs, and since when: empty while no server says it. */
 async function running() {
@@ -53,17 +51,11 @@ async function check() {
   return leaving ? new Promise(() => {}) : build !== "";
 }
 
-async function settle() {
-  while (!(await check())) await new Promise((go) => setTimeout(go, PAUSE));
-}
-
 /** Wait until there is a server, and it runs the build that this page is of. */
-export function settled() {
-  if (performance.now() - asked > FRESH) {
-    asked = performance.now();
-    known = settle();
-  }
-  return known;
+export async function settled() {
+  // A page that has just come from there need not ask before its first socket.
+  if (!anySockets() && performance.now() - loaded < FRESH) return;
+  while (!(await check())) await new Promise((go) => setTimeout(go, PAUSE));
 }
 
 function checkIfSeen() {
