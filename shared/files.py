@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 KINDS = (".js", ".mjs", ".css", ".svg")
+GONE = -1
 
 Change = Callable[[str, bytes], bytes]
 """What a file becomes on its way out, by its name and what is in it."""
@@ -77,7 +78,7 @@ class Folder:
         """When each of the files was saved."""
         names = self.only or sorted(files_in(self.path, KINDS))
         times = {name: stamp(f"{self.path}/{name}") for name in names}
-        return {name: at for name, at in times.items() if at}
+        return {name: at for name, at in times.items() if at != GONE}
 
     def read(self, name: str, stamp: int) -> File:
         """A file as it is now, or as it is known."""
@@ -112,8 +113,8 @@ def files_in(folder: Path, kinds: tuple[str, ...]) -> Iterator[str]:
 
 
 def stamp(path: str) -> int:
-    """When a file was saved; 0 if there is none."""
+    """When a file was saved, or that it is gone."""
     try:
         return os.stat(path).st_mtime_ns
     except FileNotFoundError:
-        return 0
+        return GONE
