@@ -17,8 +17,8 @@ class LimitSettings(BaseSettings):
     connections_a_room: int = Field(default=2_000, ge=1)
     live_rooms: int = Field(default=1_000, ge=1)
     rooms_a_minute: int = Field(default=600, ge=1)
-    ping: float = Field(default=20.0, gt=0)
-    history: int = Field(default=1_000, ge=1)
+    ping: float = Field(default=20.0, ge=1, le=3_600)
+    history: int = Field(default=1_000, ge=1, le=100_000)
     replies_waiting: int = Field(default=5, ge=1)
     token_budget: int | None = Field(default=None, ge=1)
 

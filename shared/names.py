@@ -32,6 +32,8 @@ def problem_with(name: str) -> str | None:
     letters = "".join(filter(str.isalnum, visible))
     if letters.translate(LOOKALIKES) in RESERVED:
         return "This name is taken: choose another one."
-    if not visible or TURNS & set(name):
+    if TURNS & set(name):
+        return "A name may not turn text around."
+    if not visible:
         return "A message needs a name: text of 1 to 40 characters."
     return None

@@ -19,14 +19,13 @@ from types import FrameType
 from pydantic import ValidationError
 from starlette.applications import Starlette
 from uvicorn import Config, Server
-from uvicorn._subprocess import get_subprocess, spawn
-from uvicorn.supervisors.statreload import StatReload
 
 from .discreet import discreet_handler
 from .fast import FastProtocol, install
 from .kit import join, key
 from .libraries import LIBRARIES, PACKAGES
 from .party.protocol import PartyProtocol
+from .reload import Reload, end_with_parent
 from .settings import ROOT, Settings, settings
 from .trouble import trouble
 
@@ -61,6 +60,7 @@ class PartyServer(Server):
             *join.banner(sock.getsockname()[1]),
             *key.banner(url(sock)),
             *shell.notes,
+            *filter(None, [self.party_app.state.parties.store.note]),
         ]
         print("\n".join(lines), flush=True)
 
@@ -97,51 +97,6 @@ class PartyServer(Server):
         last.start()
 
 
-class Reload(StatReload):
-    """uvicorn's watch over the files, which misses none.
-
-    It sees new files as well, and what is saved while the server starts.
-    """
-
-    def startup(self) -> None:
-        """Start the server, with the files as they are now."""
-        self.mtimes = self.look()
-        super().startup()
-
-    def restart(self) -> None:
-        """Start the server again, which need not say all of it again.
-
-        It gets ready while the one before it lets its replies finish.
-        """
-        os.environ[join.SHOWN] = "1"
-        self.mtimes = self.look()
-        before, self.ended = self.process, spawn.Event()
-        target = partial(run, self.config, ended=self.ended)
-        self.process = get_subprocess(self.config, target, self.sockets)
-        before.terminate()
-        self.process.start()
-        before.join()
-        self.ended.set()
-
-    def should_restart(self) -> list[Path] | None:
-        """The files because of which to start again, if there are any."""
-        self.pause()
-        now = self.look().items()
-        return [path for path, _ in now - self.mtimes.items()] or None
-
-    def look(self) -> dict[Path, float]:
-        """When each file was saved."""
-        return {path: saved(path) for path in self.iter_py_files()}
-
-
-def saved(path: Path) -> float:
-    """When a file was saved; 0 if it is gone already."""
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:
-        return 0
-
-
 def main() -> None:
     """Run the stage that the command names, until it is stopped."""
     stage, config = configure(sys.argv[1:], read_settings())
@@ -159,7 +114,8 @@ def read_settings() -> Settings:
         return key.with_key(settings())
     except ValidationError as error:
         wrong = [
-            f"  {str(each['loc'][0]).upper()}={each['input']}: {each['msg']}"
+            f"  {str(each['loc'][0]).upper()}={each['input']}: "
+            + each["msg"].removeprefix("Value error, ")
             for each in error.errors()
         ]
         sys.exit("\n".join(["These settings do not work:", *wrong]))
@@ -197,6 +153,7 @@ def run(
 ) -> None:
     """Serve on sockets that listen already, once another server has ended."""
     logging.basicConfig(level=logging.WARNING, handlers=[discreet_handler()])
+    end_with_parent()
     if config.ws is FastProtocol:
         install()
     server = PartyServer(config)

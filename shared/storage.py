@@ -16,10 +16,14 @@ def known(store: str) -> str:
 
     Raises ValueError for a file that cannot be used.
     """
-    if store.startswith(SQLITE) and store != SQLITE:
-        check(store.removeprefix(SQLITE))
-    elif store not in ("", "memory"):
-        raise ValueError("give memory, or sqlite: and a file")
+    if store in ("", "memory"):
+        return store
+    path = store.removeprefix(SQLITE)
+    # As in sqlite:///party.db and sqlite::memory:, which mean other things.
+    elsewhere = path.startswith(("//", ":")) or path != path.strip()
+    if not store.startswith(SQLITE) or not path or elsewhere:
+        raise ValueError("give memory, or a file, as in sqlite:party.db")
+    check(path)
     return store
 
 

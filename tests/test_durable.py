@@ -14,6 +14,7 @@ from shared.party.disk import BUSY, WrongFile, check
 from shared.party.durable import DurableLog, DurableStore
 from shared.party.jobs import Append, Clear, Load
 from shared.party.writer import Job
+from shared.storage import known
 
 from .conftest import STAGES
 from .running import start
@@ -365,6 +366,77 @@ def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
         check(str(tmp_path / "text.db"))
     with pytest.raises(WrongFile, match="no folder"):
         check(str(tmp_path / "nowhere" / "party.db"))
+    with pytest.raises(WrongFile, match="is a folder"):
+        check(str(tmp_path))
+
+
+def test_a_damaged_file_is_refused(run: Run) -> None:
+    """Seen to catch: a look at its head alone."""
+
+    async def test(file: Path) -> None:
+        async with opened(file) as log:
+            await log.append(Note(id="a"))
+        with file.open("r+b") as damaged:
+            damaged.seek(4096)
+            damaged.write(b"\xff" * 8192)
+        with pytest.raises(WrongFile, match="malformed"):
+            check(str(file))
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    "store",
+    ["sqlite:", "sqlite:///party.db", "sqlite::memory:", "sqlite: a.db", "a"],
+)
+def test_what_names_no_file_of_ours_is_refused(store: str) -> None:
+    """Seen to catch: a file in /, and one that lasts as long as the process."""
+    with pytest.raises(ValueError, match=r"sqlite:party\.db"):
+        known(store)
+
+
+def test_what_another_owner_keeps_is_heard_of_by_itself(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen to catch: no look; one look only, when a log was on its way."""
+    monkeypatch.setattr("shared.party.durable.GLANCE", 0.01)
+
+    async def test(file: Path) -> None:
+        async with opened(file) as one, opened(file) as two:
+            told: list[Entry | None] = []
+            assert isinstance(one, DurableLog)
+            one.store.tell = lambda _, entry: told.append(entry)
+            await one.append(Note(id="a"))
+            await two.append(Note(id="b"))
+            await until(lambda: len(told) == 1)
+            assert [each.id for each in one] == ["a", "b"]
+            await one.append(Note(id="c"))
+            await until(lambda: len(two) == 3)
+            await two.clear()
+            await until(lambda: not one)
+            assert one.epoch == two.epoch
+            assert told[-1] is None
+
+    run(test)
+
+
+def test_nothing_is_kept_in_a_file_that_is_gone(run: Run) -> None:
+    """Seen to catch: no look at the file; one at its name alone."""
+
+    async def test(file: Path) -> None:
+        async with opened(file) as log:
+            await log.append(Note(id="a"))
+            moved = file.with_name("moved.db")
+            await asyncio.to_thread(file.rename, moved)
+            for _ in range(2):
+                with pytest.raises(Refused, match="cannot keep this now"):
+                    await log.append(Note(id="b"))
+                await asyncio.to_thread(file.touch)
+            await asyncio.to_thread(moved.rename, file)
+            await log.append(Note(id="b"))
+            assert [each.place for each in log] == [0, 1]
+
+    run(test)
 
 
 def test_a_reply_that_a_crash_cut_off_is_not_waited_for() -> None:

@@ -251,6 +251,28 @@ def test_a_connection_that_does_not_answer_is_given_up(page: Page) -> None:
     assert page.is_open
 
 
+def test_a_copy_that_is_refused_takes_nothing_back(page: Page) -> None:
+    """What came again too fast, or to a full disk, was kept all the same.
+
+    Seen to catch: no `seen`; one that outlives the room's memory; a page that
+    still shows what it waits for no longer.
+    """
+    page.open()
+    one, two = page.say("one"), page.say("two")
+    page.close()
+    page.open()
+    page.receive(history(said(one, 0), said(two, 1)), error(two))
+    page.receive(history(*log(8, 9)), error(one))
+    assert ids(page) == ["m8", "m9"]
+    assert page.stored() == []
+    three = page.say("three")
+    page.receive(history(*log(8, 9), said(three, 10)), error(three))
+    assert states(page)[three] == "sent"
+    four = page.say("four")
+    page.receive(update(said(four, 11)), history(epoch="two"), error(four))
+    assert states(page) == {four: "failed"}
+
+
 @pytest.mark.parametrize("away", [True, False])
 def test_who_has_much_to_say_at_once_is_not_too_fast(
     page: Page, away: bool

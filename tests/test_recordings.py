@@ -406,7 +406,7 @@ def test_it_does_not_start_without_its_recordings(tmp_path: Path) -> None:
     for ai in (f"replay:{tmp_path}/none", "replay:nowhere.jsonl,local"):
         said = fails_to_start("demo_03", AI=ai)
         file = ROOT / replayed(ai)[0]
-        why = f"  AI={ai}: Value error, {file}: No such file or directory"
+        why = f"  AI={ai}: {file}: No such file or directory"
         assert said.splitlines() == ["These settings do not work:", why]
 
 

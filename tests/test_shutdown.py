@@ -2,14 +2,16 @@
 
 import asyncio
 import json
+import os
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from signal import SIGINT, SIGTERM, Signals
+from signal import SIGINT, SIGKILL, SIGTERM, Signals
 from typing import Any
 
 import pytest
@@ -355,6 +357,56 @@ def test_a_full_house_is_empty_within_two_seconds(
     print("it took", *(f"{seconds:.2f}" for seconds in took), "s to end")
     # Two seconds, where nothing else runs; here, other tests do.
     assert min(took) <= 3
+
+
+def workers(running: Running) -> list[int]:
+    """The processes that serve, for the one that watches the files."""
+    told = subprocess.run(
+        ["ps", "-A", "-ww", "-o", "pid=,ppid=,command="],
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout
+    rows = [line.split(None, 2) for line in told.splitlines()]
+    own = str(running.process.pid)
+    return [
+        int(pid)
+        for pid, parent, command in rows
+        if parent == own and "spawn_main" in command
+    ]
+
+
+@pytest.mark.stages(5)
+def test_a_server_that_was_killed_starts_again(
+    serve: Callable[..., Running], tmp_path: Path
+) -> None:
+    """Seen to catch: a port at which nobody answers, for ever."""
+    running = serve(RELOAD="1", STORE=f"sqlite:{tmp_path / 'party.db'}")
+    with running.join() as ada:
+        id = ada.say("hello")["id"]
+        ada.wait_for("ack", id=id)
+    (worker,) = workers(running)
+    os.kill(worker, SIGKILL)
+    with running.join() as ada:
+        assert [each["id"] for each in ada.wait_for("history")["messages"]] == [
+            id
+        ]
+
+
+@pytest.mark.stages(5)
+def test_nothing_of_a_server_that_was_killed_keeps_the_port(
+    serve: Callable[..., Running],
+) -> None:
+    """Seen to catch: a process that nobody watches, and that serves on."""
+    running = serve(RELOAD="1")
+    (worker,) = workers(running)
+    running.kill()
+    with suppress(ConnectionRefusedError, ConnectionResetError):
+        while True:
+            socket.create_connection(("127.0.0.1", running.port)).close()
+    deadline = time.monotonic() + PATIENCE
+    while Path(f"/proc/{worker}/cmdline").exists():
+        assert time.monotonic() < deadline
 
 
 def waits(ask: Callable[[], Future[Answer]]) -> Future[Answer]:

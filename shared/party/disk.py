@@ -67,6 +67,8 @@ def check(path: str) -> None:
     file = Path(path).resolve()
     if not file.parent.is_dir():
         raise WrongFile(f"there is no folder {file.parent}")
+    if file.is_dir():
+        raise WrongFile(f"{file} is a folder: name a file in it")
     for each in file.parent, file:
         if each.exists() and not os.access(each, os.W_OK):
             raise WrongFile(f"{each} cannot be written")
@@ -74,12 +76,14 @@ def check(path: str) -> None:
         return
     try:
         with closing(sqlite3.connect(path, timeout=BUSY)) as database:
-            check_format(database)
+            if check_format(database, path):
+                database.execute("SELECT epoch FROM about").fetchone()
+                names(database, 1)
     except sqlite3.Error as error:
         raise WrongFile(f"{path} cannot be read: {error}") from None
 
 
-def check_format(database: Database) -> bool:
+def check_format(database: Database, path: str) -> bool:
     """Whether there is something in it already; raises WrongFile."""
     (party,) = database.execute("PRAGMA application_id").fetchone()
     (version,) = database.execute("PRAGMA user_version").fetchone()
@@ -89,10 +93,12 @@ def check_format(database: Database) -> bool:
     if tables == 0:
         return False
     if party != PARTY:
-        raise WrongFile("this file was written by another program")
+        raise WrongFile(
+            f"{path} was written by another program: take another file"
+        )
     if version != FORMAT:
         raise WrongFile(
-            f"this file has format {version}, and this version of Party Chat "
+            f"{path} has format {version}, and this version of Party Chat "
             f"reads format {FORMAT}: take another file"
         )
     return True
@@ -106,11 +112,11 @@ def open_file(path: str) -> Database:
     database = sqlite3.connect(
         path, timeout=BUSY, isolation_level=None, check_same_thread=False
     )
-    if not check_format(database):
+    if not check_format(database, path):
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("BEGIN IMMEDIATE")
         # Another process may have begun it meanwhile.
-        if not check_format(database):
+        if not check_format(database, path):
             for statement in TABLES.split(";"):
                 database.execute(statement)
             database.execute("INSERT INTO about VALUES (?)", [uuid4().hex])
@@ -121,6 +127,18 @@ def open_file(path: str) -> Database:
     # Else a long history is sorted in a file, where there may be no room.
     database.execute("PRAGMA temp_store = MEMORY")
     return database
+
+
+def state_of(database: Database) -> int:
+    """A number that is another one once another process has written."""
+    (state,) = database.execute("PRAGMA data_version").fetchone()
+    return int(state)
+
+
+def inode(database: Database) -> tuple[str, int]:
+    """Where the file of a database is, and which file that is now."""
+    *_, path = database.execute("PRAGMA database_list").fetchone()
+    return path, os.stat(path).st_ino
 
 
 def rows_from(database: Database, log: str, place: int) -> list[Row]:

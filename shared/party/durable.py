@@ -4,12 +4,13 @@ import asyncio
 import sqlite3
 from bisect import bisect_left
 from contextlib import suppress
-from typing import Generic, TypeVar
+from pathlib import Path
+from typing import Any, Generic, TypeVar
 from urllib.parse import quote, unquote
 
 from .disk import Found, Row, open_file
 from .errors import Refused
-from .jobs import Append, Clear, Load, Names, Read, Tail
+from .jobs import Append, Clear, Load, Names, Read, Tail, Watch
 from .log import Entry, Log
 from .store import Key, Store
 from .writer import Writer
@@ -20,6 +21,9 @@ NOT_KEPT = "The server cannot keep this now. Try again in a moment."
 
 AGAIN = 1.0
 """Seconds until it is tried again to write the end of a reply."""
+
+GLANCE = 1.0
+"""Seconds between two looks at what another process has written."""
 
 
 class DurableLog(Log[M], Generic[M]):
@@ -117,16 +121,20 @@ class DurableStore(Store):
         self._found: dict[Key, Found] = {}
         self.owed: dict[asyncio.Task[None], Key] = {}
         self._stopping = asyncio.Event()
+        self.states = -1, -1
+        self.note = f"What is said is kept in {Path(path).resolve()}"
 
     async def start(self) -> None:
         """Open the file; raises WrongFile if it is none of ours."""
         database = open_file(self.path)
         (self.epoch,) = database.execute("SELECT epoch FROM about").fetchone()
         self.writer = Writer(database)
+        self._watching = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
         """Write what is left, and close the file."""
         self._stopping.set()
+        self._watching.cancel()
         await asyncio.gather(*self.owed, return_exceptions=True)
         await self.writer.stop()
 
@@ -142,6 +150,17 @@ class DurableStore(Store):
             await asyncio.wait_for(self._stopping.wait(), AGAIN)
         with suppress(Refused):  # the room was cleared meanwhile
             await log.append(entry)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(GLANCE)
+            with suppress(sqlite3.Error):
+                await self.writer.do(Watch(self))
+
+    def at_hand(self) -> list[DurableLog[Any]]:
+        """The logs of this process, now."""
+        logs = list(self._logs.values())
+        return [log for log in logs if isinstance(log, DurableLog)]
 
     async def load(self, party: str, room: str) -> None:
         """Read what a room remembers."""

@@ -1,15 +1,24 @@
 """What is done to a file of logs: append, clear, read."""
 
 import sqlite3
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from .disk import Database, Found, Row, entries_before, look, names, rows_from
+from .disk import (
+    Database,
+    Found,
+    Row,
+    entries_before,
+    look,
+    names,
+    rows_from,
+    state_of,
+)
 from .errors import Refused
 from .log import Entry, cleared, conflict
 from .writer import Job
 
 if TYPE_CHECKING:
-    from .durable import DurableLog
+    from .durable import DurableLog, DurableStore
 
 INSERT = "INSERT INTO entries VALUES (?, ?, ?, ?, ?)"
 
@@ -167,3 +176,46 @@ class Names(Job[list[str]]):
     def work(self, database: Database) -> list[str]:
         """Read the first of them."""
         return names(database, self.count)
+
+
+class Watch(Job["Missed"]):
+    """Read what another process has written meanwhile."""
+
+    reads_only = True
+
+    def __init__(self, store: "DurableStore") -> None:
+        super().__init__()
+        self.store = store
+        self.before: list[tuple[DurableLog[Any], Tail]] = []
+
+    def work(self, database: Database) -> "Missed":
+        """Look into each log at hand, if there is anything new at all."""
+        now, last = state_of(database), self.store.states
+        found: Missed = []
+        if {now} == set(last):
+            return found
+        # Once more next time: a log may be on its way to be at hand.
+        self.store.states = now, last[0]
+        for log in self.store.at_hand():
+            if missed := rows_from(database, log.name, log.tail.next):
+                self.before.append((log, log.tail))
+                log.tail = log.after(missed)
+                found.append((log, missed))
+        return found
+
+    def undo(self) -> None:
+        """Miss it again."""
+        self.store.states = -1, -1
+        for log, tail in self.before:
+            log.tail = tail
+        self.before.clear()
+
+    def settle(self, result: "Missed") -> "Missed":
+        """Take up all of it."""
+        for log, missed in result:
+            log.catch_up(missed)
+        return result
+
+
+Missed: TypeAlias = "list[tuple[DurableLog[Any], list[Row]]]"
+"""What another process has written, by the logs of this one."""

@@ -16,6 +16,9 @@ MOST = 10_000
 class Store:
     """Keeps logs in memory: they last as long as the process."""
 
+    note = ""
+    """What a person may want to know of it."""
+
     def __init__(self, most: int = MOST) -> None:
         self.epoch = uuid4().hex
         self.most = most

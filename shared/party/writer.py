@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
+import os
 import sqlite3
 from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Generic, TypeVar
 
-from .disk import Database
+from .disk import Database, inode
 
 T = TypeVar("T")
 
@@ -57,8 +58,11 @@ class Job(Generic[T]):
 class Writer:
     """Does jobs in the order in which they come."""
 
+    file: tuple[str, int] | None = None
+
     def __init__(self, database: Database) -> None:
         self.database = database
+        self.file = inode(database)
         self.loop = asyncio.get_running_loop()
         self.jobs: SimpleQueue[Job[Any] | None] = SimpleQueue()
         self.thread = Thread(target=self.run, name="party log", daemon=True)
@@ -101,6 +105,7 @@ class Writer:
         """Do all, or nothing of what writes."""
         reading = all(job.reads_only for job in batch)
         try:
+            self.check_file()
             self.database.execute("BEGIN" if reading else "BEGIN IMMEDIATE")
             results = [self.attempt(job) for job in batch]
             self.database.execute("COMMIT")
@@ -118,6 +123,13 @@ class Writer:
                 for job in batch
             ]
         return results
+
+    def check_file(self) -> None:
+        """Raise an error if the file is gone: nothing would outlive us."""
+        if self.file:
+            path, number = self.file
+            if not os.path.exists(path) or os.stat(path).st_ino != number:
+                raise sqlite3.OperationalError(f"{path} is no longer there")
 
     def attempt(self, job: Job[Any]) -> Any:
         """What comes of a job: a mistake in one is not another's."""

@@ -7,7 +7,7 @@
 export function hear(outbox, data) {
   const { type, id, message, messages, epoch } = read(data);
   if (type === "ack") outbox.drop(id);
-  if (type === "error") outbox.fail(id, message);
+  if (type === "error") refuse(outbox, id, message);
   if (type === "update") outbox.see([message]);
   if (type === "older") outbox.see(messages);
   if (type !== "history") return;
@@ -15,6 +15,27 @@ export function hear(outbox, data) {
   outbox.begin(epoch);
   outbox.see(messages);
   remind(outbox);
+}
+
+/**
+ * A message was refused; or, if the room has it, only that it came again.
+ * @param {Outbox} outbox
+ * @param {string} id
+ * @param {string} why
+ */
+function refuse(outbox, id, why) {
+  if (outbox.seen.has(id)) forget(outbox, id);
+  else outbox.fail(id, why);
+}
+
+/**
+ * Wait for a message no longer, nor show it, unless the room has it.
+ * @param {Outbox} outbox
+ * @param {string} id
+ */
+export function forget(outbox, id) {
+  outbox.drop(id);
+  tell(outbox, { type: "removed", id });
 }
 
 /** @param {Outbox} outbox of a connection that has ended */

@@ -19,7 +19,7 @@ export class Outbox {
     this.messages = new Map(recall(socket).map((each) => [each.id, each]));
     /** @type {Set<string>} */
     this.flying = new Set();
-    /** @type {Set<string>} what is on its way, and was kept before */
+    /** @type {Set<string>} what was kept, and may be on its way again */
     this.seen = new Set();
     this.epoch = "";
     this.pace = new Pace(() => this.pump());
@@ -66,8 +66,6 @@ export class Outbox {
   fail(id, error) {
     const message = this.messages.get(id);
     if (!message) return;
-    // It was kept, and came again: only that was refused.
-    if (this.seen.has(id)) return this.drop(id);
     this.messages.set(id, { ...message, status: "failed", error });
     this.land([id]);
   }

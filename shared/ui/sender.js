@@ -1,5 +1,5 @@
 // Sends messages until the server has acknowledged them.
-import { hear, part, remind, tell } from "./hearing.js";
+import { forget, hear, part, remind, tell } from "./hearing.js";
 import { Outbox } from "./outbox.js";
 
 /** @typedef {import("./messages.js").Message} Message */
@@ -56,9 +56,7 @@ export function retry(id) {
  */
 export function remove(id) {
   const outbox = holder(id);
-  if (!outbox) return;
-  outbox.drop(id);
-  tell(outbox, { type: "removed", id });
+  if (outbox) forget(outbox, id);
 }
 
 /**
