@@ -371,3 +371,4 @@ def test_files_with_markup_are_text_in_whats_new(
         assert rows.all_text_contents() == lines
         assert not target.page.locator("main iframe, main img").count()
         target.is_unharmed()
+        target.page.close()  # or it asks for the server when that is gone
