@@ -85,8 +85,14 @@ def history(messages: Log[Message]) -> dict[str, Any]:
 
 
 async def older(messages: Log[Message], before: int) -> dict[str, Any]:
-    """The frame that tells what was said before a place."""
+    """The frame that tells what was said before a place.
+
+    Who asks about what the room has forgotten is told its history instead: an
+    empty answer would say that there is no more than they know.
+    """
     found = await messages.before(before, MOST_OLDER)
+    if before < messages.start:
+        return history(messages)
     return {"type": "older", "messages": found}
 
 

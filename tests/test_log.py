@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic_core import to_json
 
-from shared.messages import Message, Reply, history
+from shared.messages import Message, Reply, history, older
 from shared.party import Entry, Log, Refused, Repeated
 from shared.party.store import Store
 
@@ -141,6 +141,24 @@ def test_a_log_that_is_cleared_begins_again() -> None:
     append(Note(id="a", text="new"), to=log)
     assert [(note.text, note.place) for note in log] == [("new", 2)]
     assert len(other) == 1
+
+
+def test_who_asks_about_what_was_cleared_is_told_the_history() -> None:
+    """Seen to catch: an empty answer, as before the first message."""
+
+    async def test() -> None:
+        log = Store().log("chat", "1", Message)
+        for id in "abc":
+            await log.append(Message(id=id, user="Ada", body="hello"))
+        assert [each.id for each in (await older(log, 2))["messages"]] == [
+            *"ab"
+        ]
+        await log.clear()
+        await log.append(Message(id="d", user="Ada", body="hello"))
+        assert await older(log, 3) == {"type": "older", "messages": []}
+        assert await older(log, 2) == history(log)
+
+    asyncio.run(test())
 
 
 def test_a_reply_that_was_begun_before_it_was_cleared_is_not_kept(

@@ -35,14 +35,15 @@ M = TypeVar("M", bound=Entry)
 class Log(Sequence[M], Generic[M]):
     """An append-only log: its newest entries read like a list, by place.
 
-    `epoch` names this memory: a log that started empty has a new one.
+    `epoch` names this memory: a log that started empty has a new one. Its
+    places begin with `start`.
     """
 
     def __init__(self, epoch: str, model: type[M], most: int) -> None:
         self.epoch = epoch
         self.model = model
         self.most = most
-        self._start = self._next = 0
+        self.start = self._next = 0
         self._entries: list[M] = []
         self._named: dict[str, M] = {}
 
@@ -58,7 +59,7 @@ class Log(Sequence[M], Generic[M]):
             if earlier is not entry:
                 raise conflict(entry, earlier)
         elif entry.place is not None:
-            if entry.place < self._start:
+            if entry.place < self.start:
                 raise cleared(entry)
         else:
             entry.follow(self._entries[-1] if self._entries else None)
@@ -88,7 +89,7 @@ class Log(Sequence[M], Generic[M]):
         """Begin a new epoch, with nothing in it."""
         self._entries.clear()
         self._named.clear()
-        self.epoch, self._start = epoch, start
+        self.epoch, self.start = epoch, start
 
     @overload
     def __getitem__(self, index: int) -> M: ...
