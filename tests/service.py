@@ -248,14 +248,14 @@ class Service:
         log, kept = self.log, self.everything()
         places = {each.id: each.place for each in kept}
         for id, place in self.acks.items():
-            assert place < log._start or places[id] == place
+            assert place < log.start or places[id] == place
         if self.disk:
             # A row says where the log was cleared.
-            start = max(0, log._start - 1)
+            start = max(0, log.start - 1)
             assert self.rows() == [*range(start, log.tail.next)]
         else:
             more = sum(each.role == "assistant" for each in kept)
-            assert log._next == log._start + len(kept) + more
+            assert log._next == log.start + len(kept) + more
 
     def rows(self) -> list[int]:
         """The places that are taken in the file."""
