@@ -48,6 +48,10 @@ class DurableLog(Log[M], Generic[M]):
         """
         try:
             await self.store.writer.do(Append(self, entry))
+        except asyncio.CancelledError:
+            if entry.place is not None:
+                self.store.owe(self, entry)
+            raise
         except sqlite3.Error:
             if entry.place is None:
                 raise Refused(NOT_KEPT, entry.id) from None

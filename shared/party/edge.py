@@ -70,7 +70,9 @@ class Edge:
         room = server.room
 
         def pass_on(frame: Frame) -> None:
-            room.run(hear(server, frame, connection), connection)
+            # Who has given way to a later one could not be answered.
+            if room.present.get(connection.id) is connection:
+                room.run(hear(server, frame, connection), connection)
 
         room.join(connection)
         gate = Gate(server, connection, pass_on)
