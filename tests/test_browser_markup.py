@@ -286,7 +286,7 @@ def test_the_wire_shows_frames_and_rooms_as_text(
         with server.join("room-4", max_queue=None) as eve:
             eve.say("hello", "Eve")
             first = rows.filter(has_text='"hello"').locator("summary")
-            first.click()
+            first.press("Enter")
             expect(rows.locator("pre")).to_contain_text('"body": "hello"')
             kinds = target.kinds("#wire")
             said = say_all(eve, None)
