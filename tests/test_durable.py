@@ -398,7 +398,7 @@ def test_what_names_no_file_of_ours_is_refused(store: str) -> None:
 def test_what_another_owner_keeps_is_heard_of_by_itself(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen to catch: no look; one look only, when a log was on its way."""
+    """Seen to catch: no look."""
     monkeypatch.setattr("shared.party.durable.GLANCE", 0.01)
 
     async def test(file: Path) -> None:

@@ -401,12 +401,15 @@ def test_nothing_of_a_server_that_was_killed_keeps_the_port(
     running = serve(RELOAD="1")
     (worker,) = workers(running)
     running.kill()
-    with suppress(ConnectionRefusedError, ConnectionResetError):
-        while True:
-            socket.create_connection(("127.0.0.1", running.port)).close()
     deadline = time.monotonic() + PATIENCE
-    while Path(f"/proc/{worker}/cmdline").exists():
-        assert time.monotonic() < deadline
+    try:
+        with suppress(ConnectionRefusedError, ConnectionResetError):
+            while time.monotonic() < deadline:
+                socket.create_connection(("127.0.0.1", running.port)).close()
+            raise AssertionError("it serves on")
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(worker, SIGKILL)
 
 
 def waits(ask: Callable[[], Future[Answer]]) -> Future[Answer]:
