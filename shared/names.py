@@ -1,6 +1,7 @@
 """Names that people may speak under."""
 
 import unicodedata
+from functools import lru_cache
 
 RESERVED = {"ai", "assistant", "system"}
 """Names that nobody else may speak under."""
@@ -10,11 +11,14 @@ BLANKS = "\u115f\u1160\u2800"
 LOOKALIKES = str.maketrans("\u0430\u0456\u03b1\u03b9", "aiai")
 """Cyrillic and Greek letters that look like those of “AI”."""
 
+MOST_CACHED = 2_000
+"""Names that need not be looked at again: each message has one."""
 
 TURNS = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """What turns text around, so that “IA” may look like “AI”."""
 
 
+@lru_cache(MOST_CACHED)
 def bare(name: str) -> str:
     """What can be seen of a name, in one way of writing it."""
     folded = unicodedata.normalize("NFKC", name).casefold()
@@ -26,6 +30,7 @@ def bare(name: str) -> str:
     )
 
 
+@lru_cache(MOST_CACHED)
 def problem_with(name: str) -> str | None:
     """Why nobody may speak under a name; None if it is fine."""
     visible = bare(name)

@@ -66,4 +66,4 @@ def said(frame: Frame, messages: Log[Message] | None = None) -> Message:
         problem = MUTED
     if problem:
         raise Refused(problem, id)
-    return Message(**saying.model_dump())
+    return Message(id=saying.id, user=saying.user, body=saying.body)

@@ -193,17 +193,33 @@ def house(monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
         yield house
 
 
+class Recorder:
+    """A transport that writes down what is written with it."""
+
+    def __init__(self, transport: Any, writes: list[bytes]) -> None:
+        self.transport = transport
+        self.writes = writes
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.transport, name)
+
+    def write(self, data: bytes) -> None:
+        self.writes.append(data)
+        self.transport.write(data)
+
+
 @pytest.fixture
 def writes(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[bytes]]:
     """What is written to each reader, write by write."""
     writes: dict[str, list[bytes]] = {}
-    write = FastProtocol.write_now
+    begin = FastProtocol.begin
 
-    def write_now(self: FastProtocol, data: bytes) -> None:
-        writes.setdefault(self.reader.id, []).append(data)
-        write(self, data)
+    def record(self: Any, reader: Connection, hear: Any) -> None:
+        begin(self, reader, hear)
+        writes[reader.id] = []
+        self.transport = Recorder(self.transport, writes[reader.id])
 
-    monkeypatch.setattr(FastProtocol, "write_now", write_now)
+    monkeypatch.setattr(FastProtocol, "begin", record)
     return writes
 
 
@@ -220,11 +236,11 @@ def test_what_is_said_in_one_turn_is_written_at_once(
             assert ada.socket.recv(PATIENCE) == f"ack {number}"
             assert bob.socket.recv(PATIENCE) == f"{number}"
         assert ada.socket.recv(PATIENCE) == bob.socket.recv(PATIENCE) == "end"
-    assert [len(each) for each in writes.values()] == [1, 1]
+        assert [len(each) for each in writes.values()] == [1, 1]
     numbers = b"".join(
         bytes((0x81, len(str(n)))) + b"%d" % n for n in range(16)
     )
-    assert writes["bob"] == [numbers + b"\x81\x03end"]
+    assert writes["bob"][0] == numbers + b"\x81\x03end"
 
 
 def test_a_hook_that_says_very_much_is_not_waited_for(

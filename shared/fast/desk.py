@@ -1,6 +1,6 @@
 """What a room says in one turn of the loop: to most, it is the same."""
 
-from collections.abc import Collection, Hashable
+from collections.abc import Callable, Collection, Hashable
 from weakref import ref
 
 from ..party.frames import Frame
@@ -29,7 +29,7 @@ class Desk:
     def forget(self) -> None:
         """Be ready for another turn."""
         self.members: list[Connection] = []
-        self.together: dict[FastProtocol, Connection] = {}
+        self.together: dict[FastProtocol, Callable[[bytes], None]] = {}
         self.apart: list[Connection] = []
         self.common: list[bytes] = []
         self.packs = False
@@ -84,14 +84,14 @@ class Desk:
             ready = each.idle and line and not line.pending
             if ready and line.window is window:
                 line.desk = self
-                self.together[line] = each
+                self.together[line] = line.transport.write
             else:
                 self.apart.append(each)
 
     def leave(self, line: FastProtocol) -> None:
         """Set apart one who hears something else from here on."""
-        if line in self.together:
-            self.apart.append(self.together.pop(line))
+        if self.together.pop(line, None) and line.reader:
+            self.apart.append(line.reader)
             for data in self.common:
                 line.write(data)
 
@@ -99,6 +99,7 @@ class Desk:
         """Write what is common to those to whom it is."""
         if self.common:
             data = b"".join(self.common)
-            for line in self.together:
-                line.write_now(data)
+            for line, write in self.together.items():
+                if not line.close_sent:
+                    write(data)
         self.forget()

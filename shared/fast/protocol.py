@@ -45,6 +45,8 @@ class FastProtocol(ReadingProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of all that leads back here: else it would be garbage."""
+        if self.desk:
+            self.desk.leave(self)
         super().connection_lost(exc)
         self.window = self.desk = self.reader = self.hear = None
         del self.conn.parser
@@ -56,6 +58,12 @@ class FastProtocol(ReadingProtocol):
         """Begin to be somebody's line, in a room."""
         self.reader, self.hear = reader, hear
 
+    def pause_writing(self) -> None:
+        """Leave a reader that doesn't take what is written to the outbox."""
+        super().pause_writing()
+        if self.reader and not self.close_sent:
+            self.reader.watch()
+
     def write(self, data: bytes) -> None:
         """Write when the turn ends, if it is not for all in the room."""
         if self.desk:
@@ -65,11 +73,9 @@ class FastProtocol(ReadingProtocol):
         self.pending.append(data)
 
     def write_now(self, data: bytes) -> None:
-        """Write; who does not take it is left to the outbox."""
+        """Write."""
         if not self.close_sent and not self.transport.is_closing():
             self.transport.write(data)
-            if self.reader and not self.writable.is_set():
-                self.reader.watch()
 
     def flush(self) -> None:
         """Write what is pending."""
