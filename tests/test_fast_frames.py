@@ -243,6 +243,36 @@ def test_what_is_said_in_one_turn_is_written_at_once(
     assert writes["bob"][0] == numbers + b"\x81\x03end"
 
 
+@pytest.mark.parametrize("when", ["amid a turn", "before it"])
+def test_whose_line_is_cut_takes_nothing_from_the_others(
+    house: House, when: str
+) -> None:
+    """Their own part of the app hears of the end only later.
+
+    Seen to catch, one each: a line that doesn't leave the desk when it is
+    lost; one that joins it, although it is lost.
+    """
+
+    def speak() -> None:
+        room = house.parties.room("radio", "1")
+        assert room
+        line, soon = room.present["bob"].shortcut, room_loop().call_soon
+        if when == "amid a turn":
+            # The line is lost behind what is said, and before that leaves.
+            soon(line.transport.abort)
+        else:
+            line.transport.abort()
+        soon(room.broadcast, "news")
+
+    room_loop = asyncio.get_running_loop
+    with (
+        house.join("1", "radio", pk="bob"),
+        house.join("1", "radio", pk="ada") as ada,
+    ):
+        house.call(speak)
+        assert ada.socket.recv(PATIENCE) == "news"
+
+
 def test_a_hook_that_says_very_much_is_not_waited_for(
     house: House, writes: dict[str, list[bytes]]
 ) -> None:

@@ -81,8 +81,8 @@ class Desk:
                 self.window = ref(window)
         for each in members:
             line = each.shortcut
-            ready = each.idle and line and not line.pending
-            if ready and line.window is window:
+            alive = line and line.reader and each.idle
+            if alive and not line.pending and line.window is window:
                 line.desk = self
                 self.together[line] = line.transport.write
             else:
