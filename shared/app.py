@@ -82,9 +82,9 @@ def party_chat(
 
     app = SafeApp(
         routes=[
+            Mount("/parties", Edge(live)),
             *routes,
             Route("/healthz", healthy),
-            Mount("/parties", Edge(live)),
             *shell.assets.routes,
             *build.routes,
             *news.routes(shell),

@@ -21,13 +21,19 @@ from starlette.applications import Starlette
 from uvicorn import Config, Server
 
 from .discreet import discreet_handler
-from .fast import FastProtocol, install
+from .fast import FastHTTP, FastProtocol, install
 from .kit import join, key
 from .libraries import LIBRARIES, PACKAGES
 from .party.protocol import PartyProtocol
 from .reload import Reload, end_with_parent
 from .settings import ROOT, Settings, settings
 from .trouble import trouble
+
+MOST_IN_SYSTEM = 64 * 1024
+"""Bytes that the system is to hold for a reader, where it would hold megabytes.
+
+Linux takes it twice. A socket has it from the one that it came in by.
+"""
 
 LARGEST_ANSWERED = 2 * 1024 * 1024
 """Bytes of a frame that is refused in words; a larger one ends its socket."""
@@ -134,6 +140,7 @@ def configure(arguments: list[str], choice: Settings) -> tuple[str, Config]:
         f"{stage}.app:app",
         host=choice.listens_at,
         port=choice.port,
+        http=FastHTTP if choice.fast else "auto",
         ws=FastProtocol if choice.fast else PartyProtocol,
         ws_max_size=max(LARGEST_ANSWERED, choice.largest_frame),
         ws_per_message_deflate=False,
@@ -180,6 +187,7 @@ def listen(host: str, port: int, stage: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MOST_IN_SYSTEM)
     try:
         sock.bind((host, port))
     except OSError as error:

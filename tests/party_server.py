@@ -53,6 +53,7 @@ class Echo(Server):
 def take_the_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have houses that are opened in this test do what FAST=1 does."""
     monkeypatch.setattr(House, "protocol", fast.FastProtocol)
+    monkeypatch.setattr(House, "http", fast.FastHTTP)
     monkeypatch.setattr(Room, "deliver", fast.deliver)
     monkeypatch.setattr(Connection, "send", fast.send)
 
@@ -61,6 +62,7 @@ class House(uvicorn.Server, Door):
     """Rooms to join, and the event loop that they live in."""
 
     protocol: type[PartyProtocol] = PartyProtocol
+    http: Any = "auto"
 
     def __init__(self, parties: Parties, doors: Doors) -> None:
         app = Starlette(
@@ -72,6 +74,7 @@ class House(uvicorn.Server, Door):
         )
         config = uvicorn.Config(
             app,
+            http=self.http,
             ws=self.protocol,
             ws_per_message_deflate=False,
             lifespan="off",

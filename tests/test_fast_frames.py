@@ -2,9 +2,10 @@
 
 import asyncio
 import gc
+import re
 import socket
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -12,11 +13,13 @@ import pytest
 import uvicorn
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 from websockets.server import ServerProtocol
 
 from shared.fast.deflate import AGREEMENT, LARGEST
 from shared.fast.protocol import FastProtocol
+from shared.fast.upgrade import FastHTTP, read
 from shared.party import Connection, Frame, Server
 from shared.party.protocol import PartyProtocol
 
@@ -40,6 +43,7 @@ class Transport(asyncio.Transport):
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return self.socket if name == "socket" else default
 
+    def set_protocol(self, protocol: Any) -> None: ...
     def pause_reading(self) -> None: ...
     def resume_reading(self) -> None: ...
 
@@ -173,6 +177,109 @@ def test_whatever_comes_is_read_as_uvicorn_reads_it(
         assert ours == await outcome(PartyProtocol, *sent)
 
     asyncio.run(test())
+
+
+LINES = [
+    b"Host: 127.0.0.1",
+    b"Upgrade: websocket",
+    b"Connection: keep-alive, Upgrade",
+    b"Sec-WebSocket-Version: 13",
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+]
+MORE = [
+    b"Host: elsewhere",
+    b"Upgrade: h2c",
+    b"Connection: close",
+    b"Content-Length: 2",
+    b"Transfer-Encoding: chunked",
+    b"Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits",
+    b"Sec-WebSocket-Protocol: a, b",
+    b"Origin:\t http://127.0.0.1 \t",
+    b"Cookie: a=b; c=\xe9",
+    b"Cookie : a",
+    b"Cookie:",
+    b" folded: a",
+    b"No line",
+    b"X: \x00",
+    b"X: " + b"x" * 5_000,
+]
+PATHS = [
+    b"/parties/radio/%2F?_pk=a%20b",
+    b"/",
+    b"/#a",
+    b"*",
+    b"/\xe9",
+    b"//x y",
+]
+ENDS = [b"\r\n\r\n", b"\r\n\r\n\x89\x00", b"\n\n", b"\r\n", b""]
+
+
+async def arrival(kind: type[H11Protocol], said: bytes) -> list[Any]:
+    """Of what an app is told, and what is answered, when that arrives."""
+    told: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        told.append({**scope, "extensions": sorted(scope["extensions"])})
+        await accept(scope, receive, send)
+
+    config = uvicorn.Config(app, ws=FastProtocol, log_config=None)
+    config.load()
+    state, transport = ServerState(), Transport()
+    http = kind(config, state, {})
+    http.connection_made(transport)
+    http.data_received(said)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    for task in state.tasks:
+        task.cancel()
+    await asyncio.sleep(0)
+    transport.socket.close()
+    answer = re.sub(rb"(?i)date: .*", b"", transport.written)
+    return [*told, answer, transport.closing]
+
+
+def mostly(usual: bytes, *others: bytes) -> st.SearchStrategy[bytes]:
+    """What is usual, in most examples."""
+    return st.sampled_from([usual] * 3 * len(others) + [*others])
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    mostly(b"GET", b"POST", b"get"),
+    mostly(*PATHS),
+    mostly(b"HTTP/1.1", b"HTTP/1.0", b"HTTP/2"),
+    st.sets(st.sampled_from(LINES), max_size=1),
+    st.lists(st.sampled_from(MORE + LINES), max_size=2),
+    st.sampled_from([bytes, bytes.upper, bytes.lower]),
+    mostly(*ENDS),
+)
+@example(b"GET", b"/", b"HTTP/1.1", {LINES[1]}, [MORE[1]], bytes, ENDS[0])
+def test_whatever_handshake_comes_is_taken_as_uvicorn_takes_it(
+    method: bytes,
+    path: bytes,
+    version: bytes,
+    without: set[bytes],
+    more: list[bytes],
+    spell: Callable[[bytes], bytes],
+    end: bytes,
+) -> None:
+    """Seen to catch: names as they are spelt; a second name; a body.
+
+    And: no name; another upgrade; spaces in a path; another method.
+    """
+    lines = [spell(line) for line in LINES if line not in without] + more
+    said = b"\r\n".join([b" ".join([method, path, version]), *lines]) + end
+
+    async def test() -> None:
+        assert await arrival(FastHTTP, said) == await arrival(H11Protocol, said)
+
+    asyncio.run(test())
+
+
+def test_a_simple_handshake_is_read_once() -> None:
+    """Else the fast way in would be none."""
+    assert read(ROOM)
+    assert not read(ROOM + b"x")
 
 
 class Radio(Server):

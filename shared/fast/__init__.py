@@ -5,8 +5,9 @@ import gc
 from ..party.rooms import Connection, Room
 from .protocol import FastProtocol
 from .room import deliver, send
+from .upgrade import FastHTTP
 
-__all__ = ["FastProtocol", "deliver", "install", "send"]
+__all__ = ["FastHTTP", "FastProtocol", "deliver", "install", "send"]
 
 
 def install() -> None:

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+from websockets.http11 import Request
 from websockets.protocol import Protocol
 
 from ..party.frames import Frame
 from ..party.protocol import PartyProtocol
 from .deflate import AGREEMENT, inflate
 from .frames import PACKED, PING, PONG, TEXT, extent, unmask
-from .handshake import read_again
 
 
 class ReadingProtocol(PartyProtocol):
@@ -36,8 +36,6 @@ class ReadingProtocol(PartyProtocol):
         """Read what comes."""
         data, self.rest = self.rest + data, b""
         if self.odd or self.close_sent or not self.handshake_complete:
-            if not self.handshake_initiated:
-                data = self.read_handshake(data)
             # Who does not wait for our answer may be amid a frame by then.
             self.odd = self.odd or self.handshake_initiated
             super().data_received(data)
@@ -50,14 +48,12 @@ class ReadingProtocol(PartyProtocol):
         else:
             self.rest = data[at:]
 
-    def read_handshake(self, data: bytes) -> bytes:
-        """Read a handshake that is in order; what else there is to read."""
-        if not (request := read_again(data)):
-            return data
+    def greet(self, request: Request) -> None:
+        """Take a handshake that was read already; frames come after it."""
         self.conn.parser = Protocol.parse(self.conn)
         next(self.conn.parser)
         self.conn.events.append(request)
-        return b""
+        super().data_received(b"")
 
     def take(self, data: bytes, at: int) -> int:
         """Take one frame: where the next begins, or 0 if there is none yet."""

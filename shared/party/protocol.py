@@ -1,6 +1,5 @@
 """uvicorn's WebSocket protocol, which nobody can hold up or fill."""
 
-import socket
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import (
@@ -9,9 +8,6 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import (
 
 LAST_CHANCE = 2.0
 """Seconds in which a reader may still fetch what it was sent."""
-
-MOST_IN_SYSTEM = 64 * 1024
-"""Bytes that the system is to hold for a reader; Linux takes it twice."""
 
 MOST_PARTS = 1_000
 """In how many parts a frame may come: each takes memory, even an empty one."""
@@ -26,13 +22,6 @@ class PartyProtocol(WebSocketsSansIOProtocol):
     ASGI's own close waits until everything before it was read, which a
     stalled reader never does.
     """
-
-    def connection_made(self, transport: Any) -> None:
-        """Begin; by itself, the system would hold megabytes for a reader."""
-        super().connection_made(transport)
-        transport.get_extra_info("socket").setsockopt(
-            socket.SOL_SOCKET, socket.SO_SNDBUF, MOST_IN_SYSTEM
-        )
 
     def data_received(self, data: bytes) -> None:
         """Read; a handshake that makes no sense is refused.
