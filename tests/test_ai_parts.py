@@ -92,6 +92,24 @@ async def started(room: Room, *questions: str) -> list[asyncio.Task[None]]:
     return tasks
 
 
+@pytest.fixture
+def answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have something that answers, as far as turns are concerned."""
+    monkeypatch.setattr(model, "kind", "openai")
+
+
+def test_without_an_ai_nobody_waits_for_a_turn() -> None:
+    """Else the whole prompt would be put together, for each message."""
+
+    async def ask() -> None:
+        room = Room()
+        await asyncio.gather(room.answer("a"), room.answer("b"))
+        assert room.answered == []
+
+    asyncio.run(ask())
+
+
+@pytest.mark.usefixtures("answered")
 def test_replies_are_given_one_at_a_time_in_order() -> None:
     """Seen to catch: a turn without its lock."""
 
@@ -105,6 +123,7 @@ def test_replies_are_given_one_at_a_time_in_order() -> None:
     asyncio.run(ask())
 
 
+@pytest.mark.usefixtures("answered")
 def test_five_wait_and_the_last_of_them_answers_what_is_beyond() -> None:
     """Seen to catch: `>` in place of `>=` in `in_turn`."""
 
@@ -119,6 +138,7 @@ def test_five_wait_and_the_last_of_them_answers_what_is_beyond() -> None:
     asyncio.run(ask())
 
 
+@pytest.mark.usefixtures("answered")
 def test_how_many_wait_can_be_set(setting: Change) -> None:
     """Seen to catch: a constant 5."""
     setting(replies_waiting=2)
@@ -133,6 +153,7 @@ def test_how_many_wait_can_be_set(setting: Change) -> None:
     asyncio.run(ask())
 
 
+@pytest.mark.usefixtures("answered")
 def test_a_turn_that_fails_or_is_cancelled_is_passed_on() -> None:
     """Seen to catch: a turn that is not released in a `finally`."""
 
@@ -154,6 +175,7 @@ def test_a_turn_that_fails_or_is_cancelled_is_passed_on() -> None:
     asyncio.run(ask())
 
 
+@pytest.mark.usefixtures("answered")
 def test_each_room_has_turns_of_its_own() -> None:
     async def ask() -> None:
         one, other = Room(), Room()

@@ -12,7 +12,7 @@ last message meant for the AI? Answer YES or NO; if you are unsure, NO."""
 async def should_reply(prompt: Prompt) -> bool:
     """Whether the last message is meant for the AI."""
     if not model.judge:
-        return model.kind != "none"  # nobody to ask: reply
+        return True  # nobody to ask: reply
     decision = ""
     question = [*prompt, {"role": "system", "content": QUESTION}]
     try:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from ..house import house
 from ..settings import settings
+from .model import model
 
 S = TypeVar("S")
 Q = TypeVar("Q")
@@ -37,11 +38,13 @@ def in_turn(
 
     `REPLIES_WAITING` questions may wait. One beyond that takes the place of
     the last one in the queue: it has no reply of its own, but that reply's
-    prompt holds both.
+    prompt holds both. With AI=none, no question has a turn.
     """
 
     @wraps(reply)
     async def wait_and_reply(self: S, question: Q) -> None:
+        if model.kind == "none":
+            return
         turns: Turns = vars(self).setdefault("_turns", Turns())
         if len(turns.waiting) >= settings().replies_waiting:
             turns.waiting[-1][0] = question

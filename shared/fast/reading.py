@@ -40,8 +40,10 @@ class ReadingProtocol(PartyProtocol):
             self.odd = self.odd or self.handshake_initiated
             super().data_received(data)
             return
-        at = end = 0
-        while not self.close_sent and (end := self.take(data, at)):
+        at = 0
+        while at < len(data) and not self.close_sent:
+            if not (end := self.take(data, at)):
+                break
             at = end
         if self.odd:
             super().data_received(data[at:])

@@ -81,9 +81,8 @@ class Log(Sequence[M], Generic[M]):
         self._entries.append(entry)
         if entry.id:
             self._named[entry.id] = entry
-        for old in self._entries[: -self.most]:
-            self._named.pop(old.id, None)
-        del self._entries[: -self.most]
+        while len(self._entries) > self.most:
+            self._named.pop(self._entries.pop(0).id, None)
 
     def forget(self, epoch: str, start: int) -> None:
         """Begin a new epoch, with nothing in it."""
