@@ -82,7 +82,7 @@ stages: ## What each stage adds and changes, with line counts
 	$(SETUP) demo_01
 	@$(VENV) -m tools.stages
 
-test: ## Run the tests (options: ARGS, for pytest)
+test: ## Run the tests (options: ARGS, for pytest; FAST=0, without fast path)
 	$(SETUP) test
 	$(VENV) -m pytest -n 3 $(ARGS)
 
