@@ -17,6 +17,7 @@ from starlette.routing import Route
 from starlette.types import Message
 from websockets.exceptions import InvalidStatus
 
+from shared.ai import model
 from shared.party import Connection, Frame, Server
 from shared.party.fetch import Reply
 from shared.party.parties import Parties
@@ -351,9 +352,6 @@ def test_a_reply_is_not_held_back_by_its_report(stage: Stage) -> None:
     async def stream(prompt: Any) -> AsyncIterator[tuple[str, int]]:
         yield "Four.", 42
 
-    async def yes(prompt: Any) -> bool:
-        return True
-
     class Slow(Server):
         """Takes a report, and its time."""
 
@@ -389,7 +387,7 @@ def test_a_reply_is_not_held_back_by_its_report(stage: Stage) -> None:
     released = asyncio.Event()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(chat_room, "stream_reply", stream)
-        patch.setattr(chat_room, "should_reply", yes)
+        patch.setattr(model, "kind", "openai")
         asyncio.run(ask())
     # Frames of one reply are 33 ms apart, so its last one may come later.
     assert told == ["Thinking… thinking", "{'usage': 42}", "Four. None"]
