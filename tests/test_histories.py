@@ -31,6 +31,7 @@ from hypothesis.stateful import (
 )
 
 from shared import messages
+from shared.ai import model
 from shared.party import durable, limits
 from shared.party.disk import open_file
 from shared.settings import settings
@@ -532,6 +533,7 @@ def happened(
     monkeypatch.setattr(messages, "MOST_OLDER", OLDER)
     monkeypatch.setattr(durable, "Writer", Disk)
     monkeypatch.setattr(limits, "time", Histories.clock)
+    monkeypatch.setattr(model, "kind", "openai")
     for name in ("stream_reply", "should_reply"):
         own = getattr(Histories.voice, name)
         monkeypatch.setattr(chat_room, name, own)
