@@ -108,8 +108,8 @@ class Image:
         certificates = os.environ.get("PIP_CERT", "")
         if Path(certificates).is_file():
             shutil.copy(certificates, home / "certificates.crt")
-            pip += ["cert = /root/certificates.crt"]
-            npm += ["cafile=/root/certificates.crt"]
+            pip += ["cert = ~/certificates.crt"]
+            npm += ["cafile=~/certificates.crt"]
         if index := os.environ.get("PIP_INDEX_URL"):
             pip += [f"index-url = {index}"]
         if registry := os.environ.get("NPM_CONFIG_REGISTRY"):

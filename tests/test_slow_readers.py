@@ -15,6 +15,7 @@ from shared.party import Connection, Frame, Room, Server
 from shared.party.outbox import Outbox
 from shared.party.parties import Parties
 from shared.party.protocol import PartyProtocol
+from shared.serve import MOST_IN_SYSTEM, listen
 
 from .party_server import UNHURRIED, open_house
 from .running import PATIENCE
@@ -339,3 +340,14 @@ def test_what_was_replaced_does_not_count_as_waiting() -> None:
         assert len(reader.heard) == 2
 
     asyncio.run(test())
+
+
+def test_the_system_holds_little_for_a_reader() -> None:
+    """Seen to catch: its own measure, which is megabytes."""
+    with listen("127.0.0.1", 0, "demo_02") as listening:
+        listening.listen()
+        with socket.create_connection(listening.getsockname(), PATIENCE):
+            line, _ = listening.accept()
+            with line:
+                held = line.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+    assert held <= 2 * MOST_IN_SYSTEM
