@@ -10,9 +10,10 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from shared.party import Connection, Entry, Frame, Refused, Server
+from shared.party import Connection, Entry, Frame, Refused, Room, Server
 from shared.party.address import LONGEST_ID
 from shared.party.limits import Bounds
+from shared.party.parties import Parties
 
 from .party_server import UNHURRIED, Echo, House, open_house
 from .running import HANDSHAKE, PATIENCE
@@ -92,35 +93,86 @@ def test_messages_of_one_connection_start_in_order() -> None:
         assert ada.next() == {"heard": expected}
 
 
-def test_an_error_in_a_hook_is_logged_and_the_room_lives_on(
+def test_hooks_begin_in_the_order_of_what_caused_them(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Seen to catch: letting the exception out of `run_hook`."""
+    """Seen to catch: a plain hook that overtakes one that waits its turn."""
+    heard: list[str] = []
 
-    class Fragile(Echo):
-        async def on_connect(self, *_: Any) -> None:
-            raise RuntimeError("in on_connect")
+    async def waits(name: str) -> None:
+        heard.append(name)
+        await asyncio.sleep(0)
 
-        async def on_message(self, message: Frame, sender: Connection) -> None:
-            if message == "break":
-                raise RuntimeError("in on_message")
-            self.room.broadcast({"echo": message})
+    async def test() -> None:
+        room = Room("chat", "1", Parties({}))
+        room.run(heard.append, "first")
+        assert heard == ["first"]
+        for hook in (waits, heard.append, waits, heard.append):
+            room.run(hook, f"{len(room.hooks)}")
+        assert heard == ["first"]
+        await asyncio.wait(room.hooks)
+        room.run(heard.append, "last")
 
-        async def on_close(self, connection: Connection) -> None:
-            closed.set()
-            raise RuntimeError("in on_close")
+    asyncio.run(test())
+    assert heard == ["first", "0", "1", "2", "3", "last"]
+    assert not caplog.records
 
-        async def on_request(self, request: Request) -> Response:
-            raise RuntimeError("in on_request")
+
+class Fragile(Echo):
+    """All of its hooks fail."""
 
     closed = threading.Event()
-    with open_house(fragile=Fragile) as house:
+
+    async def on_connect(self, *_: Any) -> None:
+        raise RuntimeError("in on_connect")
+
+    async def on_message(self, message: Frame, sender: Connection) -> None:
+        if message == "break":
+            raise RuntimeError("in on_message")
+        self.room.broadcast({"echo": message})
+
+    async def on_close(self, connection: Connection) -> None:
+        self.closed.set()
+        raise RuntimeError("in on_close")
+
+    async def on_request(self, request: Request) -> Response:
+        raise RuntimeError("in on_request")
+
+
+class FragileAtOnce(Server):
+    """The same, without waiting for anything."""
+
+    closed = threading.Event()
+
+    def on_connect(self, *_: Any) -> None:
+        raise RuntimeError("in on_connect")
+
+    def on_message(self, message: Frame, sender: Connection) -> None:
+        if message == "break":
+            raise RuntimeError("in on_message")
+        self.room.broadcast({"echo": message})
+
+    def on_close(self, connection: Connection) -> None:
+        self.closed.set()
+        raise RuntimeError("in on_close")
+
+    def on_request(self, request: Request) -> Response:
+        raise RuntimeError("in on_request")
+
+
+@pytest.mark.parametrize("fragile", [Fragile, FragileAtOnce])
+def test_an_error_in_a_hook_is_logged_and_the_room_lives_on(
+    fragile: type[Fragile] | type[FragileAtOnce],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Seen to catch: letting the exception out of `run_hook`, or of `run`."""
+    with open_house(fragile=fragile) as house:
         with house.join("1", "fragile") as bob:
             with house.join("1", "fragile") as ada:
                 ada.send("break")
                 ada.send("hello")
                 assert ada.next() == bob.next() == {"echo": "hello"}
-            assert closed.wait(PATIENCE)
+            assert fragile.closed.wait(PATIENCE)
             bob.send("again")
             assert bob.next() == {"echo": "again"}
         answer = house.get("/parties/fragile/1")
@@ -132,15 +184,28 @@ def test_an_error_in_a_hook_is_logged_and_the_room_lives_on(
         assert all("fragile/1:" in r.getMessage() for r in records)
 
 
-def test_a_refusal_goes_to_whoever_caused_it_alone() -> None:
-    class Picky(Server):
-        async def on_message(self, message: Frame, sender: Connection) -> None:
-            if message != "please":
-                raise Refused("Say please.", id="7")
-            self.room.broadcast({"said": message})
+class Picky(Server):
+    """Wants to be asked."""
 
+    async def on_message(self, message: Frame, sender: Connection) -> None:
+        if message != "please":
+            raise Refused("Say please.", id="7")
+        self.room.broadcast({"said": message})
+
+
+class PickyAtOnce(Server):
+    """The same, without waiting for anything."""
+
+    def on_message(self, message: Frame, sender: Connection) -> None:
+        if message != "please":
+            raise Refused("Say please.", id="7")
+        self.room.broadcast({"said": message})
+
+
+@pytest.mark.parametrize("picky", [Picky, PickyAtOnce])
+def test_a_refusal_goes_to_whoever_caused_it_alone(picky: type[Server]) -> None:
     with (
-        open_house(picky=Picky) as house,
+        open_house(picky=picky) as house,
         house.join("1", "picky") as ada,
         house.join("1", "picky") as bob,
     ):
@@ -149,6 +214,40 @@ def test_a_refusal_goes_to_whoever_caused_it_alone() -> None:
         assert ada.next() == error
         ada.send("please")
         assert ada.next() == bob.next() == {"said": "please"}
+
+
+def test_a_hook_that_waits_for_nothing_may_be_a_plain_function() -> None:
+    """Seen to catch: awaiting whatever one of the five returns."""
+    left = threading.Event()
+
+    class Plain(Server):
+        def on_start(self) -> None:
+            self.heard = ["start"]
+
+        def on_connect(self, *_: Any) -> None:
+            self.heard.append("connect")
+
+        def on_message(self, message: Frame, sender: Connection) -> None:
+            self.heard.append(str(message))
+            sender.send({"heard": self.heard})
+
+        def on_close(self, connection: Connection) -> None:
+            self.heard.append("close")
+            left.set()
+
+        def on_request(self, request: Request) -> Response:
+            return JSONResponse(self.heard)
+
+    with open_house(plain=Plain) as house, house.join("1", "plain") as bob:
+        with house.join("1", "plain") as ada:
+            ada.send("hello")
+            expected = ["start", "connect", "connect", "hello"]
+            assert ada.next() == {"heard": expected}
+        assert left.wait(PATIENCE)
+        expected.append("close")
+        assert house.get("/parties/plain/1").json() == expected
+        bob.send("hello")
+        assert bob.next() == {"heard": [*expected, "hello"]}
 
 
 def test_a_frame_of_more_than_64_kib_does_not_reach_the_room(

@@ -606,11 +606,11 @@ def test_a_message_that_has_just_come_is_not_ended_with_the_others() -> None:
 
     async def test() -> None:
         room = Room("chat", "1", Parties({}))
-        before = room.run(hook("before"))
+        room.run(hook, "before")
         await asyncio.sleep(0)
-        after = room.run(hook("after"))
+        room.run(hook, "after")
         room.interrupt()
-        await asyncio.wait([before, after])
+        await asyncio.wait(room.hooks)
 
     asyncio.run(test())
     assert done == ["before began", "after began", "after ended"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from inspect import isawaitable
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -25,7 +26,9 @@ async def answer(server: Server, request: Request) -> Response:
 
     async def hook() -> None:
         try:
-            response = await server.on_request(request)
+            response = server.on_request(request)
+            if isawaitable(response):
+                response = await response
             if not isinstance(response, Response):
                 raise TypeError("on_request must return a Response")
             answered.set_result(response)
@@ -35,7 +38,7 @@ async def answer(server: Server, request: Request) -> Response:
         except Exception as error:
             answered.set_result(error_response(error, str(server.room)))
 
-    server.room.run(hook())
+    server.room.run(hook)
     return await asyncio.shield(answered)
 
 

@@ -13,6 +13,7 @@ from .answers import ENDING, error_response
 from .errors import Refused
 from .frames import Frame
 from .gate import Gate
+from .hooks import Waits
 from .parties import Parties
 from .rooms import Connection, Server
 
@@ -72,14 +73,16 @@ class Edge:
         def pass_on(frame: Frame) -> None:
             # Who has given way to a later one could not be answered.
             if room.present.get(connection.id) is connection:
-                room.run(hear(server, frame, connection), connection)
+                room.run(hear, server, frame, connection, caller=connection)
 
         room.join(connection)
         gate = Gate(server, connection, pass_on)
         if connection.shortcut:
             connection.shortcut.begin(connection, gate.takes)
         try:
-            room.run(server.on_connect(connection, websocket), connection)
+            room.run(
+                server.on_connect, connection, websocket, caller=connection
+            )
             while (event := await websocket.receive())["type"] != (
                 "websocket.disconnect"
             ):
@@ -88,13 +91,13 @@ class Edge:
             gate.close()
             room.leave(connection)
             connection.stop()
-            room.run(server.on_close(connection))
+            room.run(server.on_close, connection)
 
 
-async def hear(server: Server, frame: Frame, sender: Connection) -> None:
+def hear(server: Server, frame: Frame, sender: Connection) -> Waits:
     """Hand a frame to the room, unless it is too large to be looked at."""
     size = len(frame.encode() if isinstance(frame, str) else frame)
     most = server.largest_frame or server.room.parties.bounds.largest_frame
     if size > most:
         raise Refused(f"A frame may have {most:,} bytes at most.")
-    await server.on_message(frame, sender)
+    return server.on_message(frame, sender)

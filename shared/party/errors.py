@@ -1,16 +1,7 @@
 """What a hook raises to answer whoever sent something wrong."""
 
-import logging
 from collections.abc import Awaitable
-from typing import Any, Protocol
-
-logger = logging.getLogger("party")
-
-
-class Caller(Protocol):
-    """Whoever a hook was started for."""
-
-    def send(self, message: object) -> None: ...
+from typing import Any
 
 
 class Refused(Exception):
@@ -41,20 +32,3 @@ class Asked(Refused):
     def __init__(self, answer: Awaitable[dict[str, Any]]) -> None:
         super().__init__("This is a question.")
         self.answer = answer
-
-
-async def run_hook(
-    hook: Awaitable[None], where: object, caller: Caller | None = None
-) -> None:
-    """Run a hook to its end: a refusal is answered, an error is logged."""
-    try:
-        await hook
-    except Asked as question:
-        frame = await question.answer
-        if caller:
-            caller.send(frame)
-    except Refused as refusal:
-        if caller:
-            caller.send(refusal.frame)
-    except Exception:
-        logger.exception("%s: a hook failed, the room goes on", where)

@@ -1,12 +1,11 @@
 """What goes on in a room: who is there, and the hooks that run for them."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Hashable
-from inspect import CORO_CREATED, getcoroutinestate
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote
 
-from .errors import Caller, run_hook
+from .hooks import Caller, Hook, Waits, begun, fail, in_turn, run_hook
 from .outbox import Outbox
 from .places import Places
 
@@ -20,7 +19,6 @@ SUPERSEDED = 4001, "Your place was taken from another window."
 """With what a connection gives way to a later one with its id."""
 
 C = TypeVar("C", bound=Outbox)
-Hook = Coroutine[Any, Any, None]
 
 
 class Gathering(Generic[C]):
@@ -33,6 +31,7 @@ class Gathering(Generic[C]):
         self.present: dict[str, C] = {}
         self.places = Places()
         self.hooks: set[asyncio.Task[None]] = set()
+        self.newest: asyncio.Task[None] | None = None
         self.guests = 0
         self.started: asyncio.Task[None] | None = None
         self._held: dict[Hashable, Callable[[], None] | None] = {}
@@ -58,23 +57,31 @@ class Gathering(Generic[C]):
             del self.present[connection.id]
 
     def run(
-        self, hook: Hook, caller: Caller | None = None
-    ) -> asyncio.Task[None]:
-        """Start a hook as a task of the room's own, whoever caused it.
+        self, hook: Hook, *arguments: Any, caller: Caller | None = None
+    ) -> None:
+        """Start a hook, whoever caused it; they begin in the order of that.
 
-        It goes on when the connection that it was started for ends, and the
-        connection's next message doesn't wait for it.
+        One that waits is a task of the room's own: it goes on when the
+        connection that it was started for ends, and the connection's next
+        message doesn't wait for it.
         """
-        task = asyncio.create_task(run_hook(hook, self, caller))
-        self.hooks.add(task)
-        task.add_done_callback(self.hooks.discard)
-        return task
+        if self.newest and not begun(self.newest):
+            waits: Waits = in_turn(hook, *arguments)
+        else:
+            try:
+                waits = hook(*arguments)
+            except Exception as error:
+                waits = fail(error)
+        if waits is not None:
+            self.newest = asyncio.create_task(run_hook(waits, self, caller))
+            self.hooks.add(self.newest)
+            self.newest.add_done_callback(self.hooks.discard)
 
     def interrupt(self) -> None:
         """End the hooks that have begun, and send what is held back."""
         for hook in self.hooks:
             # One that has not begun is about what comes after.
-            if getcoroutinestate(cast(Hook, hook.get_coro())) != CORO_CREATED:
+            if begun(hook):
                 hook.cancel()
         self.release_all()
 

@@ -117,7 +117,8 @@ class Parties:
 
     async def _begin(self, server: Server) -> None:
         await self.store.load(server.room.party, server.room.id)
-        await server.on_start()
+        if (waits := server.on_start()) is not None:
+            await waits
 
     def _catch_up(self, key: Key, entry: Entry | None) -> None:
         """Tell a room what another process did; cleared: all come afresh."""

@@ -1,6 +1,6 @@
 """A party is a class; a room is where people meet; each is a connection."""
 
-from collections.abc import Collection, Hashable
+from collections.abc import Awaitable, Collection, Hashable
 
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from .frames import Frame, encode
 from .gathering import Gathering
+from .hooks import Waits
 from .limits import Limits
 from .log import Log, M
 from .outbox import Outbox
@@ -55,25 +56,25 @@ class Room(Gathering[Connection]):
 
 
 class Server(Limits):
-    """A party: each room has one; override what happens in it."""
+    """A party: each room has one; override its hooks, `async` or not."""
 
     def __init__(self, room: Room) -> None:
         self.room = room
 
-    async def on_start(self) -> None:
+    def on_start(self) -> Waits:
         """Override to prepare, before anything else reaches the room."""
 
-    async def on_connect(
+    def on_connect(
         self, connection: Connection, request: HTTPConnection
-    ) -> None:
+    ) -> Waits:
         """Override to greet a newcomer."""
 
-    async def on_message(self, message: Frame, sender: Connection) -> None:
+    def on_message(self, message: Frame, sender: Connection) -> Waits:
         """Override to act on what somebody sent."""
 
-    async def on_close(self, connection: Connection) -> None:
+    def on_close(self, connection: Connection) -> Waits:
         """Override to act on somebody's leaving."""
 
-    async def on_request(self, request: Request) -> Response:
+    def on_request(self, request: Request) -> Response | Awaitable[Response]:
         """Override to answer plain HTTP."""
         raise HTTPException(404)

@@ -1,0 +1,56 @@
+"""How a hook begins, and what becomes of what it raises."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from inspect import CORO_CREATED, getcoroutinestate
+from typing import Any, Protocol, cast
+
+from .errors import Asked, Refused
+
+Waits = Awaitable[None] | None
+"""What a hook returns: an `async def` is waited for, a `def` is done."""
+
+Hook = Callable[..., Waits]
+
+logger = logging.getLogger("party")
+
+
+class Caller(Protocol):
+    """Whoever a hook was started for."""
+
+    def send(self, message: object) -> None: ...
+
+
+def begun(task: asyncio.Task[None]) -> bool:
+    """Whether a task has begun: those that were made before it have, too."""
+    coroutine = cast(Coroutine[Any, Any, None], task.get_coro())
+    return getcoroutinestate(coroutine) != CORO_CREATED
+
+
+async def in_turn(hook: Hook, *arguments: Any) -> None:
+    """A hook that does not begin before those that were started before."""
+    if (waits := hook(*arguments)) is not None:
+        await waits
+
+
+async def fail(error: Exception) -> None:
+    """What a hook did that could not even wait."""
+    raise error
+
+
+async def run_hook(
+    hook: Awaitable[None], where: object, caller: Caller | None = None
+) -> None:
+    """Run a hook to its end: a refusal is answered, an error is logged."""
+    try:
+        await hook
+    except Asked as question:
+        frame = await question.answer
+        if caller:
+            caller.send(frame)
+    except Refused as refusal:
+        if caller:
+            caller.send(refusal.frame)
+    except Exception:
+        logger.exception("%s: a hook failed, the room goes on", where)
