@@ -239,6 +239,19 @@ def test_the_same_as_json_text_is_taken_too(server: Running, room: str) -> None:
         assert "“join” and “update”" in ada.errors[0]
 
 
+def test_what_is_left_out_is_null_for_everybody(
+    server: Running, room: str
+) -> None:
+    """Seen to catch: a cursor that is not there at all, or refused."""
+    with joined(server, room, "bob") as bob, enter(server, room, "ada") as ada:
+        ada.send({"type": "join", "presence": {}, "info": {}})
+        user = {"country": None, "presence": NOWHERE, "info": {"name": None}}
+        assert ada.next()["users"]["ada"] == user
+        assert bob.next()["add"] == {"ada": user}
+        ada.send({"type": "update", "presence": {}})
+        assert bob.next()["presence"] == {"ada": NOWHERE}
+
+
 def test_keys_that_nobody_knows_are_ignored(server: Running, room: str) -> None:
     with joined(server, room, "bob") as bob, enter(server, room, "ada") as ada:
         frame = join_frame("Ada")

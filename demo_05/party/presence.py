@@ -8,7 +8,7 @@ from starlette.requests import HTTPConnection
 from shared.country import country_of
 from shared.party import Connection, Frame, Server
 
-from .presence_schema import Join, User, pack, unpack
+from .presence_schema import User, pack, unpack
 
 TICK = 1 / 60
 
@@ -19,34 +19,34 @@ class PresenceRoom(Server):
     largest_frame = 1024
     frames_a_second = 120
 
-    async def on_start(self) -> None:
+    def on_start(self) -> None:
         """Begin with nobody."""
         self.users: dict[str, User] = {}
         self.countries: dict[str, str | None] = {}
         self.changes: dict[str, Any] = {}
 
-    async def on_connect(
+    def on_connect(
         self, connection: Connection, request: HTTPConnection
     ) -> None:
         """Find out in which country a newcomer is."""
         self.countries[connection.id] = country_of(request)
 
-    async def on_message(self, frame: Frame, sender: Connection) -> None:
+    def on_message(self, frame: Frame, sender: Connection) -> None:
         """Let somebody join, or do something else."""
         message, id = unpack(frame), sender.id
-        if isinstance(message, Join):
+        if message["type"] == "join":
             self.users[id] = User(
                 country=self.countries.get(id),
-                presence=message.presence,
-                info=message.info,
+                presence=message["presence"],
+                info=message["info"],
             )
             sender.send(pack({"type": "sync", "users": self.users}))
             self.change(add={id: self.users[id]})
         elif id in self.users:
-            self.users[id].presence = message.presence
-            self.change(presence={id: message.presence})
+            self.users[id]["presence"] = message["presence"]
+            self.change(presence={id: message["presence"]})
 
-    async def on_close(self, connection: Connection) -> None:
+    def on_close(self, connection: Connection) -> None:
         """Take somebody out, unless they are back already."""
         if connection.id not in self.room.present:
             self.countries.pop(connection.id, None)

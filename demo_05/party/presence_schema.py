@@ -3,33 +3,34 @@
 from typing import Annotated, Any, Literal
 
 import msgpack
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
+from typing_extensions import TypedDict
 
 from shared.party import Frame, Refused
 
 
-class Cursor(BaseModel):
+class Cursor(TypedDict):
     """Where somebody points, in fractions of the window."""
 
-    x: float = Field(strict=True, ge=0, le=1)
-    y: float = Field(strict=True, ge=0, le=1)
+    x: Annotated[float, Field(strict=True, ge=0, le=1)]
+    y: Annotated[float, Field(strict=True, ge=0, le=1)]
     pointer: Literal["mouse", "touch"]
 
 
-class Presence(BaseModel):
+class Presence(TypedDict):
     """What somebody does right now: it changes all the time."""
 
-    cursor: Cursor | None = None
-    message: str | None = Field(default=None, max_length=100)
+    cursor: Annotated[Cursor | None, Field(default=None)]
+    message: Annotated[str | None, Field(default=None, max_length=100)]
 
 
-class Info(BaseModel):
+class Info(TypedDict):
     """What rarely changes."""
 
-    name: str | None = Field(default=None, max_length=40)
+    name: Annotated[str | None, Field(default=None, max_length=40)]
 
 
-class User(BaseModel):
+class User(TypedDict):
     """All that is known of a connection."""
 
     country: str | None
@@ -37,7 +38,7 @@ class User(BaseModel):
     info: Info
 
 
-class Join(BaseModel):
+class Join(TypedDict):
     """Somebody is here."""
 
     type: Literal["join"]
@@ -45,7 +46,7 @@ class Join(BaseModel):
     info: Info
 
 
-class Update(BaseModel):
+class Update(TypedDict):
     """Somebody does something else now."""
 
     type: Literal["update"]
@@ -69,5 +70,4 @@ def unpack(frame: Frame) -> Join | Update:
 
 def pack(message: dict[str, Any]) -> bytes:
     """Write a frame."""
-    packed: bytes = msgpack.packb(message, default=BaseModel.model_dump)
-    return packed
+    return bytes(msgpack.packb(message))
