@@ -7,7 +7,7 @@ import socket
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import uvicorn
@@ -24,7 +24,7 @@ from shared.party import Connection, Frame, Server
 from shared.party.protocol import PartyProtocol
 
 from .party_server import UNHURRIED, House, open_house, take_the_fast_path
-from .raw import BINARY, CLOSE, PING, PONG, TEXT, closing, frame
+from .raw import BINARY, CLOSE, PING, PONG, TEXT, closing, frame, veil
 from .running import HANDSHAKE, PATIENCE, Running
 
 OFFER = b"Sec-WebSocket-Extensions: %s\r\n\r\n"
@@ -67,10 +67,11 @@ async def accept(scope: Any, receive: Any, send: Any) -> None:
         await asyncio.Event().wait()
 
 
-async def outcome(
-    kind: type[PartyProtocol], *chunks: bytes
-) -> tuple[list[Any], bytes]:
-    """What an app hears, and what is answered, when those bytes come."""
+P = TypeVar("P", bound=PartyProtocol)
+
+
+async def accepted(kind: type[P]) -> tuple[P, Transport]:
+    """A line that is open."""
     config = uvicorn.Config(accept, ws_max_size=200_000, log_config=None)
     config.load()
     line, transport = kind(config, ServerState(), {}), Transport()
@@ -80,7 +81,23 @@ async def outcome(
     for _ in range(3):
         await asyncio.sleep(0)
     assert line.handshake_complete
-    transport.written, heard = b"", list[Any]()
+    transport.written = b""
+    return line, transport
+
+
+async def leave(line: PartyProtocol, transport: Transport) -> None:
+    """Have nothing of a line left."""
+    cancelled = [task.cancel() for task in line.tasks]
+    await asyncio.sleep(0)
+    transport.socket.close()
+    assert cancelled
+
+
+async def outcome(
+    kind: type[PartyProtocol], *chunks: bytes
+) -> tuple[list[Any], bytes]:
+    """What an app hears, and what is answered, when those bytes come."""
+    (line, transport), heard = await accepted(kind), list[Any]()
     if isinstance(line, FastProtocol):
         line.hear = lambda said: not heard.append(said)  # type: ignore
     for chunk in chunks:
@@ -89,10 +106,7 @@ async def outcome(
         while not line.queue.empty():
             event: Any = line.queue.get_nowait()
             heard.append(event.get("text", event.get("bytes", event)))
-    cancelled = [task.cancel() for task in line.tasks]
-    await asyncio.sleep(0)
-    transport.socket.close()
-    assert cancelled
+    await leave(line, transport)
     # What comes with an end may be told with it, or not any more.
     ends = [at for at, each in enumerate(heard) if isinstance(each, dict)]
     return heard[: ends[0] + 1 if ends else None], transport.written
@@ -146,7 +160,13 @@ ODD = st.one_of(
 )
 
 
+WITHIN = b"abcd" + frame(BINARY, b"a frame, it seems")
+
+
 @example([], [frame(TEXT, b"a", fin=False)], [frame(TEXT, b"b")], None)
+@example([], [frame(BINARY, b"a", fin=False)], [frame(BINARY, b"b")], None)
+@example([frame(BINARY, veil(WITHIN)[4:])], [], [], [10])
+@example([frame(BINARY, b"x" * 124, size=b"\xfe\x00\x7c")], [], [], None)
 @settings(max_examples=150, deadline=None)
 @given(
     st.lists(FRAMES.map(Sent), max_size=6),
@@ -175,6 +195,24 @@ def test_whatever_comes_is_read_as_uvicorn_reads_it(
     async def test() -> None:
         ours = await outcome(FastProtocol, *chunks, rest)
         assert ours == await outcome(PartyProtocol, *sent)
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("kind", [TEXT, BINARY])
+def test_a_frame_does_not_overtake_one_that_waits_to_be_fetched(
+    kind: int,
+) -> None:
+    """Seen to catch: handing it over at once, however it is read."""
+
+    async def test() -> None:
+        line, transport = await accepted(FastProtocol)
+        line.data_received(frame(kind, b"1"))
+        heard: list[Frame] = []
+        line.hear = lambda said: not heard.append(said)  # type: ignore
+        line.data_received(frame(kind, b"2"))
+        assert (heard, line.queue.qsize()) == ([], 2)
+        await leave(line, transport)
 
     asyncio.run(test())
 

@@ -65,3 +65,10 @@ def unmask(data: bytes, mask: int, end: int) -> bytes:
     """What a client's frame says."""
     said: bytes = apply_mask(data[mask + 4 : end], data[mask : mask + 4])
     return said
+
+
+def alone(data: bytes) -> bytes:
+    """What a short binary frame says, if `data` is one and nothing else."""
+    if 6 < len(data) == data[1] - MASKED + 6 < 132 and data[0] == BINARY:
+        return unmask(data, 2, len(data))
+    return b""

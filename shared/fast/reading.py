@@ -9,7 +9,7 @@ from websockets.protocol import Protocol
 from ..party.frames import Frame
 from ..party.protocol import PartyProtocol
 from .deflate import AGREEMENT, inflate
-from .frames import PACKED, PING, PONG, TEXT, extent, unmask
+from .frames import PACKED, PING, PONG, TEXT, alone, extent, unmask
 
 
 class ReadingProtocol(PartyProtocol):
@@ -33,7 +33,11 @@ class ReadingProtocol(PartyProtocol):
         return bool(self.conn.extensions)
 
     def data_received(self, data: bytes) -> None:
-        """Read what comes."""
+        """Read what comes; a cursor's move goes the shortest way."""
+        if self.hear and not (self.rest or self.odd or self.close_sent):
+            said = alone(data)
+            if said and self.queue.empty() and self.hear(said):
+                return
         data, self.rest = self.rest + data, b""
         if self.odd or self.close_sent or not self.handshake_complete:
             # Who does not wait for our answer may be amid a frame by then.

@@ -11,9 +11,8 @@ from starlette.websockets import WebSocket
 from .address import address, connection_id
 from .answers import ENDING, error_response
 from .errors import Refused
-from .frames import Frame
+from .frames import Frame, size
 from .gate import Gate
-from .hooks import Waits
 from .parties import Parties
 from .rooms import Connection, Server
 
@@ -69,11 +68,18 @@ class Edge:
     ) -> None:
         """Start the hooks of a connection, from its beginning to its end."""
         room = server.room
+        most = server.largest_frame or room.parties.bounds.largest_frame
+        too_large = f"A frame may have {most:,} bytes at most."
 
         def pass_on(frame: Frame) -> None:
             # Who has given way to a later one could not be answered.
             if room.present.get(connection.id) is connection:
-                room.run(hear, server, frame, connection, caller=connection)
+                if size(frame) > most:
+                    connection.send(Refused(too_large).frame)
+                else:
+                    room.run(
+                        server.on_message, frame, connection, caller=connection
+                    )
 
         room.join(connection)
         gate = Gate(server, connection, pass_on)
@@ -92,12 +98,3 @@ class Edge:
             room.leave(connection)
             connection.stop()
             room.run(server.on_close, connection)
-
-
-def hear(server: Server, frame: Frame, sender: Connection) -> Waits:
-    """Hand a frame to the room, unless it is too large to be looked at."""
-    size = len(frame.encode() if isinstance(frame, str) else frame)
-    most = server.largest_frame or server.room.parties.bounds.largest_frame
-    if size > most:
-        raise Refused(f"A frame may have {most:,} bytes at most.")
-    return server.on_message(frame, sender)

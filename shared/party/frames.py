@@ -16,3 +16,8 @@ def encode(message: object) -> Frame:
     if isinstance(message, str | bytes):
         return message
     return to_json(message, exclude_none=True).decode()
+
+
+def size(frame: Frame) -> int:
+    """How many bytes a frame has."""
+    return len(frame if isinstance(frame, bytes) else frame.encode())

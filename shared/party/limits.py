@@ -44,8 +44,9 @@ class Rate:
     def allows(self) -> bool:
         """Whether one more is within the rate; if so, it is taken."""
         now = time.monotonic()
-        more = (now - self.last) * self.a_second
-        self.left = min(self.most, self.left + more)
+        self.left += (now - self.last) * self.a_second
+        if self.left > self.most:
+            self.left = self.most
         self.last = now
         if self.left < 1:
             return False
