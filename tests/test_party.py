@@ -1,6 +1,7 @@
 """The party runtime by itself: hooks, rooms, connections, addresses."""
 
 import asyncio
+import gc
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -214,6 +215,26 @@ def test_a_refusal_goes_to_whoever_caused_it_alone(picky: type[Server]) -> None:
         assert ada.next() == error
         ada.send("please")
         assert ada.next() == bob.next() == {"said": "please"}
+
+
+@pytest.mark.parametrize("picky", [Picky, PickyAtOnce])
+def test_a_refusal_is_forgotten_when_it_has_been_sent(
+    picky: type[Server],
+) -> None:
+    """Seen to catch: an error that holds the frame which holds the error."""
+    with open_house(picky=picky) as house, house.join("1", "picky") as ada:
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(10):
+                ada.send("now!")
+                assert ada.next()["type"] == "error"
+            ada.send("please")
+            assert ada.next() == {"said": "please"}
+            left = [o for o in gc.get_objects() if type(o) is Refused]
+        finally:
+            gc.enable()
+    assert not left
 
 
 def test_a_hook_that_waits_for_nothing_may_be_a_plain_function() -> None:

@@ -36,7 +36,10 @@ async def in_turn(hook: Hook, *arguments: Any) -> None:
 
 async def fail(error: Exception) -> None:
     """What a hook did that could not even wait."""
-    raise error
+    try:
+        raise error
+    finally:
+        del error  # it holds this frame, which is not to hold it
 
 
 async def run_hook(
