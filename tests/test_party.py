@@ -17,6 +17,7 @@ from shared.party.limits import Bounds
 from shared.party.parties import Parties
 
 from .party_server import UNHURRIED, Echo, House, open_house
+from .raw import TEXT, frame
 from .running import HANDSHAKE, PATIENCE
 
 
@@ -461,6 +462,34 @@ def test_a_later_connection_supersedes_the_one_with_its_id() -> None:
         assert left.wait(PATIENCE)
         bob.send("hello")
         assert new.next() == bob.next() == {"said": "hello"}
+
+
+def test_who_was_superseded_says_nothing_any_more() -> None:
+    """Seen to catch: neither closing its gate nor looking who is there."""
+
+    class Paced(Server):
+        frames_a_second = 2
+
+        def on_message(self, message: Frame, sender: Connection) -> None:
+            self.room.broadcast({"said": message})
+
+    with (
+        open_house(paced=Paced) as house,
+        house.join("1", "paced", pk="bob") as bob,
+        house.connected() as old,
+    ):
+        bob.send("I am here")
+        assert bob.next() == {"said": "I am here"}
+        old.sendall(HANDSHAKE % b"/parties/paced/1?_pk=ada")
+        assert old.recv(65_536).startswith(b"HTTP/1.1 101 ")
+        for word in (b"one", b"two", b"held back"):
+            old.sendall(frame(TEXT, word))
+        assert [bob.next()["said"] for _ in range(2)] == ["one", "two"]
+        with house.join("1", "paced", pk="ada"):
+            old.sendall(frame(TEXT, b"too late"))
+            for word in "abcd":  # the last of them comes a second later
+                bob.send(word)
+                assert bob.next() == {"said": word}
 
 
 def test_a_failed_send_closes_that_connection_alone() -> None:
