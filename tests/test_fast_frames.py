@@ -418,6 +418,26 @@ def test_whose_line_is_cut_takes_nothing_from_the_others(
         assert ada.socket.recv(PATIENCE) == "news"
 
 
+def test_who_does_not_keep_up_is_left_to_the_outbox(
+    house: House, writes: dict[str, list[bytes]]
+) -> None:
+    """Which evicts them, although they had the same as all until then.
+
+    Seen to catch: not asking who is idle in each turn.
+    """
+    with (
+        house.stalled("/parties/radio/1?_pk=phone"),
+        house.join("1", "radio", pk="ada", compression=None) as ada,
+    ):
+        for _ in range(60):
+            room = house.parties.room("radio", "1")
+            assert room
+            house.call(room.broadcast, b"x" * 32_000)
+            assert len(ada.socket.recv(PATIENCE)) == 32_000
+        assert list(room.present) == ["ada"]
+    assert sum(map(len, writes["phone"])) < 30 * 32_000
+
+
 def test_a_hook_that_says_very_much_is_not_waited_for(
     house: House, writes: dict[str, list[bytes]]
 ) -> None:
@@ -476,7 +496,8 @@ KEPT = FastProtocol, ServerProtocol, Connection
 def test_a_connection_that_ended_is_no_garbage(house: House) -> None:
     """It is gone at once: garbage is rarely looked for with FAST=1.
 
-    Seen to catch: leaving its room, its parser or its scope at the line.
+    Seen to catch: leaving its room, its parser or its scope at the line; a
+    desk that goes on knowing who was together or apart.
     """
     gc.collect()
     gc.disable()
@@ -484,7 +505,13 @@ def test_a_connection_that_ended_is_no_garbage(house: House) -> None:
         for kind in (None, "deflate"):
             with house.join("1", "radio", compression=kind) as guest:
                 guest.send("go")
-                guest.socket.recv(PATIENCE)
+                while guest.socket.recv(PATIENCE) != "end":
+                    pass
+                room = house.parties.room("radio", "1")
+                assert room
+                house.call(room.broadcast, "bye")
+                assert guest.socket.recv(PATIENCE) == "bye"
+                del room
         while house.call(len, house.server_state.tasks):
             pass
         house.call(int)

@@ -16,7 +16,8 @@ class Desk:
 
     Those who hear the same in this turn are `together`: it is put together
     once for them all. The others are `apart`, as who was left out of a frame,
-    was told another, follows another window, or does not keep up.
+    was told another, follows another window, or does not keep up. While nobody
+    is, who is together stays so from turn to turn.
     """
 
     def __init__(self, present: dict[str, Connection], post: Post) -> None:
@@ -27,7 +28,7 @@ class Desk:
         self.forget()
 
     def forget(self) -> None:
-        """Be ready for another turn."""
+        """Know of nobody: the next turn begins anew."""
         self.members: list[Connection] = []
         self.together: dict[FastProtocol, Callable[[bytes], None]] = {}
         self.apart: list[Connection] = []
@@ -40,7 +41,8 @@ class Desk:
         """Stand in for `Room.deliver`: write in this turn, or to the outbox."""
         packs = not without and len(frame) >= SMALLEST
         members = list(self.present.values())
-        if members != self.members or packs > self.packs:
+        changed = members != self.members or packs > self.packs
+        if changed or not (self.common or all(each.idle for each in members)):
             self.begin(members, packs)
         for id in without:
             if (someone := self.present.get(id)) and someone.shortcut:
@@ -54,6 +56,8 @@ class Desk:
         window = self.window() if packs and self.window else None
         plain = wrap(*said)
         data = window.wrap(*said) if window else plain
+        if not self.common:
+            self.post.add(self)
         self.common.append(data)
         for each in self.apart:
             if each.id in without:
@@ -68,10 +72,10 @@ class Desk:
         self.post.close(len(plain))
 
     def begin(self, members: list[Connection], packs: bool) -> None:
-        """Begin a turn, with those who are there now."""
+        """Find out who hears the same, of those who are there now."""
         self.flush()
+        self.forget()
         self.members, self.packs = members, packs
-        self.post.add(self)
         window = self.window() if self.window else None
         if packs:
             idle = [each.shortcut for each in members if each.idle]
@@ -99,7 +103,9 @@ class Desk:
         """Write what is common to those to whom it is."""
         if self.common:
             data = b"".join(self.common)
+            self.common = []
             for line, write in self.together.items():
                 if not line.close_sent:
                     write(data)
-        self.forget()
+        if self.apart:
+            self.forget()

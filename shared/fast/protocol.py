@@ -16,6 +16,9 @@ class Desk(Protocol):
     def leave(self, line: "FastProtocol") -> None:
         """Let a line have what is common so far, and no more."""
 
+    def flush(self) -> None:
+        """Write what is common, and know no more of who is apart."""
+
 
 class FastProtocol(ReadingProtocol):
     """Writes what is `pending` itself, past ASGI, once in a turn.
@@ -47,6 +50,7 @@ class FastProtocol(ReadingProtocol):
         """Let go of all that leads back here: else it would be garbage."""
         if self.desk:
             self.desk.leave(self)
+            self.desk.flush()
         super().connection_lost(exc)
         self.window = self.desk = self.reader = self.hear = None
         del self.conn.parser
