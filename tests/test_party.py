@@ -499,7 +499,7 @@ def test_a_failed_send_closes_that_connection_alone() -> None:
         async def on_message(self, message: Frame, sender: Connection) -> None:
             for connection in self.room.connections():
                 half = "\ud83d" if connection.id == "ada" else "whole"
-                connection.send(f'{{"said": "{half}"}}')
+                connection.put(f'{{"said": "{half}"}}')
 
         async def on_close(self, connection: Connection) -> None:
             self.room.broadcast({"left": connection.id})

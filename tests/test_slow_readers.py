@@ -244,7 +244,8 @@ def test_frames_of_one_key_leave_thirty_times_a_second(
     And: forgetting the last frame that was held.
     """
     clock = Clock()
-    monkeypatch.setattr("shared.party.gathering.asyncio", clock)
+    for module in ("gathering", "frames"):
+        monkeypatch.setattr(f"shared.party.{module}.asyncio", clock)
     room = Room("chat", "1", Parties({}))
     sent: list[Frame] = []
     monkeypatch.setattr(room, "deliver", lambda frame, *_: sent.append(frame))

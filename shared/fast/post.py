@@ -33,8 +33,8 @@ class Post:
         if self.size > MOST:
             self.flush()
         elif not self.due:
-            self.due = True
             asyncio.get_running_loop().call_soon(self._end_turn)
+            self.due = True
 
     def flush(self) -> None:
         """Write it all now."""

@@ -81,8 +81,8 @@ class Edge:
                         server.on_message, frame, connection, caller=connection
                     )
 
-        room.join(connection)
         gate = Gate(server, connection, pass_on)
+        room.join(connection)
         if connection.shortcut:
             connection.shortcut.begin(connection, gate.takes)
         try:
@@ -92,7 +92,8 @@ class Edge:
             while (event := await websocket.receive())["type"] != (
                 "websocket.disconnect"
             ):
-                await gate.take(event.get("text") or event.get("bytes") or "")
+                text = event.get("text")
+                await gate.take(event["bytes"] if text is None else text)
         finally:
             gate.close()
             room.leave(connection)

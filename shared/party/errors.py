@@ -11,9 +11,9 @@ class Refused(Exception):
     `{"type": "error", "message": …, "id": …}`, and the room goes on.
     """
 
-    def __init__(self, message: str, id: str | None = None) -> None:
+    def __init__(self, message: object, id: str | None = None) -> None:
         super().__init__(message)
-        self.frame: dict[str, Any] = {"type": "error", "message": message}
+        self.frame: dict[str, Any] = {"type": "error", "message": str(message)}
         if id is not None:
             self.frame["id"] = id
 

@@ -60,8 +60,8 @@ class Address:
     async def fetch(self, method: str = "GET", json: Any = None) -> Reply:
         """Ask the room: its `on_request` answers, as it would over HTTP.
 
-        `json` becomes the body. Nothing raises: a room that fails, or that
-        does not exist, is a reply with its status, and a line in the log.
+        `json` becomes the body. A room that fails, or that does not exist,
+        raises nothing: it is a reply with its status, and a line in the log.
         """
         body = b"" if json is None else json_module.dumps(json).encode()
 

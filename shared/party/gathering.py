@@ -95,9 +95,9 @@ class Gathering(Generic[C]):
         elif key in self._held:
             self._held[key] = send
         else:
-            self._held[key] = None
             loop = asyncio.get_running_loop()
             loop.call_later(1 / FRAMES_A_SECOND, self._release, key)
+            self._held[key] = None
             send()
 
     def _release(self, key: Hashable) -> None:

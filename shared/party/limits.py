@@ -1,8 +1,12 @@
 """How much is taken from outside, so that one cannot hurt all others."""
 
+import logging
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
+from difflib import get_close_matches
+
+logger = logging.getLogger("party")
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,18 @@ class Limits:
 
     None: the messages a second of the whole app; what is beyond is refused.
     """
+
+    def __init_subclass__(cls) -> None:
+        """Find slips of the pen that nothing else would tell of."""
+        super().__init_subclass__()
+        name, rooms = cls.__name__, cls.rooms
+        if isinstance(rooms, str):
+            raise TypeError(f'{name}.rooms is to be a list, as in ["{rooms}"]')
+        hooks = {each for base in cls.__mro__[1:] for each in vars(base)}
+        for own in vars(cls).keys() - hooks:
+            for hook in get_close_matches(own, hooks, 1, 0.8):
+                if hook.startswith("on_"):
+                    logger.warning("%s.%s: the hook is %s", name, own, hook)
 
 
 class Rate:

@@ -71,7 +71,9 @@ class Parties:
         party = self._party(*key)
 
         def make() -> Server:
-            return party(Room(*key, self))
+            server = party(room := Room(*key, self))
+            server.room = room  # also where an `__init__` forgets `super()`
+            return server
 
         with self.live.visited(key, make, most) as server:
             await self._start(server)

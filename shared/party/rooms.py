@@ -6,7 +6,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
-from .frames import Frame, encode
+from .frames import Frame, encode, ids
 from .gathering import Gathering
 from .hooks import Waits
 from .limits import Limits
@@ -39,12 +39,12 @@ class Room(Gathering[Connection]):
         without: Collection[str] = (),
         key: Hashable = None,
     ) -> None:
-        """Tell everybody except those ids; never waits, never raises.
+        """Tell everybody except those ids; never waits for any of them.
 
         Of those with one `key` the newest is sent, 30 times a second at most.
         """
-        frame = encode(message)
-        self.pace(key, lambda: self.deliver(frame, without, key))
+        frame, left_out = encode(message), ids(without)
+        self.pace(key, lambda: self.deliver(frame, left_out, key))
 
     def deliver(
         self, frame: Frame, without: Collection[str], key: Hashable
