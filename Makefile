@@ -9,6 +9,7 @@ MAKEFLAGS += --no-builtin-rules
 	check my-demo lock clean
 
 STAGES := $(patsubst demo_%/app.py,%,$(sort $(wildcard demo_*/app.py)))
+.PHONY: $(addprefix demo_,$(STAGES))
 SETUP = @$(PYTHON) tools/setup.py
 VENV = .venv/bin/python
 NODE = $(or $(shell command -v node 2>/dev/null),$(wildcard \
@@ -45,6 +46,9 @@ demo-%: ## Run demo_% (options: PORT=1999 LAN=1 AI=local)
 	$(a-stage)
 	$(SETUP) demo_$*
 	@exec $(VENV) -m shared.serve demo_$*
+
+# As the folder is called.
+$(addprefix demo_,$(STAGES)): demo_%: demo-%
 
 present: ## Run the stages in turn, at a key press (options as for a demo)
 	$(SETUP)

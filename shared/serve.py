@@ -125,6 +125,8 @@ def read_settings() -> Settings:
             for each in error.errors()
         ]
         sys.exit("\n".join(["These settings do not work:", *wrong]))
+    except UnicodeDecodeError:
+        sys.exit(f"{Settings.model_config['env_file']} is not UTF-8 text.")
 
 
 def configure(arguments: list[str], choice: Settings) -> tuple[str, Config]:

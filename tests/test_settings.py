@@ -88,6 +88,14 @@ def test_each_wrong_setting_is_named() -> None:
         assert any(line.startswith(f"  {name}={value}: ") for line in said)
 
 
+def test_a_file_in_another_encoding_is_named(tmp_path: Path) -> None:
+    """As PowerShell writes it. Seen to catch: a traceback."""
+    file = tmp_path / "settings"
+    file.write_text("AI=none\n", "utf-16")
+    said = fails_to_start("demo_01", ENV_FILE=str(file))
+    assert said == f"{file} is not UTF-8 text.\n"
+
+
 def test_a_port_out_of_range_is_named() -> None:
     assert "  PORT=65536: " in fails_to_start("demo_01", PORT="65536")
 
