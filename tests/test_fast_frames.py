@@ -24,7 +24,7 @@ from shared.party import Connection, Frame, Server
 from shared.party.protocol import PartyProtocol
 
 from .party_server import UNHURRIED, House, open_house, take_the_fast_path
-from .raw import BINARY, CLOSE, PING, PONG, TEXT, closing, frame, veil
+from .raw import BINARY, CLOSE, PING, PONG, TEXT, closing, frame, read_all, veil
 from .running import HANDSHAKE, PATIENCE, Running
 
 OFFER = b"Sec-WebSocket-Extensions: %s\r\n\r\n"
@@ -497,7 +497,8 @@ def test_a_connection_that_ended_is_no_garbage(house: House) -> None:
     """It is gone at once: garbage is rarely looked for with FAST=1.
 
     Seen to catch: leaving its room, its parser or its scope at the line; a
-    desk that goes on knowing who was together or apart.
+    desk that goes on knowing who was together or apart; the errors that a
+    frame that makes no sense, and leaving amid one, have brought.
     """
     gc.collect()
     gc.disable()
@@ -512,6 +513,15 @@ def test_a_connection_that_ended_is_no_garbage(house: House) -> None:
                 house.call(room.broadcast, "bye")
                 assert guest.socket.recv(PATIENCE) == "bye"
                 del room
+        with house.stalled("/parties/radio/1") as bare:
+            bare.sendall(frame(3, b"makes no sense"))
+            read_all(bare)
+        with house.stalled("/parties/radio/1"):
+            room = house.parties.room("radio", "1")
+            assert room
+            for _ in range(2):
+                house.call(room.broadcast, b"x" * 200_000)
+            del room
         while house.call(len, house.server_state.tasks):
             pass
         house.call(int)

@@ -41,18 +41,12 @@ class Desk:
         """Stand in for `Room.deliver`: write in this turn, or to the outbox."""
         packs = not without and len(frame) >= SMALLEST
         members = list(self.present.values())
-        changed = members != self.members or packs > self.packs
-        if changed or not (self.common or all(each.idle for each in members)):
+        if members != self.members or packs > self.packs:
             self.begin(members, packs)
         for id in without:
             if (someone := self.present.get(id)) and someone.shortcut:
                 self.leave(someone.shortcut)
-        if not (said := parts(frame)):
-            # What cannot be sent is the outbox's to complain about.
-            for each in members:
-                if each.id not in without:
-                    each.put(frame, key)
-            return
+        said = parts(frame)
         window = self.window() if packs and self.window else None
         plain = wrap(*said)
         data = window.wrap(*said) if window else plain
@@ -85,8 +79,9 @@ class Desk:
                 self.window = ref(window)
         for each in members:
             line = each.shortcut
-            alive = line and line.reader and each.idle
-            if alive and not line.pending and line.window is window:
+            alive = line and line.reader and not line.transport.is_closing()
+            same = alive and not line.pending and line.window is window
+            if same and each.idle:
                 line.desk = self
                 self.together[line] = line.transport.write
             else:
@@ -104,7 +99,8 @@ class Desk:
         if self.common:
             data = b"".join(self.common)
             self.common = []
-            for line, write in self.together.items():
+            # Whoever does not take it leaves meanwhile.
+            for line, write in list(self.together.items()):
                 if not line.close_sent:
                     write(data)
         if self.apart:

@@ -25,14 +25,11 @@ def head(first: int, size: int) -> bytes:
     return bytes((first, 127)) + size.to_bytes(8)
 
 
-def parts(frame: Frame) -> tuple[int, bytes] | None:
-    """How a frame begins, and what it says; None if it is no text."""
+def parts(frame: Frame) -> tuple[int, bytes]:
+    """How a frame begins, and what it says."""
     if isinstance(frame, bytes):
         return BINARY, frame
-    try:
-        return TEXT, frame.encode()
-    except UnicodeEncodeError:
-        return None
+    return TEXT, frame.encode()
 
 
 def wrap(kind: int, said: bytes) -> bytes:

@@ -1,11 +1,14 @@
 """What leaves in one turn of the event loop: each socket has it in one go."""
 
 import asyncio
+import logging
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
 MOST = 64 * 1024
 """Bytes after which the turn's end is not waited for."""
+
+logger = logging.getLogger("party")
 
 
 class Sender(Protocol):
@@ -40,7 +43,10 @@ class Post:
         """Write it all now."""
         senders, self.senders, self.size = self.senders, [], 0
         for sender in senders:
-            sender.flush()
+            try:
+                sender.flush()
+            except Exception:
+                logger.exception("what was said could not be written")
 
     def _end_turn(self) -> None:
         self.due = False

@@ -48,10 +48,11 @@ class FastProtocol(ReadingProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of all that leads back here: else it would be garbage."""
+        self.go_apart()
         if self.desk:
-            self.desk.leave(self)
             self.desk.flush()
         super().connection_lost(exc)
+        self.conn.parser_exc = None
         self.window = self.desk = self.reader = self.hear = None
         del self.conn.parser
         extensions = getattr(self, "scope", {}).get("extensions", {})
@@ -68,10 +69,19 @@ class FastProtocol(ReadingProtocol):
         if self.reader and not self.close_sent:
             self.reader.watch()
 
-    def write(self, data: bytes) -> None:
-        """Write when the turn ends, if it is not for all in the room."""
+    def handle_close(self, event: Any) -> None:
+        """Write what was said before the end, and nothing after it."""
+        self.flush()
+        super().handle_close(event)
+
+    def go_apart(self) -> None:
+        """Have in one's own time what is said to all."""
         if self.desk:
             self.desk.leave(self)
+
+    def write(self, data: bytes) -> None:
+        """Write when the turn ends, if it is not for all in the room."""
+        self.go_apart()
         if not self.pending:
             self.post.add(self)
         self.pending.append(data)
@@ -83,8 +93,7 @@ class FastProtocol(ReadingProtocol):
 
     def flush(self) -> None:
         """Write what is pending."""
-        if self.desk:
-            self.desk.leave(self)
+        self.go_apart()
         if self.pending:
             pending, self.pending = self.pending, []
             self.write_now(b"".join(pending))

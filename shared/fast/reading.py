@@ -49,7 +49,7 @@ class ReadingProtocol(PartyProtocol):
             if not (end := self.take(data, at)):
                 break
             at = end
-        if self.odd:
+        if self.odd or self.close_sent:
             super().data_received(data[at:])
         else:
             self.rest = data[at:]

@@ -24,8 +24,8 @@ def send(connection: Connection, message: object) -> None:
     """Stand in for `Connection.send`: it leaves with what is broadcast."""
     frame = encode(message)
     line: FastProtocol | None = connection.shortcut
-    if line and connection.idle and (said := parts(frame)):
-        data = wrap(*said)
+    if line and connection.idle:
+        data = wrap(*parts(frame))
         line.write(data)
         line.post.close(len(data))
     else:

@@ -73,6 +73,8 @@ class Outbox:
     def watch(self) -> None:
         """Look what is to do: wait for the reader, then send what waits."""
         self.idle = False
+        if self.shortcut:
+            self.shortcut.go_apart()
         if not self._writer or self._writer.done():
             self._writer = asyncio.create_task(self._send_all())
 
@@ -87,6 +89,7 @@ class Outbox:
         self._waiting.clear()
         if self._writer:
             self._writer.cancel()
+            self._writer = None  # its error would lead back here
 
     async def _send_all(self) -> None:
         try:

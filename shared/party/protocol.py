@@ -117,6 +117,16 @@ class PartyProtocol(WebSocketsSansIOProtocol):
                 self.close_timeout, self.transport.abort
             )
 
+    def shutdown(self) -> None:
+        """End as the server does, if nothing has ended it before.
+
+        uvicorn would raise, and leave all the other connections alone.
+        """
+        if self.transport.is_closing():
+            self.cut()
+        else:
+            super().shutdown()
+
     async def run_asgi(self) -> None:
         """Run the app, and wait not for ever until the last is read."""
         await super().run_asgi()
