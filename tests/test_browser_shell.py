@@ -190,7 +190,7 @@ def test_a_message_that_is_too_long_or_empty_is_not_sent(
     ada.writing.fill("x" * 3_990)
     expect(ada.page.get_by_text("10 left")).to_be_visible()
     ada.writing.fill("x" * 4_001)
-    expect(ada.page.get_by_text("1 too many")).to_be_visible()
+    expect(ada.page.get_by_text("1 character too many")).to_be_visible()
     ada.writing.press("Enter")
     expect(ada.writing).to_have_value("x" * 4_001)
     ada.say("🎈" * 4_000)  # counted as people count

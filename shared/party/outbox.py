@@ -34,8 +34,7 @@ def weight(frame: Frame) -> int:
 class Outbox:
     """The frames that wait for one connection, and a task that sends them.
 
-    Made in the task that reads from the connection, which eviction ends. While
-    it is `idle`, a frame may take the shortcut, if there is one.
+    Made in the task that reads, which eviction ends; idle, it has a shortcut.
     """
 
     def __init__(self, id: str, websocket: WebSocket, name: str = "") -> None:

@@ -80,7 +80,8 @@ function Area({ draft, area, name, submit }) {
 
 /** @param {{ left: number }} props */
 function Counter({ left }) {
-  const words = left < 0 ? `${-left} too many` : `${left} left`;
+  const over = left === -1 ? "1 character" : `${-left} characters`;
+  const words = left < 0 ? `${over} too many` : `${left} left`;
   const near = left <= NEAR_THE_LIMIT;
   return html`
     <p id="left" class=${left < 0 ? "problem" : ""}>${near && words}</p>
