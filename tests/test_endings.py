@@ -26,6 +26,9 @@ class Stage(Server):
             sender.close(4000, "bye")
         elif message == "cut":
             sender._hang_up(4000, "bye")
+        elif message == "silent":
+            line = sender.websocket.scope["extensions"]["party.line"]
+            line.hang_up(4000, "bye")
         self.room.broadcast("after")
 
 
@@ -91,9 +94,27 @@ def test_who_is_sent_away_hears_nothing_after_that() -> None:
         assert heard(ada) == [(TEXT, b"before"), (CLOSE, b"\x0f\xa0bye")]
 
 
+def test_who_is_left_behind_hears_nothing_after_that() -> None:
+    """As one who answers no ping, without the outbox.
+
+    Seen to catch: a share in what all hear behind the close.
+    """
+    with (
+        open_house(**PARTIES) as house,
+        house.stalled("/parties/stage/1?_pk=ada") as ada,
+    ):
+        ada.sendall(frame(TEXT, b"silent"))
+        assert heard(ada)[-1] == (CLOSE, b"\x0f\xa0bye")
+
+
+@pytest.mark.parametrize(
+    "end",
+    [closing(1000), frame(3, b"no such kind")],
+    ids=["asked for", "caused"],
+)
 @pytest.mark.parametrize("party", PARTIES)
-def test_nothing_comes_behind_the_end(party: str) -> None:
-    """Which a reader has asked for that has much to read.
+def test_nothing_comes_behind_the_end(party: str, end: bytes) -> None:
+    """Which a reader has asked for, or caused, that has much to read.
 
     Seen to catch, one each: what is common, written behind the answer to a
     close; a place among all for who is closing.
@@ -103,7 +124,7 @@ def test_nothing_comes_behind_the_end(party: str) -> None:
         house.stalled(f"/parties/{party}/1?_pk=ada") as ada,
     ):
         fill(house, party)
-        ada.sendall(frame(TEXT, b"go") + closing(1000))
+        ada.sendall(frame(TEXT, b"go") + end)
         kinds = [opcode for opcode, _ in heard(ada)]
     assert kinds.index(CLOSE) == len(kinds) - 1
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Hashable
 from weakref import ref
 
 from ..party.frames import Frame
+from ..party.gathering import Present
 from ..party.rooms import Connection
 from .frames import parts, wrap
 from .post import Post
@@ -16,20 +17,20 @@ class Desk:
 
     Those who hear the same in this turn are `together`: it is put together
     once for them all. The others are `apart`, as who was left out of a frame,
-    was told another, follows another window, or does not keep up. While nobody
-    is, who is together stays so from turn to turn.
+    was told another, follows another window, or does not keep up. When the
+    next turn begins, those of them who can be are together again.
     """
 
-    def __init__(self, present: dict[str, Connection], post: Post) -> None:
+    def __init__(self, present: Present[Connection], post: Post) -> None:
         self.present = present
         self.post = post
         # Those who follow the window keep it; when they are gone, it is, too.
-        self.window: ref[Window] | None = None
+        self.window: Callable[[], Window | None] = lambda: None
         self.forget()
 
     def forget(self) -> None:
         """Know of nobody: the next turn begins anew."""
-        self.members: list[Connection] = []
+        self.turnover = -1
         self.together: dict[FastProtocol, Callable[[bytes], None]] = {}
         self.apart: list[Connection] = []
         self.common: list[bytes] = []
@@ -40,14 +41,20 @@ class Desk:
     ) -> None:
         """Stand in for `Room.deliver`: write in this turn, or to the outbox."""
         packs = not without and len(frame) >= SMALLEST
-        members = list(self.present.values())
-        if members != self.members or packs > self.packs:
-            self.begin(members, packs)
+        again = self.apart and not self.common
+        if (
+            self.turnover != self.present.turnover
+            or packs > self.packs
+            or (again and packs)
+        ):
+            self.begin(packs)
+        elif again:
+            self.gather()
         for id in without:
             if (someone := self.present.get(id)) and someone.shortcut:
                 self.leave(someone.shortcut)
         said = parts(frame)
-        window = self.window() if packs and self.window else None
+        window = self.window() if packs else None
         plain = wrap(*said)
         data = window.wrap(*said) if window else plain
         if not self.common:
@@ -65,23 +72,28 @@ class Desk:
                     line.window, line.skipped = None, True
         self.post.close(len(plain))
 
-    def begin(self, members: list[Connection], packs: bool) -> None:
+    def begin(self, packs: bool) -> None:
         """Find out who hears the same, of those who are there now."""
         self.flush()
         self.forget()
-        self.members, self.packs = members, packs
-        window = self.window() if self.window else None
+        self.turnover, self.packs = self.present.turnover, packs
+        self.apart = list(self.present.values())
         if packs:
-            idle = [each.shortcut for each in members if each.idle]
+            idle = [each.shortcut for each in self.apart if each.idle]
             lines: list[FastProtocol] = [line for line in idle if line]
-            if lacking(window, lines):
+            if lacking(self.window(), lines):
                 window = Window(lines)
                 self.window = ref(window)
-        for each in members:
+        self.gather()
+
+    def gather(self) -> None:
+        """Have those together who were apart, and can hear the same again."""
+        window = self.window()
+        apart, self.apart = self.apart, []
+        for each in apart:
             line = each.shortcut
-            alive = line and line.reader and not line.transport.is_closing()
-            same = alive and not line.pending and line.window is window
-            if same and each.idle:
+            same = line and line.open and not line.pending
+            if same and each.idle and line.window is window:
                 line.desk = self
                 self.together[line] = line.transport.write
             else:
@@ -100,8 +112,5 @@ class Desk:
             data = b"".join(self.common)
             self.common = []
             # Whoever does not take it leaves meanwhile.
-            for line, write in list(self.together.items()):
-                if not line.close_sent:
-                    write(data)
-        if self.apart:
-            self.forget()
+            for write in list(self.together.values()):
+                write(data)

@@ -17,7 +17,10 @@ class Desk(Protocol):
         """Let a line have what is common so far, and no more."""
 
     def flush(self) -> None:
-        """Write what is common, and know no more of who is apart."""
+        """Write what is common so far."""
+
+    def forget(self) -> None:
+        """Know of nobody any more."""
 
 
 class FastProtocol(ReadingProtocol):
@@ -51,6 +54,7 @@ class FastProtocol(ReadingProtocol):
         self.go_apart()
         if self.desk:
             self.desk.flush()
+            self.desk.forget()
         super().connection_lost(exc)
         self.conn.parser_exc = None
         self.window = self.desk = self.reader = self.hear = None
@@ -69,10 +73,26 @@ class FastProtocol(ReadingProtocol):
         if self.reader and not self.close_sent:
             self.reader.watch()
 
+    @property
+    def open(self) -> bool:
+        """Whether anything can still be written."""
+        closing = self.close_sent or self.transport.is_closing()
+        return bool(self.reader) and not closing
+
     def handle_close(self, event: Any) -> None:
         """Write what was said before the end, and nothing after it."""
         self.flush()
         super().handle_close(event)
+
+    def handle_parser_exception(self) -> None:
+        """Write what was said before the end, and nothing after it."""
+        self.flush()
+        super().handle_parser_exception()
+
+    def hang_up(self, code: int, reason: str) -> None:
+        """Write nothing any more but the end."""
+        self.go_apart()
+        super().hang_up(code, reason)
 
     def go_apart(self) -> None:
         """Have in one's own time what is said to all."""
@@ -88,7 +108,7 @@ class FastProtocol(ReadingProtocol):
 
     def write_now(self, data: bytes) -> None:
         """Write."""
-        if not self.close_sent and not self.transport.is_closing():
+        if self.open:
             self.transport.write(data)
 
     def flush(self) -> None:

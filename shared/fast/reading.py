@@ -34,10 +34,10 @@ class ReadingProtocol(PartyProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read what comes; a cursor's move goes the shortest way."""
-        if self.hear and not (self.rest or self.odd or self.close_sent):
-            said = alone(data)
-            if said and self.queue.empty() and self.hear(said):
-                return
+        waits = self.rest or self.read_paused
+        hear = None if waits or self.odd or self.close_sent else self.hear
+        if hear and (said := alone(data)) and hear(said):
+            return
         data, self.rest = self.rest + data, b""
         if self.odd or self.close_sent or not self.handshake_complete:
             # Who does not wait for our answer may be amid a frame by then.
@@ -94,7 +94,7 @@ class ReadingProtocol(PartyProtocol):
 
         It may not overtake what is in that already.
         """
-        if self.hear and self.queue.empty() and self.hear(frame):
+        if self.hear and not self.read_paused and self.hear(frame):
             return
         text = isinstance(frame, str)
         self.curr_msg_data_type = "text" if text else "bytes"

@@ -21,6 +21,12 @@ SUPERSEDED = 4001, "Your place was taken from another window."
 C = TypeVar("C", bound=Outbox)
 
 
+class Present(dict[str, C]):
+    """Who is there, by their ids; `turnover` counts who came or went."""
+
+    turnover = 0
+
+
 class Gathering(Generic[C]):
     """The inside of a room, of which the room itself shows what matters."""
 
@@ -28,7 +34,7 @@ class Gathering(Generic[C]):
         self.party = party
         self.id = id
         self.parties = parties
-        self.present: dict[str, C] = {}
+        self.present: Present[C] = Present()
         self.places = Places()
         self.hooks: set[asyncio.Task[None]] = set()
         self.newest: asyncio.Task[None] | None = None
@@ -50,11 +56,13 @@ class Gathering(Generic[C]):
         if earlier := self.present.get(connection.id):
             earlier.close(*SUPERSEDED)
         self.present[connection.id] = connection
+        self.present.turnover += 1
 
     def leave(self, connection: C) -> None:
         """Let a connection go, unless a later one has its id by now."""
         if self.present.get(connection.id) is connection:
             del self.present[connection.id]
+            self.present.turnover += 1
 
     def run(
         self, hook: Hook, *arguments: Any, caller: Caller | None = None
