@@ -81,8 +81,11 @@ class Log(Sequence[M], Generic[M]):
         self._entries.append(entry)
         if entry.id:
             self._named[entry.id] = entry
-        while len(self._entries) > self.most:
-            self._named.pop(self._entries.pop(0).id, None)
+        # To forget each by itself would move all the others each time.
+        if len(self._entries) > self.most + self.most // 100:
+            for old in self._entries[: -self.most]:
+                self._named.pop(old.id, None)
+            del self._entries[: -self.most]
 
     def forget(self, epoch: str, start: int) -> None:
         """Begin a new epoch, with nothing in it."""
