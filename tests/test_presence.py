@@ -411,6 +411,20 @@ def test_who_leaves_is_removed_for_everybody(
             assert set(eve.join()) == {"bob", "eve"}
 
 
+def test_who_joins_and_leaves_at_once_is_not_left_behind(
+    server: Running, room: str
+) -> None:
+    """Seen to catch: reading what somebody said who is not there any more."""
+    with joined(server, room, "bob") as bob:
+        for number in range(20):
+            with enter(server, room, f"ada-{number}") as ada:
+                ada.send(join_frame())
+        with joined(server, room, "eve") as eve:
+            bob.until(lambda users: "eve" in users)
+            bob.hears_nothing()
+            assert set(bob.users) == set(eve.users) == {"bob", "eve"}
+
+
 @pytest.mark.behaviour(
     "Who comes back under their id is not removed with the old socket",
     expected="no changes that remove them",
@@ -657,6 +671,26 @@ def test_garbage_is_refused_and_disturbs_nobody(
     bob.sees("ada", here)
     assert bob.errors == []
     assert set(bob.users) == {"ada", "bob"}
+
+
+def test_garbage_does_not_keep_what_comes_behind_it(
+    server: Running, room: str
+) -> None:
+    """What comes in one moment is read together, and refused one by one.
+
+    Seen to catch: a reading that ends with what is refused.
+    """
+    with (
+        joined(server, room, "bob") as bob,
+        joined(server, room, "ada") as ada,
+        joined(server, room, "eve") as eve,
+    ):
+        for number in range(1, 10):
+            eve.send(b"garbage")
+            ada.move(number / 10)
+            bob.sees("ada", number / 10)
+            eve.until(lambda _: eve.errors)
+            eve.errors.clear()
 
 
 places = (number / 1000 for number in range(1000))

@@ -3,8 +3,6 @@
 import asyncio
 from typing import Any
 
-from starlette.requests import HTTPConnection
-
 from shared.country import country_of
 from shared.party import Connection, Frame, Server
 
@@ -22,21 +20,48 @@ class PresenceRoom(Server):
     def on_start(self) -> None:
         """Begin with nobody."""
         self.users: dict[str, User] = {}
-        self.countries: dict[str, str | None] = {}
+        self.heard: list[tuple[Frame, Connection]] = []
         self.changes: dict[str, Any] = {}
 
-    def on_connect(
-        self, connection: Connection, request: HTTPConnection
-    ) -> None:
-        """Find out in which country a newcomer is."""
-        self.countries[connection.id] = country_of(request)
-
     def on_message(self, frame: Frame, sender: Connection) -> None:
+        """Put aside what somebody does, until everybody is told."""
+        self.heard.append((frame, sender))
+        self.change()
+
+    def on_close(self, connection: Connection) -> None:
+        """Have everybody told, unless they are back by then."""
+        self.change()
+
+    def change(self, add: Any = (), presence: Any = ()) -> None:
+        """Gather changes, of which everybody is told soon."""
+        if not self.changes:
+            self.changes = {"add": {}, "presence": {}, "remove": []}
+            asyncio.get_running_loop().call_later(TICK, self.tell)
+        self.changes["add"].update(add)
+        self.changes["presence"].update(presence)
+
+    def tell(self) -> None:
+        """Find out what has changed, and tell everybody."""
+        for id in self.users.keys() - self.room.present.keys():
+            del self.users[id]
+            self.changes["add"].pop(id, None)
+            self.changes["remove"].append(id)
+        heard, self.heard = self.heard, []
+        for frame, sender in heard:
+            if self.room.present.get(sender.id) is sender:
+                self.room.run(self.read, frame, sender, caller=sender)
+        changes, self.changes = self.changes, {}
+        # Whoever is alone knows of their own moves.
+        moved = changes["presence"] and len(self.users) > 1
+        if changes["add"] or changes["remove"] or moved:
+            self.room.broadcast(pack({"type": "changes", **changes}))
+
+    def read(self, frame: Frame, sender: Connection) -> None:
         """Let somebody join, or do something else."""
         message, id = unpack(frame), sender.id
         if message["type"] == "join":
             self.users[id] = User(
-                country=self.countries.get(id),
+                country=country_of(sender.websocket),
                 presence=message["presence"],
                 info=message["info"],
             )
@@ -45,31 +70,3 @@ class PresenceRoom(Server):
         elif id in self.users:
             self.users[id]["presence"] = message["presence"]
             self.change(presence={id: message["presence"]})
-
-    def on_close(self, connection: Connection) -> None:
-        """Take somebody out, unless they are back already."""
-        if connection.id not in self.room.present:
-            self.countries.pop(connection.id, None)
-            if self.users.pop(connection.id, None):
-                self.change(remove=connection.id)
-
-    def change(
-        self, add: Any = (), presence: Any = (), remove: str = ""
-    ) -> None:
-        """Gather changes, of which everybody is told soon."""
-        if not self.changes:
-            self.changes = {"add": {}, "presence": {}, "remove": []}
-            asyncio.get_running_loop().call_later(TICK, self.tell)
-        self.changes["add"].update(add)
-        self.changes["presence"].update(presence)
-        if remove:
-            self.changes["add"].pop(remove, None)
-            self.changes["presence"].pop(remove, None)
-            self.changes["remove"].append(remove)
-
-    def tell(self) -> None:
-        """Tell everybody, unless somebody alone has only moved."""
-        changes, self.changes = self.changes, {}
-        moves = not (changes["add"] or changes["remove"])
-        if not (moves and len(self.users) == 1):
-            self.room.broadcast(pack({"type": "changes", **changes}))
