@@ -324,6 +324,10 @@ class Radio(Server):
     """Says sixteen things to all but one, and that one hears an answer."""
 
     async def on_message(self, message: Frame, sender: Connection) -> None:
+        if message == "first":
+            sender.send("end")
+            self.room.broadcast("news", without=[sender.id])
+            return
         for number in range(16):
             self.room.broadcast(f"{number}", without=[sender.id])
             sender.send(f"ack {number}")
@@ -490,6 +494,31 @@ def test_a_reply_that_grows_costs_what_is_new_in_it(
     assert window() is None
 
 
+def test_who_was_skipped_is_compressed_for_again(
+    house: House, writes: dict[str, list[bytes]]
+) -> None:
+    """Also where something small is said before.
+
+    Seen to catch: a desk that goes on taking them all for followers.
+    """
+
+    def speak(*said: str) -> None:
+        room = house.parties.room("radio", "1")
+        assert room
+        for each in said:
+            if each == "busy":
+                room.present["bob"].watch()
+            else:
+                room.broadcast(each)
+
+    with house.join("1", "radio", pk="bob") as bob:
+        for said in (["x" * 400], ["busy", "y" * 400], ["small"], ["z" * 400]):
+            house.call(speak, *said)
+            assert bob.socket.recv(PATIENCE) == said[-1]
+        kinds = [each[0] for each in writes["bob"]]
+    assert kinds == [TEXT | 0xC0, TEXT | 0x80, TEXT | 0x80, TEXT | 0xC0]
+
+
 KEPT = FastProtocol, ServerProtocol, Connection
 
 
@@ -503,6 +532,9 @@ def test_a_connection_that_ended_is_no_garbage(house: House) -> None:
     gc.collect()
     gc.disable()
     try:
+        with house.join("2", "radio") as guest:
+            guest.send("first")
+            assert guest.socket.recv(PATIENCE) == "end"
         for kind in (None, "deflate"):
             with house.join("1", "radio", compression=kind) as guest:
                 guest.send("go")

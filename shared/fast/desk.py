@@ -26,13 +26,10 @@ class Desk:
         self.post = post
         # Those who follow the window keep it; when they are gone, it is, too.
         self.window: Callable[[], Window | None] = lambda: None
-        self.forget()
-
-    def forget(self) -> None:
-        """Know of nobody: the next turn begins anew."""
         self.turnover = -1
         self.together: dict[FastProtocol, Callable[[bytes], None]] = {}
-        self.apart: list[Connection] = []
+        # By their ids, as who has left is not to be kept here.
+        self.apart: list[str] = []
         self.common: list[bytes] = []
         self.packs = False
 
@@ -49,6 +46,7 @@ class Desk:
         ):
             self.begin(packs)
         elif again:
+            self.packs = False
             self.gather()
         for id in without:
             if (someone := self.present.get(id)) and someone.shortcut:
@@ -60,9 +58,10 @@ class Desk:
         if not self.common:
             self.post.add(self)
         self.common.append(data)
-        for each in self.apart:
-            if each.id in without:
+        for id in self.apart:
+            if id in without:
                 continue
+            each = self.present[id]
             line: FastProtocol | None = each.shortcut
             if line and each.idle:
                 line.write(data if line.window is window else plain)
@@ -75,11 +74,11 @@ class Desk:
     def begin(self, packs: bool) -> None:
         """Find out who hears the same, of those who are there now."""
         self.flush()
-        self.forget()
         self.turnover, self.packs = self.present.turnover, packs
-        self.apart = list(self.present.values())
+        self.together, self.apart = {}, list(self.present)
         if packs:
-            idle = [each.shortcut for each in self.apart if each.idle]
+            members = self.present.values()
+            idle = [each.shortcut for each in members if each.idle]
             lines: list[FastProtocol] = [line for line in idle if line]
             if lacking(self.window(), lines):
                 window = Window(lines)
@@ -90,19 +89,20 @@ class Desk:
         """Have those together who were apart, and can hear the same again."""
         window = self.window()
         apart, self.apart = self.apart, []
-        for each in apart:
+        for id in apart:
+            each = self.present[id]
             line = each.shortcut
             same = line and line.open and not line.pending
             if same and each.idle and line.window is window:
                 line.desk = self
                 self.together[line] = line.transport.write
             else:
-                self.apart.append(each)
+                self.apart.append(id)
 
     def leave(self, line: FastProtocol) -> None:
         """Set apart one who hears something else from here on."""
         if self.together.pop(line, None) and line.reader:
-            self.apart.append(line.reader)
+            self.apart.append(line.reader.id)
             for data in self.common:
                 line.write(data)
 

@@ -16,12 +16,6 @@ class Desk(Protocol):
     def leave(self, line: "FastProtocol") -> None:
         """Let a line have what is common so far, and no more."""
 
-    def flush(self) -> None:
-        """Write what is common so far."""
-
-    def forget(self) -> None:
-        """Know of nobody any more."""
-
 
 class FastProtocol(ReadingProtocol):
     """Writes what is `pending` itself, past ASGI, once in a turn.
@@ -52,9 +46,6 @@ class FastProtocol(ReadingProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of all that leads back here: else it would be garbage."""
         self.go_apart()
-        if self.desk:
-            self.desk.flush()
-            self.desk.forget()
         super().connection_lost(exc)
         self.conn.parser_exc = None
         self.window = self.desk = self.reader = self.hear = None
