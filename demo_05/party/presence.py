@@ -45,6 +45,7 @@ class PresenceRoom(Server):
         for id in self.users.keys() - self.room.present.keys():
             del self.users[id]
             self.changes["add"].pop(id, None)
+            self.changes["presence"].pop(id, None)
             self.changes["remove"].append(id)
         heard, self.heard = self.heard, []
         for frame, sender in heard:

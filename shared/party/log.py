@@ -82,10 +82,11 @@ class Log(Sequence[M], Generic[M]):
         if entry.id:
             self._named[entry.id] = entry
         # To forget each by itself would move all the others each time.
-        if len(self._entries) > self.most + self.most // 100:
-            for old in self._entries[: -self.most]:
+        more = len(self._entries) - self.most
+        if more > self.most // 100:
+            for old in self._entries[:more]:
                 self._named.pop(old.id, None)
-            del self._entries[: -self.most]
+            del self._entries[:more]
 
     def forget(self, epoch: str, start: int) -> None:
         """Begin a new epoch, with nothing in it."""
