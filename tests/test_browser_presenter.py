@@ -290,7 +290,10 @@ def test_cursors_are_hidden_for_everybody(
 def test_it_can_be_read_and_pressed(
     running: Running, person: People, scheme: str
 ) -> None:
-    """Seen to catch: the notice in the room's own soft colour."""
+    """Seen to catch: the notice in the room's own soft colour.
+
+    And: a long name that makes the presenter's page wider than a phone.
+    """
     hand = Presenter(running)
     hand.does("pause")
     hand.does("mute", name="Mallory " + "x" * 30)
@@ -303,6 +306,7 @@ def test_it_can_be_read_and_pressed(
     presenter.button("Unmute Mallory " + "x" * 30).click()
     is_told(presenter, re.compile("may speak again"))
     presenter.button("Mute " + "Ada" * 12).click()
+    is_told(presenter, re.compile("is muted"))
     for each in (ada, presenter):
         assert each.page.evaluate(WIDER) == []
         assert each.page.evaluate(FADED) == []
