@@ -67,6 +67,5 @@ def unmask(data: bytes, mask: int, end: int) -> bytes:
 def alone(data: bytes) -> bytes:
     """What a short binary frame says, if `data` is one and nothing else."""
     if 6 < len(data) == data[1] - MASKED + 6 < 132 and data[0] == BINARY:
-        said: bytes = apply_mask(data[6:], data[2:6])
-        return said
+        return unmask(data, 2, len(data))
     return b""
