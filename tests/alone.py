@@ -62,7 +62,7 @@ def main() -> None:
 
 def look(server: int, check: list[str]) -> dict[str, Any]:
     """What it is, and what it shows."""
-    status = Path(f"/proc/{server}/status").read_text()
+    status = Path(f"/proc/{server}/status").read_text("utf-8")
     values = dict(line.split(":\t", 1) for line in status.splitlines())
     pages = [door().get(path) for path in PAGES]
     return {
@@ -153,7 +153,7 @@ def others() -> list[int]:
 def arguments(pid: int) -> list[str]:
     """The command that a process runs."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1]
+        return Path(f"/proc/{pid}/cmdline").read_text("utf-8").split("\0")[:-1]
     except OSError:
         return []
 

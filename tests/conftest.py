@@ -147,7 +147,7 @@ def memory() -> Callable[[Running], int]:
         status = Path(f"/proc/{running.process.pid}/status")
         if not status.exists():
             pytest.skip("this system does not tell what a process holds")
-        lines = status.read_text().splitlines()
+        lines = status.read_text("utf-8").splitlines()
         (line,) = [each for each in lines if each.startswith("VmRSS")]
         return int(line.split()[1])
 

@@ -76,7 +76,7 @@ class Image:
         """Build the image, and make a container of it."""
         (base,) = re.findall(
             "^ARG BASE=(.+)$",
-            (ROOT / "Dockerfile").read_text(),
+            (ROOT / "Dockerfile").read_text("utf-8"),
             re.MULTILINE,
         )
         base_tar = make_base(self.work, self.root)
@@ -114,8 +114,10 @@ class Image:
             pip += [f"index-url = {index}"]
         if registry := os.environ.get("NPM_CONFIG_REGISTRY"):
             npm += [f"registry={registry}"]
-        (home / ".config/pip/pip.conf").write_text("\n".join(pip) + "\n")
-        (home / ".npmrc").write_text("\n".join(npm) + "\n")
+        (home / ".config/pip/pip.conf").write_text(
+            "\n".join(pip) + "\n", "utf-8"
+        )
+        (home / ".npmrc").write_text("\n".join(npm) + "\n", "utf-8")
         return home
 
     def config(self) -> dict[str, Any]:
@@ -187,7 +189,7 @@ def call(
         cwd=cwd,
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=patience,
     )
     if done.returncode != 0:
@@ -209,7 +211,7 @@ def built(planted: dict[str, str]) -> Iterator[Image]:
         shutil.copytree(ROOT, context, ignore=shutil.ignore_patterns(*OURS))
         for name, text in planted.items():
             (context / name).parent.mkdir(parents=True, exist_ok=True)
-            (context / name).write_text(text)
+            (context / name).write_text(text, "utf-8")
         image.build(context)
         yield image
     finally:

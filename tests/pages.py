@@ -140,6 +140,6 @@ def node() -> Iterator[Node]:
         [find_node(), str(script)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     ) as process:
         yield Node(process)

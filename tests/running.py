@@ -178,7 +178,8 @@ class Running(Door):
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self.output,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
         )
         assert self.process.stdout
         line = self.process.stdout.readline()
@@ -205,7 +206,7 @@ class Running(Door):
 
     def errors(self) -> str:
         """What it wrote to its error output."""
-        return Path(self.output.name).read_text()
+        return Path(self.output.name).read_text("utf-8")
 
     def forget(self) -> None:
         """Remove what it wrote."""
@@ -345,6 +346,11 @@ def environment(settings: dict[str, str]) -> dict[str, str]:
         "RELOAD": "0",
         "GRACE": "1",
         "ENV_FILE": os.devnull,
+        # A text that is read or written without a named encoding is an error,
+        # but for the standard input that uvicorn gives to its child.
+        "PYTHONWARNDEFAULTENCODING": "1",
+        "PYTHONWARNINGS": "error::EncodingWarning,"
+        "ignore::EncodingWarning:uvicorn._subprocess",
     }
     return {**kept, **defaults, **settings}
 

@@ -940,7 +940,7 @@ def test_a_local_model_that_is_missing_is_said_in_words(
     traceback.
     """
     missing = f"import sys\nsys.modules[{package!r}] = None\n"
-    (tmp_path / "sitecustomize.py").write_text(missing)
+    (tmp_path / "sitecustomize.py").write_text(missing, "utf-8")
     path = os.pathsep.join(map(str, [tmp_path, stage.folder.parent]))
     chat = serve(AI="local", PYTHONPATH=path)
     note = "No AI answers: the local model is missing (make setup AI=local)"

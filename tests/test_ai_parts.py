@@ -683,7 +683,7 @@ def test_the_local_model_ends_when_its_app_is_killed() -> None:
         cwd=ROOT,
         env=environment({"AI": "local"}),
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     )
     assert app.stdout
     with app.stdout:
@@ -864,7 +864,7 @@ def test_setting_up_asks_who_will_answer(
         cwd=ROOT,
         env=environment(settings),
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
     )
     assert told.stdout.split() == [expected]

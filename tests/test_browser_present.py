@@ -74,7 +74,7 @@ def test_a_page_that_one_goes_back_to_is_of_the_stage_that_runs(
 @pytest.fixture
 def stumbling(tmp_path: Path) -> Iterator[Presenting]:
     """Present stages of which the third does not start."""
-    (copy_stages(tmp_path) / "demo_03/app.py").write_text("not Python")
+    (copy_stages(tmp_path) / "demo_03/app.py").write_text("not Python", "utf-8")
     with presenting(tmp_path) as present:
         present.runs(1)
         yield present
@@ -123,9 +123,9 @@ def test_a_saved_module_runs_at_once_and_nothing_is_lost(
     ada.is_sent("said before")
     ada.writing.fill("a thought, not yet")
     module = saved.stage.folder / "ui/room.js"
-    text = module.read_text()
+    text = module.read_text("utf-8")
     changed = 'document.title = "Changed";\nshow(Room);'
-    module.write_text(text.replace("show(Room);", changed))
+    module.write_text(text.replace("show(Room);", changed), "utf-8")
     expect(ada.page).to_have_title("Changed")
     ada.sees_all("said before")
     ada.is_told("Connected")
@@ -141,7 +141,9 @@ def test_a_saved_module_runs_at_once_and_nothing_is_lost(
     ada.enter()
     expect(ada.writing).to_have_value("a draft")
     page = saved.stage.folder.parent / "shared/ui/page.html"
-    page.write_text(page.read_text().replace("<footer>", "<footer>New: "))
+    page.write_text(
+        page.read_text("utf-8").replace("<footer>", "<footer>New: "), "utf-8"
+    )
     for tab in (ada, eve):
         expect(tab.page.locator("footer")).to_contain_text("New: ")
     ada.sees_all("said before", "a thought, not yet finished")

@@ -41,7 +41,7 @@ def run(*command: str, **environment: str) -> tuple[int, list[str]]:
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
     )
     return done.returncode, done.stdout.splitlines()
 
@@ -85,7 +85,7 @@ def test_a_start_copies_the_stage_before_and_says_what_to_do(
     assert status == 0
     expected = names(ROOT / "demo_02") - {"README.md"} | {".started-from"}
     assert names(mine) == {each for each in expected if ".pyc" not in each}
-    assert (mine / ".started-from").read_text() == "demo_02\n"
+    assert (mine / ".started-from").read_text("utf-8") == "demo_02\n"
     for name in ("app.py", "party/chat_room.py", "ui/room.js"):
         same = (ROOT / "demo_02" / name).read_bytes()
         assert (mine / name).read_bytes() == same
@@ -97,16 +97,16 @@ def test_a_start_never_overwrites_what_somebody_built(house: Path) -> None:
     """Seen to catch: `rmtree` before `copytree`, with and without AGAIN."""
     begin(house, "03")
     for old in ("my_demo_1", "my_demo_2"):
-        (house / "my_demo/mine.py").write_text(old)
+        (house / "my_demo/mine.py").write_text(old, "utf-8")
         status, lines = begin(house, "02")
         assert status == 1
         (line,) = lines
         assert "make start-02 AGAIN=1" in line
-        assert (house / "my_demo/mine.py").read_text() == old
+        assert (house / "my_demo/mine.py").read_text("utf-8") == old
         assert begin(house, "02", AGAIN="1")[0] == 0
-        assert (house / old / "mine.py").read_text() == old
+        assert (house / old / "mine.py").read_text("utf-8") == old
         assert not (house / "my_demo/mine.py").exists()
-    assert (house / "my_demo/.started-from").read_text() == "demo_01\n"
+    assert (house / "my_demo/.started-from").read_text("utf-8") == "demo_01\n"
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ SECRET = "sk-secret-0123456789"
 DOCKER = """#!{python}
 import json, os, sys
 given = sys.argv[1:]
-with open({log!r}, "a") as log:
+with open({log!r}, "a", encoding="utf-8") as log:
     kept = {{k: v for k, v in os.environ.items() if k not in ("PATH", "LOG")}}
     log.write(json.dumps([given, kept]) + "\\n")
 for start, (status, text) in json.loads({answers!r}).items():
@@ -62,7 +62,8 @@ class Machine:
                 python=sys.executable,
                 log=str(self.log),
                 answers=json.dumps(answers),
-            )
+            ),
+            "utf-8",
         )
         program.chmod(0o755)
 
@@ -79,13 +80,13 @@ class Machine:
                 **settings,
             },
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             timeout=30,
         )
 
     def asked(self, *start: str) -> list[tuple[list[str], dict[str, str]]]:
         """The commands that began so, each with its environment."""
-        lines = map(json.loads, self.log.read_text().splitlines())
+        lines = map(json.loads, self.log.read_text("utf-8").splitlines())
         return [
             (given, env)
             for given, env in lines
@@ -150,7 +151,9 @@ def test_what_is_no_stage_is_refused(machine: Machine, name: str) -> None:
 
 
 def test_make_deploys_from_the_second_stage_on() -> None:
-    done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        ["make"], cwd=ROOT, capture_output=True, encoding="utf-8"
+    )
     found = re.findall(r"^  make deploy-(\d\d) ", done.stdout, re.MULTILINE)
     assert found == [f"{stage.level:02}" for stage in STAGES[1:]]
 
@@ -213,7 +216,7 @@ def test_the_public_url_is_the_address_that_is_told(
 ) -> None:
     machine.install(WORKS)
     dotenv = tmp_path / "settings"
-    dotenv.write_text("PUBLIC_URL=https://party.example.org\n")
+    dotenv.write_text("PUBLIC_URL=https://party.example.org\n", "utf-8")
     done = machine.deploy("demo_02", ENV_FILE=str(dotenv))
     last = done.stdout.splitlines()[-1]
     assert last.startswith("demo_02 runs at https://party.example.org ")
@@ -226,7 +229,8 @@ def test_settings_are_read_from_a_file(tmp_path: Path) -> None:
     file.write_text(
         "# a comment\n#AI=none\n\nPORT=2000\nexport AI = local  # the small\n"
         "OPENAI_API_KEY='a#b'\nOPENAI_MODEL=\"gpt #4\"\nOLLAMA_HOST=\n"
-        "PUBLIC_URL=https://x.example/#y\nno value\n"
+        "PUBLIC_URL=https://x.example/#y\nno value\n",
+        "utf-8",
     )
     assert deploy.read_env(file) == {
         "PORT": "2000",
@@ -282,7 +286,7 @@ def test_every_setting_reaches_the_container() -> None:
     # The image's own, and what makes no sense in one.
     own = {"HOST", "PORT", "LAN", "RELOAD", "GRACE", "AI_RECORD"}
     assert names - own <= set(deploy.SETTINGS)
-    compose = (ROOT / "compose.yaml").read_text()
+    compose = (ROOT / "compose.yaml").read_text("utf-8")
     handed_on = re.findall(r"^      (\w+): \$\{\1:-\}$", compose, re.MULTILINE)
     assert handed_on == deploy.SETTINGS
 
@@ -291,7 +295,7 @@ def test_compose_and_docker_run_start_it_alike(machine: Machine) -> None:
     machine.install(NO_COMPOSE)
     machine.deploy("demo_02")
     ((given, _),) = machine.asked("run")
-    compose = (ROOT / "compose.yaml").read_text()
+    compose = (ROOT / "compose.yaml").read_text("utf-8")
     for line, option in {
         "container_name: party-chat": "--name=party-chat",
         "- ${PORT:-1999}:1999": "--publish=1999:1999",

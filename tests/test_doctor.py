@@ -41,7 +41,7 @@ doctor.main()
 OLD = """
 import ast, sys
 for name in ("doctor", "setup"):
-    with open(f"tools/{name}.py") as file:
+    with open(f"tools/{name}.py", encoding="utf-8") as file:
         ast.parse(file.read(), feature_version=(3, 8))
 sys.version_info = (3, 8, 20)
 """
@@ -93,7 +93,7 @@ class House:
             cwd=self.root,
             env=environment({**port, **given}),
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             timeout=50,
         )
         assert done.stderr == ""
@@ -153,7 +153,7 @@ def test_a_taken_port_is_told_with_who_has_it(house: House) -> None:
         cwd="/",
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     ) as taker:
         assert taker.stdout
         port = taker.stdout.readline().strip()
@@ -196,7 +196,7 @@ def test_a_wrong_setting_is_told_with_its_line(house: House) -> None:
     """Seen to catch: lines that are counted from 0."""
     file = house.root / ".env"
     file.write_text(
-        f"# mine\nOPENAI_API_KEY={KEY}\nLAN=perhaps\nAI_TIMEOUT=0\n"
+        f"# mine\nOPENAI_API_KEY={KEY}\nLAN=perhaps\nAI_TIMEOUT=0\n", "utf-8"
     )
     house.settings["ENV_FILE"] = str(file)
     report = house.examine()
@@ -206,7 +206,7 @@ def test_a_wrong_setting_is_told_with_its_line(house: House) -> None:
         (mend,) = report.of(finding)[1]
         subprocess.run(mend, shell=True, check=True, cwd=house.root)
     assert house.examine().status == 0
-    assert f"\nOPENAI_API_KEY={KEY}\n" in file.read_text()
+    assert f"\nOPENAI_API_KEY={KEY}\n" in file.read_text("utf-8")
 
 
 def test_a_wrong_setting_of_the_environment_is_told_as_such(
@@ -221,7 +221,7 @@ def test_a_wrong_setting_of_the_environment_is_told_as_such(
 def test_a_line_that_is_no_setting_is_told(house: House) -> None:
     """The app runs without it, and without what it was to set."""
     file = house.root / ".env"
-    file.write_text(f"GRACE=2\nOPENAI_API_KEY: {KEY}\n")
+    file.write_text(f"GRACE=2\nOPENAI_API_KEY: {KEY}\n", "utf-8")
     house.settings["ENV_FILE"] = str(file)
     report = house.examine()
     assert report.status == 0
@@ -433,11 +433,11 @@ def test_recordings_that_are_gone_are_told(house: House) -> None:
     assert "mine.jsonl: No such file" in line
     assert mends == ["make demo-03 AI=local"]
     script = house.root / patient.SCRIPT
-    kept = script.read_text()
+    kept = script.read_text("utf-8")
     script.unlink()
     line, mends = house.examine().of("WRONG recordings: ")
     assert mends == [f"git checkout {patient.SCRIPT}"]
-    script.write_text(kept)
+    script.write_text(kept, "utf-8")
     report = house.examine(AI=f"replay:{patient.SCRIPT}")
     assert report.of("ok    AI: a recording")
 
@@ -448,7 +448,7 @@ def test_recordings_that_are_gone_are_told(house: House) -> None:
 def furnish(house: House, without: str, **stamp: str) -> None:
     """Put a .venv there that has all packages but one."""
     folder = house.root / ".venv"
-    done = json.loads((folder / "party-chat.json").read_text())
+    done = json.loads((folder / "party-chat.json").read_text("utf-8"))
     folder.unlink()
     venv.create(folder, symlinks=True)
     (packages,) = folder.glob("lib/python*/site-packages")
@@ -456,7 +456,9 @@ def furnish(house: House, without: str, **stamp: str) -> None:
     for package in there.iterdir():
         if package.name != without:
             (packages / package.name).symlink_to(package)
-    (folder / "party-chat.json").write_text(json.dumps({**done, **stamp}))
+    (folder / "party-chat.json").write_text(
+        json.dumps({**done, **stamp}), "utf-8"
+    )
 
 
 def test_before_anything_is_installed_it_says_so(house: House) -> None:
@@ -468,7 +470,9 @@ def test_before_anything_is_installed_it_says_so(house: House) -> None:
     (house.root / "node_modules").unlink()
     file = house.root / ".env"
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        file.write_text(f"export PORT={taken.getsockname()[1]}  # mine\n")
+        file.write_text(
+            f"export PORT={taken.getsockname()[1]}  # mine\n", "utf-8"
+        )
         house.settings |= {"ENV_FILE": str(file), "PORT": ""}
         report = house.examine()
     for what in ("Python packages: ", "browser libraries: "):
@@ -480,7 +484,7 @@ def test_before_anything_is_installed_it_says_so(house: House) -> None:
 def test_packages_of_another_lock_are_told(house: House) -> None:
     """As after `git pull`."""
     for lock in ("requirements-ai.txt", "package-lock.json"):
-        with (house.root / lock).open("a") as file:
+        with (house.root / lock).open("a", encoding="utf-8") as file:
             file.write("\n")
     report = house.examine()
     assert "requirements-ai.txt" in report.of("WRONG Python packages")[0]
@@ -502,10 +506,10 @@ def test_packages_that_are_gone_are_told(house: House) -> None:
     """Setting up does not see it, as its own note of them is still there."""
     furnish(house, without="pydantic")
     libraries = house.root / "node_modules"
-    stamp = (libraries / "party-chat.json").read_text()
+    stamp = (libraries / "party-chat.json").read_text("utf-8")
     libraries.unlink()
     libraries.mkdir()
-    (libraries / "party-chat.json").write_text(stamp)
+    (libraries / "party-chat.json").write_text(stamp, "utf-8")
     report = house.examine()
     line, mends = report.of("WRONG the app breaks: ")
     assert line.endswith("No module named 'pydantic'")
@@ -528,7 +532,7 @@ def test_a_local_model_that_is_gone_is_told(house: House) -> None:
 
 def test_npm_that_is_too_old_is_told(house: House) -> None:
     for name, version in {"npm": "6.14.4", "node": "v10.19.0"}.items():
-        house.program(name).write_text(f"#!/bin/sh\necho {version}\n")
+        house.program(name).write_text(f"#!/bin/sh\necho {version}\n", "utf-8")
         house.program(name).chmod(0o755)
     mends = house.examine().of("note  Node 10.19.0, npm 6.14.4: ")[1]
     assert "nodejs.org" in mends[0]

@@ -357,7 +357,7 @@ def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
         database.execute("CREATE TABLE other (x)")
         database.execute(pragma)
         database.close()
-    (tmp_path / "text.db").write_text("no database at all " * 100)
+    (tmp_path / "text.db").write_text("no database at all " * 100, "utf-8")
     with pytest.raises(WrongFile, match="another program"):
         check(str(foreign))
     with pytest.raises(WrongFile, match="format 0"):

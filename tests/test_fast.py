@@ -156,7 +156,9 @@ def published(house: House, id: str) -> Iterator[IO[str]]:
     """The published client in the room: what it hears, line by line."""
     script = [find_node(), "--experimental-websocket", "tests/partysocket.mjs"]
     told = [f"127.0.0.1:{house.port}", "stage", "1", id]
-    with Popen([*script, *told], cwd=ROOT, stdout=PIPE, text=True) as node:
+    with Popen(
+        [*script, *told], cwd=ROOT, stdout=PIPE, encoding="utf-8"
+    ) as node:
         assert node.stdout
         assert node.stdout.readline() == f"{AGREED}\n"
         yield node.stdout

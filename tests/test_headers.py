@@ -97,7 +97,7 @@ def routes(stage: Stage) -> list[str]:
             }
         ),
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
     ).stdout
     found = [line.split() for line in told.splitlines()]

@@ -88,7 +88,7 @@ def alone(code: str, commands: list[str], *arguments: str) -> Any:
         ["unshare", "-rn", "sh", "-ec", script, "-", *run],
         cwd=ROOT,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=3 * PATIENCE,
     )
     if re.match("unshare|RTNETLINK|sh: ", done.stderr):

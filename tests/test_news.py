@@ -49,7 +49,7 @@ def my_demo(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "demo_02", tmp_path / "demo_02")
     folder = tmp_path / "my_demo"
     shutil.copytree(ROOT / "demo_02", folder)
-    (folder / ".started-from").write_text("demo_02\n")
+    (folder / ".started-from").write_text("demo_02\n", "utf-8")
     return folder
 
 
@@ -97,7 +97,7 @@ def named_by_diff(old: Path, new: Path) -> set[str]:
     ended = subprocess.run(
         ["diff", "-rq", "-x", "__pycache__", "-x", "README.md", old, new],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"},
     )
     assert ended.returncode == 1, ended.stderr
@@ -190,7 +190,7 @@ def test_the_page_is_made_from_the_files_as_they_are_now(
     assert "Nothing yet" in mine.get(PAGE).text
     room = my_demo / "party" / "chat_room.py"
     room.write_text(room.read_text("utf-8").replace("memory", "mind"), "utf-8")
-    (my_demo / "ui" / "home.js").write_text("// at home\n")
+    (my_demo / "ui" / "home.js").write_text("// at home\n", "utf-8")
     (my_demo / "ui" / "room.js").unlink()
     old = my_demo.with_name("demo_02")
     found = shown(mine)
@@ -200,7 +200,9 @@ def test_the_page_is_made_from_the_files_as_they_are_now(
     page = mine.get(PAGE).text
     assert "<code>diff -ru -x __pycache__ demo_02 my_demo</code>" in page
     assert "Stage 2" not in text_of(FILE.split(page)[0])
-    room.write_text((old / "party" / "chat_room.py").read_text("utf-8"))
+    room.write_text(
+        (old / "party" / "chat_room.py").read_text("utf-8"), "utf-8"
+    )
     assert shown(mine).keys() == {"ui/home.js", "ui/room.js"}
 
 
@@ -224,8 +226,8 @@ def test_what_cannot_be_shown_is_named_and_says_why(
     (my_demo / "empty.py").touch()
     (my_demo / "picture.png").write_bytes(b"\x89PNG\xff\xfe")
     (my_demo / "zero.py").write_bytes(b"x\0y")
-    (my_demo / "long.py").write_text("x\n" * (LONGEST + 1))
-    (my_demo / "large.py").write_text("x" * (LARGEST + 1))
+    (my_demo / "long.py").write_text("x\n" * (LONGEST + 1), "utf-8")
+    (my_demo / "large.py").write_text("x" * (LARGEST + 1), "utf-8")
     app = my_demo / "app.py"
     app.write_bytes(app.read_bytes().replace(b"\n", b"\r\n"))
     found = FILE.split(mine.get(PAGE).text)[1:]
@@ -254,7 +256,7 @@ def test_hidden_files_and_caches_are_no_difference(my_demo: Path) -> None:
     old = my_demo.with_name("demo_02")
     for name in (".env", ".idea/x.xml", "__pycache__/x.pyc", "README.md"):
         (my_demo / name).parent.mkdir(exist_ok=True)
-        (my_demo / name).write_text("secret")
+        (my_demo / name).write_text("secret", "utf-8")
     assert list(differences(old, my_demo)) == []
 
 
@@ -265,7 +267,7 @@ def test_the_stage_before_is_the_one_copied_from_or_the_number_before(
     old = my_demo.with_name("demo_02")
     assert stage_before(my_demo) == old
     for name in ("", "demo_09", "../demo_02", "demo_02/../demo_02", "/etc"):
-        (my_demo / ".started-from").write_text(name)
+        (my_demo / ".started-from").write_text(name, "utf-8")
         assert stage_before(my_demo) is None
     (my_demo / ".started-from").unlink()
     assert stage_before(my_demo) is None

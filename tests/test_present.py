@@ -55,10 +55,10 @@ def test_a_build_is_another_in_another_stage_or_with_another_file(
         "shared/ui/style.css",
     ):
         path = tmp_path / file
-        path.write_text(path.read_text() + "\n")
+        path.write_text(path.read_text("utf-8") + "\n", "utf-8")
         names.append(name())
     assert len(set(names)) == len(names)
-    (folder / "README.md").write_text("Read me.")
+    (folder / "README.md").write_text("Read me.", "utf-8")
     assert name() == names[-1]
 
 
@@ -72,7 +72,7 @@ def test_a_saved_style_is_another_build_in_which_nothing_is_forgotten(
     """
     stage = Stage(2, copy_stages(tmp_path) / "demo_02")
     style = tmp_path / "shared/ui/style.css"
-    before = style.read_text()
+    before = style.read_text("utf-8")
     with start(stage, RELOAD="1") as running:
         names = [running.get("/build").text.split()]
         for text in (before + "\n", before):
@@ -80,7 +80,7 @@ def test_a_saved_style_is_another_build_in_which_nothing_is_forgotten(
                 ada.wait_for("history")
                 ada.say("hello")
                 ada.wait_for("ack")
-                style.write_text(text)
+                style.write_text(text, "utf-8")
                 assert ada.closed()[0] == 1012
             names.append(running.get("/build").text.split())
         with running.join() as ada:
@@ -139,7 +139,7 @@ def test_talking_points_are_the_readme_in_lines_that_fit(
     shown = points(readme, "http://127.0.0.1:2000", width)
     plain = re.sub(r"\033\[\d*m", "", shown)
     assert max(map(len, plain.splitlines())) <= width
-    words = re.sub(r"[`*#]", "", readme.read_text()).split()
+    words = re.sub(r"[`*#]", "", readme.read_text("utf-8")).split()
     assert plain.split() == [word.replace(":1999", ":2000") for word in words]
 
 
@@ -195,8 +195,8 @@ def test_a_stage_that_does_not_start_says_why_and_others_do(
     Seen to catch: a presentation that ends with its stage.
     """
     app = copy_stages(tmp_path) / "demo_02/app.py"
-    good = app.read_text()
-    app.write_text(good + "def x(\n")
+    good = app.read_text("utf-8")
+    app.write_text(good + "def x(\n", "utf-8")
     with presenting(tmp_path, RELOAD="1") as present:
         present.runs(1)
         present.press("n")
@@ -209,7 +209,7 @@ def test_a_stage_that_does_not_start_says_why_and_others_do(
         assert set(told) == {"demo_03"}
         present.press("b")
         present.shows("It does not run")
-        app.write_text(good)
+        app.write_text(good, "utf-8")
         present.runs(2)
 
 
@@ -218,7 +218,7 @@ def test_a_stage_that_does_not_end_is_ended(tmp_path: Path) -> None:
     """Seen to catch: waiting for it."""
     app = copy_stages(tmp_path) / "demo_01/app.py"
     slow = "\nimport atexit, time\natexit.register(time.sleep, 60)\n"
-    app.write_text(app.read_text() + slow)
+    app.write_text(app.read_text("utf-8") + slow, "utf-8")
     with presenting(tmp_path) as present:
         present.runs(1)
         present.press("n")
@@ -302,7 +302,7 @@ def test_it_needs_a_terminal() -> None:
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1

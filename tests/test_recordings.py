@@ -435,7 +435,7 @@ def test_setting_up_is_told_whether_the_local_model_helps(
         cwd=ROOT.parent,
         env=environment({"AI": ai, "PYTHONPATH": str(ROOT)}),
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     assert ended.stdout == told
     assert ended.stderr.startswith(error)
@@ -643,7 +643,7 @@ def test_what_the_local_model_said_is_played_back_where_there_is_no_model(
     live.stop()
     assert len(kept(file)) == 2
 
-    (tmp_path / "sitecustomize.py").write_text(NO_MODEL)
+    (tmp_path / "sitecustomize.py").write_text(NO_MODEL, "utf-8")
     path = os.pathsep.join(map(str, [tmp_path, stage.folder.parent]))
     off = serve(AI=f"replay:{file}", PYTHONPATH=path)
     timed(off, "Say hello.")

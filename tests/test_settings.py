@@ -1,5 +1,6 @@
 """The settings, and how a server starts, reloads and ends."""
 
+import os
 import re
 import shutil
 import signal
@@ -9,6 +10,7 @@ import sys
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from shutil import which
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -28,6 +30,31 @@ from .running import (
 
 SHELL = Stage(1, ROOT / "demo_01")
 ROOMS = Stage(2, ROOT / "demo_02")
+CHAT = Stage(3, ROOT / "demo_03")
+
+
+CP1252 = {"LC_ALL": "en_US.CP1252", "PYTHONUTF8": "0"}
+"""The locale that Windows has in much of the West."""
+
+
+@pytest.fixture(scope="session")
+def cp1252(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The variables of that locale, which is made here if it is missing."""
+    if which("locale") and "en_US.cp1252" in output_of("locale", "-a"):
+        return CP1252
+    folder = tmp_path_factory.mktemp("locales")
+    if which("localedef"):
+        made = folder / CP1252["LC_ALL"]
+        output_of("localedef", "-f", "CP1252", "-i", "en_US", str(made))
+        return {**CP1252, "LOCPATH": str(folder)}
+    if os.environ.get("CI"):
+        pytest.fail("There is no locale with CP1252 on this machine.")
+    pytest.skip("There is no locale with CP1252 on this machine.")
+
+
+def output_of(*command: str) -> str:
+    """Run a command; return its standard output."""
+    return subprocess.check_output(command, encoding="utf-8")
 
 
 def fails_to_start(*arguments: str, **settings: str) -> str:
@@ -37,7 +64,7 @@ def fails_to_start(*arguments: str, **settings: str) -> str:
         cwd=ROOT,
         env=environment(settings),
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=PATIENCE,
     )
     assert ended.returncode == 1
@@ -47,14 +74,14 @@ def fails_to_start(*arguments: str, **settings: str) -> str:
 
 
 def test_the_example_documents_every_setting_and_nothing_else() -> None:
-    text = (ROOT / ".env.example").read_text()
+    text = (ROOT / ".env.example").read_text("utf-8")
     documented = re.findall(r"^#?([A-Z_]+)=", text, re.MULTILINE)
     fields = [name.upper() for name in Settings.model_fields]
     assert sorted(documented) == sorted(fields)
 
 
 def test_the_example_changes_nothing_and_is_right_when_used() -> None:
-    lines = (ROOT / ".env.example").read_text().splitlines()
+    lines = (ROOT / ".env.example").read_text("utf-8").splitlines()
     assert not [line for line in lines if line and not line.startswith("#")]
     given = [line[1:] for line in lines if re.match("#[A-Z_]+=.", line)]
     values = {
@@ -114,6 +141,33 @@ def test_a_taken_port_is_named_and_what_to_do_about_it() -> None:
 def test_what_is_no_stage_is_told_what_is(arguments: list[str]) -> None:
     said = fails_to_start(*arguments)
     assert said.startswith("usage: python -m shared.serve STAGE")
+
+
+def served(running: Running) -> dict[str, str]:
+    """All pages of a stage, and the modules and styles that they name."""
+    pages = ["/", "/chats", "/chats/hello-world", "/usage", "/whats-new"]
+    found = {path: running.get(path).text for path in pages}
+    links = re.compile(r'"(/[^"]+\.(?:m?js|css|svg))"')
+    named = {each for text in found.values() for each in links.findall(text)}
+    return found | {path: running.get(path).text for path in named}
+
+
+def test_a_stage_serves_the_same_bytes_in_a_windows_locale(
+    stage: Stage, cp1252: dict[str, str]
+) -> None:
+    with start(stage, PYTHONUTF8="1") as running:
+        expected = served(running)
+    with start(stage, **cp1252) as running:
+        assert served(running) == expected
+    assert len(expected) > 20
+
+
+def test_what_a_terminal_cannot_show_does_not_end_the_start() -> None:
+    """It prints the model's name, in ASCII."""
+    model = {"AI": "openai", "OPENAI_API_KEY": "no", "OPENAI_MODEL": "model…"}
+    with start(CHAT, PYTHONIOENCODING="ascii", **model) as running:
+        assert next_line(running) == "AI: model? (OpenAI)\n"
+        assert running.get("/healthz").status == 200
 
 
 def test_it_says_where_it_runs_also_with_ipv6() -> None:
@@ -186,7 +240,9 @@ def test_it_starts_again_when_a_file_of_the_stage_is_saved(
         with running.join() as ada:
             ada.wait_for("history")
             saved = stage.folder / "app.py"
-            saved.write_text(saved.read_text().replace("All Chats", "Saved"))
+            saved.write_text(
+                saved.read_text("utf-8").replace("All Chats", "Saved"), "utf-8"
+            )
             assert ended_by_saving(saved, ada) == 1012
             assert "demo_02 runs at" in next_line(running)
         assert "<h1>Saved</h1>" in running.get("/chats").text

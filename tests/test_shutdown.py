@@ -269,7 +269,8 @@ def test_no_hook_keeps_the_server_from_ending(
         "async def on_message(self, frame, sender):\n"
         "    print('begun', flush=True)\n"
         f"{body}"
-        "ChatRoom.on_message = on_message\n"
+        "ChatRoom.on_message = on_message\n",
+        "utf-8",
     )
     with start(Stage(2, folder), GRACE="0") as running, running.join() as ada:
         ada.send("begin")
@@ -365,7 +366,7 @@ def workers(running: Running) -> list[int]:
         ["ps", "-A", "-ww", "-o", "pid=,ppid=,command="],
         capture_output=True,
         check=True,
-        text=True,
+        encoding="utf-8",
     ).stdout
     rows = [line.split(None, 2) for line in told.splitlines()]
     own = str(running.process.pid)

@@ -121,7 +121,7 @@ def stalled(running: Running) -> Iterator[list[int]]:
 def kept_by_the_system(running: Running, ports: list[int]) -> int:
     """Bytes that wait in the system for who has these ports."""
     kept = 0
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+    for line in Path("/proc/net/tcp").read_text("utf-8").splitlines()[1:]:
         _, here, there, _, queues, *_ = line.split()
         mine = int(here.partition(":")[2], 16) == running.port
         if mine and int(there.partition(":")[2], 16) in ports:

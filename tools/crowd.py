@@ -115,7 +115,7 @@ def main() -> None:
 
 def cpu_seconds(running: Running) -> float:
     """Seconds that the server's process has computed so far."""
-    with open(f"/proc/{running.process.pid}/stat") as file:
+    with open(f"/proc/{running.process.pid}/stat", encoding="utf-8") as file:
         fields = file.read().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

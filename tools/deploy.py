@@ -252,7 +252,7 @@ def answer(
             env=env,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             timeout=patience,
             start_new_session=True,

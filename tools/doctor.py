@@ -152,7 +152,7 @@ def check_libraries() -> Finding:
     """All that package.json lists, and of the lock file's versions."""
     if not has_libraries():
         return wrong("browser libraries: not as in the lock file", "make setup")
-    listed = json.loads((setup.ROOT / "package.json").read_text())
+    listed = json.loads((setup.ROOT / "package.json").read_text("utf-8"))
     for name in listed["dependencies"]:
         if not (setup.NODE_MODULES / name / "package.json").exists():
             mend = WHOLE_AGAIN.format("node_modules")
@@ -271,7 +271,9 @@ def listeners(port: int) -> list[int]:
     sockets = set()
     for table in ("tcp", "tcp6"):
         with suppress(OSError):
-            for line in Path("/proc/net", table).read_text().splitlines():
+            for line in (
+                Path("/proc/net", table).read_text("utf-8").splitlines()
+            ):
                 _, address, _, state, *more = line.split()
                 if state == "0A" and address.endswith(f":{port:04X}"):
                     sockets.add(f"socket:[{more[5]}]")

@@ -155,7 +155,7 @@ def first_answer() -> float:
 
 def resident(running: Running) -> float:
     """MiB of memory that a server's process holds."""
-    status = Path(f"/proc/{running.process.pid}/status").read_text()
+    status = Path(f"/proc/{running.process.pid}/status").read_text("utf-8")
     (line,) = [each for each in status.splitlines() if each[:5] == "VmRSS"]
     return int(line.split()[1]) / 1024
 

@@ -31,7 +31,12 @@ class Report:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         # pytest captures what is printed; this is the terminal itself.
-        self.out = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+        self.out = os.fdopen(
+            os.dup(sys.stdout.fileno()),
+            "w",
+            encoding=sys.stdout.encoding,
+            errors="replace",
+        )
         self.left: Counter[str] = Counter()
         self.wrong: dict[str, str] = {}
         self.skipped: dict[str, str] = {}

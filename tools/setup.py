@@ -115,7 +115,9 @@ def installed(lock: str) -> bool:
 def who_answers() -> str:
     """Ask which AI would answer, such as openai, local or replay,local."""
     command = [str(PYTHON), "-m", "shared.ai"]
-    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    answer = subprocess.run(
+        command, cwd=ROOT, capture_output=True, encoding="utf-8"
+    )
     if answer.returncode != 0 or not answer.stdout.strip():
         sys.exit(answer.stderr + "Could not tell which AI is to answer.")
     return answer.stdout.split()[-1]
@@ -156,7 +158,9 @@ def step(title: str, command: list[str], folder: Path = ROOT) -> None:
         return f"{time.monotonic() - start:.0f} s"
 
     print(title, "… ", end="", flush=True)
-    with tempfile.TemporaryFile("w+", errors="replace") as output:
+    with tempfile.TemporaryFile(
+        "w+", encoding="utf-8", errors="replace"
+    ) as output:
         process = subprocess.Popen(
             command,
             cwd=folder,
@@ -197,14 +201,14 @@ def digest(*names: str) -> str:
 
 def read(stamp: Path) -> dict[str, str]:
     try:
-        done: dict[str, str] = json.loads(stamp.read_text())
+        done: dict[str, str] = json.loads(stamp.read_text("utf-8"))
     except (OSError, ValueError):
         return {}
     return done
 
 
 def write(stamp: Path, done: dict[str, str]) -> None:
-    stamp.write_text(json.dumps(done, indent=2))
+    stamp.write_text(json.dumps(done, indent=2), "utf-8")
 
 
 if __name__ == "__main__":

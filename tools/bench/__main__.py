@@ -48,8 +48,8 @@ def main() -> None:
     tell("")
     print(tables(results, replies))
     docs = ROOT / "docs"
-    (docs / "bench.md").write_text(page(results, replies))
-    (docs / "bench.svg").write_text(picture(results))
+    (docs / "bench.md").write_text(page(results, replies), "utf-8")
+    (docs / "bench.svg").write_text(picture(results), "utf-8")
     print("The picture is docs/bench.svg, and what each is, docs/bench.md.")
 
 

@@ -36,7 +36,9 @@ def cpu_seconds(process: int) -> float:
         # The clock that clock_getcpuclockid(3) finds.
         return time.clock_gettime(~process << 3 | 2)
     command = ["ps", "-o", "time=", "-p", str(process)]
-    minutes, seconds = subprocess.check_output(command, text=True).split(":")
+    minutes, seconds = subprocess.check_output(command, encoding="utf-8").split(
+        ":"
+    )
     return int(minutes) * 60 + float(seconds)
 
 
@@ -53,10 +55,10 @@ def processor() -> str:
     name = platform.processor() or platform.machine()
     with suppress(OSError):
         found = re.search(
-            r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text()
+            r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text("utf-8")
         )
         return found[1] if found else name
     with suppress(OSError, subprocess.CalledProcessError):
         command = ["sysctl", "-n", "machdep.cpu.brand_string"]
-        return subprocess.check_output(command, text=True).strip()
+        return subprocess.check_output(command, encoding="utf-8").strip()
     return name

@@ -51,7 +51,7 @@ def repliers() -> Iterator[list[Server]]:
     """The servers that reply, each of them the same."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "story.jsonl"
-        file.write_text(recording())
+        file.write_text(recording(), "utf-8")
         settings = {"AI": f"replay:{file}"}
         yield [replace(PARTY_CHAT, settings=settings), COMPRESSING, STARLETTE]
 
