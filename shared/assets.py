@@ -33,13 +33,14 @@ class Links:
 class Assets:
     """The folders, as they are now."""
 
-    def __init__(self, stage: str, ui: Path) -> None:
+    def __init__(self, stage: str, ui: Path, root: str = "") -> None:
         # With the stage's name in it, else a browser would run one stage's
         # code in another.
         self.own = Folder(f"/{stage}/ui", ui)
         self.shared = Folder("/shared/ui", UI, change=lean)
         self.libraries = library_folder()
         self.folders = [self.own, self.shared, self.libraries]
+        self.root = root
         self.bases: list[str] = []
         self.known: dict[str, Links] = {}
 
@@ -50,7 +51,7 @@ class Assets:
 
     def links(self, page: str) -> Links:
         """What a page names now."""
-        bases = [each.base for each in self.folders]
+        bases = [self.root + each.base for each in self.folders]
         if bases != self.bases:
             self.bases, self.known = bases, {}
         if page not in self.known:
@@ -72,7 +73,8 @@ class Assets:
     def read(self, url: str) -> str:
         """What is in the file at a URL; "" if there is none."""
         for folder in self.folders:
-            if url.startswith(base := f"{folder.url}/{folder.name}/"):
+            base = f"{self.root}{folder.url}/{folder.name}/"
+            if url.startswith(base):
                 file = folder.get(url.removeprefix(base))
                 return file.text.decode(errors="replace") if file else ""
         return ""

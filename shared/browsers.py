@@ -45,5 +45,5 @@ class Browsers:
     def cookie(self, scope: Scope) -> str:
         """A new cookie. Links that lead here from elsewhere bring it, too."""
         safe = "; Secure" if self.doors.encrypted(scope) else ""
-        name = f"{COOKIE}={token_urlsafe()}"
-        return f"{name}; Path=/; HttpOnly; SameSite=Lax{safe}"
+        name = f"{COOKIE}={token_urlsafe()}; Path={self.doors.root_path}/"
+        return f"{name}; HttpOnly; SameSite=Lax{safe}"

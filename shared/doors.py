@@ -1,5 +1,7 @@
 """Who may come in: a page of another site may not, even by a trick."""
 
+from urllib.parse import urlsplit
+
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -8,6 +10,9 @@ from .sites import PORTS, Site, fits, is_address, listed_host, split
 
 HARMLESS = ("GET", "HEAD", "OPTIONS")
 """Methods that change nothing."""
+
+HEALTH = "/healthz"
+"""Where any Host may ask, or none: load balancers send their own."""
 
 STRANGER = PlainTextResponse(
     "This server does not answer under that name. "
@@ -38,7 +43,10 @@ class Doors:
         self.hosts = {"localhost", "*.localhost"}
         self.hosts.update(listed_host(each) for each in hosts or [])
         self.origins = [Site.listed(each) for each in origins or []]
-        self.public = Site.listed(public_url) if public_url else None
+        url = urlsplit(public_url)
+        self.root_path = url.path.rstrip("/")
+        site = f"{url.scheme}://{url.netloc}"
+        self.public = Site.listed(site) if public_url else None
         if self.public:
             self.hosts.add(self.public.host)
             self.origins.append(self.public)
@@ -82,7 +90,7 @@ class Doorkeeper:
     ) -> None:
         """Pass on what may come in."""
         refusal = None
-        if scope["type"] in ("http", "websocket"):
+        if scope["type"] in ("http", "websocket") and not is_health(scope):
             refusal = self.refusal(scope)
         await (refusal or self.app)(scope, receive, send)
 
@@ -97,3 +105,12 @@ class Doorkeeper:
         # No Origin is no page: a program, which could say what it likes.
         known = (self.doors.knows_origin(each, hosts[0]) for each in origins)
         return None if len(origins) < 2 and all(known) else FOREIGN
+
+
+def is_health(scope: Scope) -> bool:
+    """Tell whether a request asks for the app's health and nothing else."""
+    root = scope.get("root_path", "")
+    path = scope["path"].removeprefix(root)
+    # A proxy may have stripped PUBLIC_URL's path, or not.
+    asked = path.removeprefix(root) == HEALTH
+    return asked and scope.get("method") in ("GET", "HEAD")

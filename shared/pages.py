@@ -31,7 +31,8 @@ class Shell:
         self.stage = stage
         self.ui = folder / "ui"
         self.notes: list[str] = []
-        self.assets = Assets(stage, self.ui)
+        self.root = settings().root_path
+        self.assets = Assets(stage, self.ui, self.root)
         self.build = ""
         self.links: dict[str, str] = {}
         self.templates = Environment(
@@ -62,10 +63,11 @@ class Shell:
             island=island(data),
             body=body,
             links=self.links,
-            current=request.scope["path"],
+            current=request.scope["path"].removeprefix(self.root),
+            root=self.root,
             stage=self.stage,
             build=self.build,
-            party_host=settings().party_host,
+            parties=settings().parties_url,
             invitation=join.invitation(request) if name == "home" else None,
             answers_with=" · ".join(self.notes) if name in TALKING else None,
         )
@@ -73,7 +75,7 @@ class Shell:
             links.import_map,
             request.headers.get("host", ""),
             urlsplit(settings().public_url).netloc,
-            settings().party_host,
+            urlsplit(settings().parties_url).netloc,
         )
         headers = {
             "Content-Security-Policy": policy,

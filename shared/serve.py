@@ -143,6 +143,7 @@ def configure(arguments: list[str], choice: Settings) -> tuple[str, Config]:
         f"{stage}.app:app",
         host=choice.listens_at,
         port=choice.port,
+        root_path=choice.root_path,
         http=FastHTTP if choice.fast else "auto",
         ws=FastProtocol if choice.fast else PartyProtocol,
         ws_max_size=max(LARGEST_ANSWERED, choice.largest_frame),
@@ -211,7 +212,8 @@ def make_name(stage: str) -> str:
 def url(sock: socket.socket) -> str:
     """The address of a listening socket, for a browser of this machine."""
     host, port = sock.getsockname()[:2]
-    return f"http://{join.netloc(OWN.get(host, host), port)}"
+    netloc = join.netloc(OWN.get(host, host), port)
+    return f"http://{netloc}{settings().root_path}"
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import re
 from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
@@ -12,10 +13,14 @@ from pydantic_settings import SettingsConfigDict
 from .doors import Doors
 from .limits import LimitSettings
 from .listed import Hosts, Sites
+from .sites import split
 from .storage import Stored
 
 ROOT = Path(__file__).resolve().parent.parent
 """The folder that holds the stages."""
+
+URL = re.compile(r"(?:([a-z]+)://)?([^/?#]*)((?:/(?!\.)[A-Za-z0-9._~-]+)*)/?")
+"""Scheme, host with port, and path; of a path, what needs no encoding."""
 
 
 class Settings(LimitSettings):
@@ -81,10 +86,46 @@ class Settings(LimitSettings):
     @classmethod
     def whole_address(cls, url: str) -> str:
         """Take an address that a browser could open, or none."""
-        if url and not re.fullmatch(r"https?://[\w.:\[\]-]+/?", url):
-            raise ValueError("give it all, as in https://party.example.org")
+        found = URL.fullmatch(url)
+        if url and (not found or found[1] not in ("http", "https")):
+            raise ValueError(
+                "give it all, as in https://party.example.org or "
+                "https://example.org/party"
+            )
         Doors(public_url=url)
         return url
+
+    @field_validator("party_host")
+    @classmethod
+    def parse_party_host(cls, host: str) -> str:
+        """Accept a host, with a port, a scheme and a path if need be."""
+        found = URL.fullmatch(host)
+        schemes = (None, "http", "https", "ws", "wss")
+        name, port = split(found[2]) if found else ("", "")
+        known = found and found[1] in schemes and name
+        if host and not (known and int(port or 0) < 65_536):
+            raise ValueError(
+                "give a host, as in parties.example.org:2000, or with http, "
+                "https, ws or wss, as in wss://parties.example.org"
+            )
+        return host
+
+    @property
+    def root_path(self) -> str:
+        """The path of PUBLIC_URL, without a slash at its end."""
+        return urlsplit(self.public_url).path.rstrip("/")
+
+    @property
+    def parties_url(self) -> str:
+        """The parties' address, relative to a page's own.
+
+        It has no host without PARTY_HOST, and no scheme if that has none.
+        """
+        if not self.party_host:
+            return f"{self.root_path}/parties"
+        scheme, _, rest = self.party_host.rpartition("://")
+        start = scheme and scheme.replace("http", "ws") + ":"
+        return f"{start}//{rest.rstrip('/')}/parties"
 
     @property
     def listens_at(self) -> str:

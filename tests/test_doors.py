@@ -8,6 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from shared.doors import FOREIGN as FOREIGN_PAGE
 from shared.doors import STRANGER, Doorkeeper, Doors
+from shared.headers import without_origin
 
 from .party_server import Echo, House, open_house
 from .running import Door, Running, Stage, start
@@ -269,6 +270,67 @@ def test_pages_are_for_who_asked_for_this_host(
     for host in ("chat.example:8443", "party.local", "other.local:1999"):
         assert page_status(usual, host) == 400
         assert page_status(public, host) == 200
+
+
+@pytest.mark.stages(1)
+def test_health_needs_no_host_and_everything_else_does(stage: Stage) -> None:
+    """Load balancers send HTTP/1.0 without Host, an empty one, or their own.
+
+    Seen to catch: 400 for all of them; `/healthz` anywhere in a path.
+    """
+    asked = ["{} HTTP/1.0\r\n", "{} HTTP/1.1\r\nHost: \r\n"]
+    asked.append("{} HTTP/1.1\r\nHost: evil.example\r\n")
+    other = ["/", "/chats/healthz", "/healthz/", "/build", "/parties/x/healthz"]
+    url = "https://chat.example/app"
+    with start(stage) as usual, start(stage, PUBLIC_URL=url) as below:
+        for running, paths in (
+            (usual, ["/healthz"]),
+            (below, ["/healthz", "/app/healthz"]),
+        ):
+            for head in asked:
+                for path in (*paths, *other):
+                    request = f"GET {head.format(path)}\r\n".encode()
+                    expected = 200 if path in paths else 400
+                    assert status_of(running.raw(request)) == expected, request
+
+
+@pytest.mark.stages(1)
+def test_redirects_lead_to_the_scheme_and_host_that_the_browser_asked(
+    stage: Stage,
+) -> None:
+    """Seen to catch: `http://` behind a proxy that ends TLS."""
+    url = "https://chat.example/app"
+    with start(stage, PUBLIC_URL=url) as running:
+        for path, target in (
+            ("/chats/", "/app/chats"),
+            ("/app/chats/?wire=1", "/app/chats?wire=1"),
+            ("/usage//", "/app/usage"),
+            ("/app", "/app/"),
+        ):
+            for host in ("chat.example", f"127.0.0.1:{running.port}"):
+                request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"
+                answer = running.raw(request.encode())
+                assert status_of(answer) == 307
+                assert f"\r\nlocation: {target}\r\n".encode() in answer
+
+
+def test_a_redirect_to_another_site_stays_as_it_is() -> None:
+    """Seen to catch: a path of `//evil.example` as the target."""
+    scope = {
+        "type": "http",
+        "scheme": "http",
+        "path": "/",
+        "headers": [(b"host", b"localhost:1999")],
+    }
+    for location, target in (
+        ("https://example.org/x?y#z", "https://example.org/x?y#z"),
+        ("//example.org/x", "//example.org/x"),
+        ("/chats#end", "/chats#end"),
+        ("http://localhost:1999/chats?x#end", "/chats?x#end"),
+        ("http://localhost:1999//evil.example", "/evil.example"),
+        ("http://localhost:1999", "/"),
+    ):
+        assert without_origin(location, scope) == target
 
 
 @pytest.mark.stages(1)

@@ -96,6 +96,8 @@ def test_each_wrong_setting_is_named() -> None:
         "PORT": "abc",
         "RELOAD": "perhaps",
         "GRACE": "-1",
+        "PUBLIC_URL": "https://example.org/app?x",
+        "PARTY_HOST": "ftp://example.org",
         "AI": "gpt",
         "AI_TIMEOUT": "0",
         "LARGEST_FRAME": "0",
@@ -113,6 +115,35 @@ def test_each_wrong_setting_is_named() -> None:
     assert len(said) == 1 + len(wrong)
     for name, value in wrong.items():
         assert any(line.startswith(f"  {name}={value}: ") for line in said)
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("", "/app/parties"),
+        ("parties.example:2000", "//parties.example:2000/parties"),
+        ("https://parties.example", "wss://parties.example/parties"),
+        ("http://parties.example/b/", "ws://parties.example/b/parties"),
+        ("ws://[::1]:2000", "ws://[::1]:2000/parties"),
+        ("example.org:65536", None),
+        ("ftp://example.org", None),
+        ("https://", None),
+        ("//example.org", None),
+        ("example.org?x", None),
+        ("a b", None),
+    ],
+)
+def test_a_party_host_means_what_it_says_or_is_refused(
+    host: str, url: str | None
+) -> None:
+    """Seen to catch: `wss://https://…`; a port that no page can open."""
+    settings = {"public_url": "https://example.org/app/", "party_host": host}
+    if url:
+        found = Settings(_env_file=None, **settings)  # type: ignore
+        assert found.parties_url == url
+    else:
+        with pytest.raises(ValueError, match="give a host, as in"):
+            Settings(_env_file=None, **settings)  # type: ignore
 
 
 def test_a_file_in_another_encoding_is_named(tmp_path: Path) -> None:

@@ -36,6 +36,8 @@ def address(scope: Scope) -> tuple[str, str]:
     Read from the raw path, in which an id's own slash is still %2F.
     """
     raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
+    root = scope.get("app_root_path", "").encode()
+    raw_path = raw_path.removeprefix(root)
     found = ADDRESS.fullmatch(raw_path.decode("ascii", "replace"))
     if found:
         party, room = (unquote(part, "latin-1") for part in found.groups())

@@ -1,4 +1,5 @@
 // Notices that another stage, or another build of it, runs: reloads the page.
+import { root } from "./root.js";
 import { anySockets, eachSocket } from "./sockets.js";
 
 const KEY = "party-chat-builds";
@@ -16,7 +17,7 @@ const loaded = performance.now();
 async function running() {
   try {
     const signal = AbortSignal.timeout(PATIENCE);
-    const answer = await fetch("/build", { cache: "no-store", signal });
+    const answer = await fetch(`${root}/build`, { cache: "no-store", signal });
     return answer.ok ? await answer.text() : "";
   } catch {
     return "";

@@ -1,6 +1,7 @@
 // All chats: a card for each room.
 import { html } from "htm/preact";
 import { show } from "./page.js";
+import { root } from "./root.js";
 
 /** @typedef {{ slug: string, name: string, about: string }} Room */
 
@@ -21,7 +22,7 @@ function Card({ room, hue }) {
   return html`
     <li class="card" style=${{ "--hue": hue }}>
       <${Balloon} />
-      <h2><a href=${`/chats/${room.slug}`}>${room.name}</a></h2>
+      <h2><a href=${`${root}/chats/${room.slug}`}>${room.name}</a></h2>
       <p>${room.about}</p>
       <span class="go" aria-hidden="true">Join the chat</span>
     </li>

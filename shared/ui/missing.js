@@ -1,6 +1,7 @@
 // The page for an address that leads nowhere.
 import { html } from "htm/preact";
 import { show } from "./page.js";
+import { root } from "./root.js";
 
 function Missing() {
   return html`
@@ -8,8 +9,8 @@ function Missing() {
       This balloon must have floated off: there is nothing at this address.
     </p>
     <p class="ways">
-      <a class="button primary" href="/chats">See all chats</a>
-      <a class="button" href="/">Go to the start</a>
+      <a class="button primary" href=${`${root}/chats`}>See all chats</a>
+      <a class="button" href=${`${root}/`}>Go to the start</a>
     </p>
   `;
 }

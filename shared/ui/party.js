@@ -8,13 +8,20 @@ import { KnownSocket } from "./sockets.js";
 
 const SUPERSEDED = 4001;
 
+/** Of this page's own host and scheme, unless PARTY_HOST says another. */
+const parties = new URL(
+  document.documentElement.dataset.parties ?? "",
+  location.href,
+);
+
 /** Options of every socket: spread them into `usePartySocket({ … })`. */
 export const server = {
   WebSocket: KnownSocket,
-  host: document.documentElement.dataset.partyHost || location.host,
+  host: parties.host,
+  prefix: parties.pathname.slice(1),
   // partysocket guesses from the host's name, which may be any.
   protocol: /** @type {"ws" | "wss"} */ (
-    location.protocol === "https:" ? "wss" : "ws"
+    parties.protocol.replace("http", "ws").slice(0, -1)
   ),
   // Before each attempt: a page of another stage has nothing to say here.
   query: async () => {

@@ -1,5 +1,6 @@
 // The presenter's hand: their key, what they do, and how things are.
 import { useEffect, useRef, useState } from "preact/hooks";
+import { root } from "./root.js";
 
 /**
  * @typedef {object} Room
@@ -51,7 +52,8 @@ function takeKey() {
  * @returns {Promise<State>}
  */
 async function ask(action) {
-  const response = await fetch(action ? "/presenter" : "/presenter/state", {
+  const path = action ? "/presenter" : "/presenter/state";
+  const response = await fetch(root + path, {
     method: action ? "POST" : "GET",
     headers: { Authorization: `Bearer ${key}` },
     body: action && JSON.stringify(action),

@@ -63,7 +63,7 @@ function ending({ code, reason }) {
 
 /** @param {WebSocket} socket */
 function partyOf({ url }) {
-  const path = new URL(url).pathname.replace("/parties/", "");
+  const path = new URL(url).pathname.replace(/^.*?\/parties\//, "");
   try {
     return decodeURIComponent(path);
   } catch {
