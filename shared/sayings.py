@@ -10,6 +10,7 @@ from .messages import Message, older
 from .names import problem_with
 from .party import Frame, Log, Refused
 from .party.errors import Asked
+from .party.gate import id_in
 
 
 class Saying(BaseModel):
@@ -30,6 +31,8 @@ RULES = {
     "role": "People speak as role “user”; only the AI speaks as another.",
 }
 
+HALF_A_CHARACTER = "A message may not have half a character (a lone surrogate)."
+
 MUTED = "The presenter has muted this name."
 
 
@@ -41,17 +44,21 @@ def said(frame: Frame, messages: Log[Message] | None = None) -> Message:
     """
     try:
         data: Any = from_json(frame)
-    except ValueError:
-        raise Refused("This is not JSON.") from None
+    except ValueError as error:
+        half = "hex escape" in str(error)
+        why = HALF_A_CHARACTER if half else "This is not JSON."
+        raise Refused(why, id_in(frame)) from None
     if messages is not None and isinstance(data, dict):
         before = data.get("before")
         if data.get("type") == "older" and type(before) is int:
             raise Asked(older(messages, min(max(before, 0), 2**62)))
     if not isinstance(data, dict) or data.get("type") != "message":
-        raise Refused("This room takes frames of type “message”.")
+        why = "This room takes frames of type “message”."
+        raise Refused(why, id_in(frame))
     message = data.get("message")
     if not isinstance(message, dict):
-        raise Refused("A frame of type “message” needs a message.")
+        why = "A frame of type “message” needs a message."
+        raise Refused(why, id_in(frame))
     id = message.get("id")
     id = id if isinstance(id, str) else None
     try:

@@ -214,7 +214,8 @@ def test_a_connection_that_only_looks_open_is_given_up(
 
 def chat_sockets(person: Person) -> list[str]:
     """The URLs of the sockets to a chat room; there may be others."""
-    return [url for url in person.sockets if "/parties/chatroom/" in url]
+    urls = [url.partition("&attempt=")[0] for url in person.sockets]
+    return [url for url in urls if "/parties/chatroom/" in url]
 
 
 def test_the_same_page_opened_again_takes_over_without_a_fight(

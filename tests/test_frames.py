@@ -23,6 +23,7 @@ BODY = "A message needs a body: text of 1 to 4,000 characters."
 ROLE = "People speak as role “user”; only the AI speaks as another."
 TAKEN = "This name is taken: choose another one."
 NOT_JSON = "This is not JSON."
+SURROGATE = "A message may not have half a character (a lone surrogate)."
 TYPE = "This room takes frames of type “message”."
 EMPTY = "A frame of type “message” needs a message."
 LARGE = "A frame may have 65,536 bytes at most."
@@ -83,9 +84,6 @@ def is_refused(pair: Pair, frame: Any, why: str, id: str | None = None) -> None:
         "hello",
         "{",
         "{'type': 'message'}",
-        '{"type":"message","message":{"id":"m1","user":"Ada","body":"x"}',
-        '{"type":"message","message":{"id":"m1","user":"Ada","body":"\\ud800"}}',
-        '{"type":"message","message":{"id":"\\ud800","user":"A","body":"x"}}',
         "[" * 30_000,
         '{"message":' * 5_000,
         '{"type":' + "1" * 60_000 + "}",
@@ -99,6 +97,25 @@ def is_refused(pair: Pair, frame: Any, why: str, id: str | None = None) -> None:
 def test_what_is_no_json_is_refused(pair: Pair, frame: str | bytes) -> None:
     """Seen to catch: letting `from_json`'s error out of the room."""
     is_refused(pair, frame, NOT_JSON)
+
+
+@pytest.mark.parametrize(
+    ("frame", "why", "id"),
+    [
+        ('{"type":"message","message":{"id":"m1","body":"x"}', NOT_JSON, "m1"),
+        (b'{"message":{"id":"m1","body":"\xff"}}', NOT_JSON, "m1"),
+        ('{"message":{"id":"m1","body":"\\ud800"}}', SURROGATE, "m1"),
+        ('{"message":{"id":"\\ud800","body":"x"}}', SURROGATE, None),
+        ('{"type":"text","message":{"id":"m1"}}', TYPE, "m1"),
+        ('{"type":"message","id":"m1"}', EMPTY, "m1"),
+        ('{"message":{"id":"m1","body":"' + "x" * 70_000, LARGE, "m1"),
+    ],
+    ids=lambda value: repr(value)[:50],
+)
+def test_refusal_names_its_message(
+    pair: Pair, frame: str | bytes, why: str, id: str | None
+) -> None:
+    is_refused(pair, frame, why, id)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +133,7 @@ def test_what_is_no_json_is_refused(pair: Pair, frame: str | bytes) -> None:
         {"type": ["message"]},
         {"type": "Message", "message": {}},
         {"type": "history", "messages": []},
-        {"type": "update", "message": {"id": "m1", "body": "x"}},
+        {"type": "update", "message": {"body": "x"}},
     ],
     ids=json.dumps,
 )

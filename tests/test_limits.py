@@ -124,9 +124,9 @@ def test_the_largest_frame_is_a_setting(strict: Running) -> None:
     with strict.join() as ada, strict.join() as bob:
         bob.wait_for("history")
         ada.wait_for("history")
-        ada.say("x" * 1_000)
+        id = ada.say("x" * 1_000)["id"]
         why = "A frame may have 1,024 bytes at most."
-        assert ada.next() == {"type": "error", "message": why}
+        assert ada.next() == {"type": "error", "message": why, "id": id}
         ada.say("hello")
         assert bob.hear("hello")
 

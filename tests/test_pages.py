@@ -56,8 +56,8 @@ def older(*messages: Frame) -> Frame:
     return {"type": "older", "messages": list(messages)}
 
 
-def error(id: str | None, why: str = "No.") -> Frame:
-    frame = {"type": "error", "message": why}
+def error(id: str | None, why: str = "No.", **more: Any) -> Frame:
+    frame = {"type": "error", "message": why, **more}
     return {**frame, "id": id} if id else frame
 
 
@@ -226,6 +226,55 @@ def test_what_failed_survives_a_reload_and_waits_for_a_word(page: Page) -> None:
     page.open()
     assert spoken(page) == [one]
     assert states(page) == {one: "sending"}
+
+
+def test_refusal_without_an_id_is_of_the_oldest_unanswered_message(
+    page: Page,
+) -> None:
+    page.open()
+    page.receive(error(None))
+    one, two, three = (page.say(word) for word in ("one", "two", "three"))
+    page.receive(ack(one, 0), error(None, "Too large."))
+    assert states(page) == {one: "sent", two: "failed", three: "sending"}
+    assert page.shown()[1]["error"] == "Too large."
+    page.close()
+    page.sent()
+    page.open()
+    assert spoken(page) == [three]
+
+
+@pytest.mark.parametrize("code", [1007, 1009])
+def test_socket_closed_for_what_it_was_sent_marks_that_as_not_sent(
+    page: Page, code: int
+) -> None:
+    page.open()
+    one, two = page.say("one"), page.say("two")
+    page.close(code)
+    assert states(page) == {one: "failed", two: "sending"}
+    page.sent()
+    page.open()
+    assert spoken(page) == [two]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_message_that_may_come_later_is_sent_again_by_itself(
+    page: Page, named: bool
+) -> None:
+    page.open()
+    one = page.say("one")
+    page.receive(error(one if named else None, "Later.", retry_after=2))
+    two = page.say("two")
+    assert states(page) == {one: "sending", two: "sending"}
+    page.advance(1_900)
+    assert spoken(page) == [one]
+    page.close()  # what is asked for holds for the next connection, too
+    page.open()
+    page.advance(50)
+    assert spoken(page) == []
+    page.advance(700)
+    assert spoken(page) == [one, two]
+    page.receive(ack(one, 0), ack(two, 1))
+    assert page.stored() == []
 
 
 def test_a_connection_that_does_not_answer_is_given_up(page: Page) -> None:

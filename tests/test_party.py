@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -490,6 +491,25 @@ def test_who_was_superseded_says_nothing_any_more() -> None:
             for word in "abcd":  # the last of them comes a second later
                 bob.send(word)
                 assert bob.next() == {"said": word}
+
+
+@pytest.mark.parametrize("rate", [None, 1])
+def test_heartbeat_is_answered_below_the_room(rate: int | None) -> None:
+    """Each `ping`, at once, whatever the party's own rate; nothing else is."""
+
+    class Paced(Echo):
+        frames_a_second = rate
+
+    with open_house(paced=Paced) as house, house.join("1", "paced") as ada:
+        ada.next()
+        for said in ("ping", "ping", "ping ", "ping"):
+            ada.send(said)
+        pongs = [ada.socket.recv(PATIENCE) for _ in range(4)]
+        pongs.remove(json.dumps({"echo": "ping "}, separators=(",", ":")))
+        assert pongs == ["pong"] * 3
+        said = json.dumps({"message": {"body": "ping"}})
+        ada.send(said)
+        assert ada.next() == {"echo": said}
 
 
 def test_a_failed_send_closes_that_connection_alone() -> None:

@@ -83,6 +83,27 @@ def test_the_same_browser_takes_over(house: House, browser: str) -> None:
         assert old.closed() == SUPERSEDED
 
 
+def test_handshake_that_its_page_gave_up_supersedes_no_later_one(
+    house: House,
+) -> None:
+    """A copy of the page, which has its id, takes over as before."""
+
+    def attempt(name: str) -> str:
+        return f"ada&attempt={name}"
+
+    with came(house, pk=attempt("0.25-2")) as second:
+        second.next()
+        assert refusal(house, pk=attempt("0.25-1"))[0] == 409
+        second.send("still here")
+        assert second.next() == {"echo": "still here"}
+        with came(house, pk=attempt("0.25-3")) as third:
+            assert second.closed() == SUPERSEDED
+            third.next()
+            with came(house, pk=attempt("0.5-1")) as copy:
+                assert third.closed() == SUPERSEDED
+                assert copy.next()["you"] == "ada"
+
+
 @pytest.mark.parametrize(
     ("hers", "his"), [("hers", "his"), ("hers", ""), ("", "his")]
 )

@@ -12,7 +12,7 @@ from .address import address, connection_id
 from .answers import ENDING, error_response
 from .errors import Refused
 from .frames import Frame, size
-from .gate import Gate
+from .gate import Gate, id_in
 from .parties import Parties
 from .rooms import Connection, Server
 
@@ -75,7 +75,7 @@ class Edge:
             # Who has given way to a later one could not be answered.
             if room.present.get(connection.id) is connection:
                 if size(frame) > most:
-                    connection.send(Refused(too_large).frame)
+                    connection.send(Refused(too_large, id_in(frame)).frame)
                 else:
                     room.run(
                         server.on_message, frame, connection, caller=connection

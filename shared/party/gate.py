@@ -21,6 +21,9 @@ FLOODING = 1008, "You were sending too much. Come back in a moment."
 LOOKED_AT = 4_096
 """How much of a frame that comes too fast is looked at."""
 
+PING, PONG = "ping", "pong"
+"""A page's heartbeat and its answer: text frames, which no room sees."""
+
 ID = re.compile(r'"id"\s?:\s?"([^"\\]{1,64})"')
 
 
@@ -54,6 +57,9 @@ class Gate:
 
     def takes(self, frame: Frame) -> bool:
         """Take a frame in, unless it is far too much."""
+        if frame == PING:
+            self.sender.send(PONG)
+            return self.patience.allows()
         if not self._timer and self.rate.allows():
             self.pass_on(frame)
         elif not self.patience.allows():

@@ -3,11 +3,15 @@
 /** @typedef {import("./messages.js").Message} Message */
 /** @typedef {import("./outbox.js").Outbox} Outbox */
 
+/** Close codes for a frame that is not UTF-8, or is too large. */
+const UNREADABLE = [1007, 1009];
+
 /** @param {Outbox} outbox @param {any} data */
 export function hear(outbox, data) {
-  const { type, id, message, messages, epoch } = read(data);
+  const frame = read(data);
+  const { type, id, message, messages, epoch } = frame;
   if (type === "ack") outbox.drop(id);
-  if (type === "error") refuse(outbox, id, message);
+  if (type === "error") refuse(outbox, frame);
   if (type === "update") outbox.see([message]);
   if (type === "older") outbox.see(messages);
   if (type !== "history") return;
@@ -19,13 +23,17 @@ export function hear(outbox, data) {
 
 /**
  * A message was refused; or, if the room has it, only that it came again.
+ * Without an id, the refusal is of the oldest one that has no answer.
  * @param {Outbox} outbox
- * @param {string} id
- * @param {string} why
+ * @param {{ id?: string, message: string, retry_after?: number }} refusal
  */
-function refuse(outbox, id, why) {
-  if (outbox.seen.has(id)) forget(outbox, id);
-  else outbox.fail(id, why);
+function refuse(outbox, { id, message, retry_after: seconds }) {
+  const refused = id ?? outbox.oldest;
+  if (refused === undefined) return;
+  if (outbox.seen.has(refused)) forget(outbox, refused);
+  else if (seconds !== undefined) outbox.defer(refused, seconds);
+  else if (id) outbox.fail(id, message);
+  else tell(outbox, { type: "error", id: refused, message });
 }
 
 /**
@@ -38,8 +46,14 @@ export function forget(outbox, id) {
   tell(outbox, { type: "removed", id });
 }
 
-/** @param {Outbox} outbox of a connection that has ended */
-export function part(outbox) {
+/**
+ * A connection has ended; with some codes, for what it was sent.
+ * @param {Outbox} outbox
+ * @param {CloseEvent} event
+ */
+export function part(outbox, { code, reason }) {
+  if (UNREADABLE.includes(code)) refuse(outbox, { message: reason });
+  outbox.end();
   if (outbox.isRoom) tell(outbox, { type: "parted" });
 }
 

@@ -85,7 +85,8 @@ const frames = {
     return change(messages, id, isEarlier(messages, place) ? undefined : kept);
   },
 
-  error(messages, { id, message: error }) {
+  error(messages, { id, message: error, retry_after: later }) {
+    if (later !== undefined) return messages;
     const after = lastPlace(messages);
     return change(messages, id, { status: "failed", error, after });
   },

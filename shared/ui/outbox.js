@@ -25,10 +25,10 @@ export class Outbox {
     this.pace = new Pace(() => this.pump());
     this.older = 0;
     this.expecting = 0;
+    this.pause = 0;
     /** Whether it is a room's, which has told its history. */
     this.isRoom = false;
     socket.addEventListener("open", () => this.pump());
-    socket.addEventListener("close", () => this.end());
   }
 
   /** @param {Message} message to send after all others */
@@ -70,6 +70,27 @@ export class Outbox {
     this.land([id]);
   }
 
+  /** The id of the message that has waited longest for its answer. */
+  get oldest() {
+    return this.flying.values().next().value;
+  }
+
+  /**
+   * Send a message again after some time, and nothing else before it.
+   * @param {string} id
+   * @param {number} seconds
+   */
+  defer(id, seconds) {
+    clearTimeout(this.pause);
+    // Those who were refused together are not to come back in step.
+    const delay = seconds * 1000 * (1 + Math.random() / 4);
+    this.pause = setTimeout(() => {
+      this.pause = 0;
+      this.pump();
+    }, delay);
+    this.land([id]);
+  }
+
   /**
    * Ask for messages before a place: returns whether anybody was asked.
    * @param {number} place
@@ -83,7 +104,7 @@ export class Outbox {
 
   /** Send what may go now. */
   pump() {
-    if (this.socket.readyState !== WebSocket.OPEN) return;
+    if (this.pause || this.socket.readyState !== WebSocket.OPEN) return;
     if (this.older && this.pace.left) {
       this.transmit({ type: "older", before: this.older });
       this.older = 0;

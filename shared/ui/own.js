@@ -9,12 +9,14 @@ const MOST = 2000;
 const own = new Set(readOwn());
 
 /**
- * A message that this page is about to send.
+ * A message that this page is about to send. Half a character, as what is
+ * left of an emoji that was cut in two, fits in no frame.
  * @param {string} user
- * @param {string} body
+ * @param {string} text
  * @returns {Message}
  */
-export function newMessage(user, body) {
+export function newMessage(user, text) {
+  const body = text.toWellFormed?.() ?? text;
   const id = randomId();
   own.add(id);
   keepOwn();

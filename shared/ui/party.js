@@ -1,8 +1,9 @@
 // Where the party server is, and how a page keeps its sockets to it.
 import { settled } from "./build.js";
+import { keepAlive } from "./heartbeat.js";
 import { rested } from "./rest.js";
 import { opened } from "./sender.js";
-import { KnownSocket } from "./sockets.js";
+import { eachSocket, KnownSocket } from "./sockets.js";
 
 /** @typedef {import("./sender.js").Socket} Socket */
 
@@ -13,6 +14,12 @@ const parties = new URL(
   document.documentElement.dataset.parties ?? "",
   location.href,
 );
+
+/** Names this page in its attempts to connect: a copy of it has its `_pk`. */
+const page = Math.random();
+let attempts = 0;
+
+eachSocket(keepAlive);
 
 /** Options of every socket: spread them into `usePartySocket({ … })`. */
 export const server = {
@@ -27,7 +34,8 @@ export const server = {
   query: async () => {
     await rested();
     await settled();
-    return {};
+    // The server refuses one that comes after a later one of the same page.
+    return { attempt: `${page}-${++attempts}` };
   },
   // While there is no server, `settled` waits for it: these are for one that
   // takes no more, and not from all pages in step.

@@ -82,7 +82,9 @@ function outboxOf(socket) {
   socket.addEventListener("message", (event) => {
     hear(outbox, /** @type {MessageEvent} */ (event).data);
   });
-  socket.addEventListener("close", () => part(outbox));
+  socket.addEventListener("close", (event) => {
+    part(outbox, /** @type {CloseEvent} */ (event));
+  });
   remind(outbox);
   return outbox;
 }
