@@ -7,9 +7,15 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from .browser import People, Person
-from .running import Running, Stage, start
+from .running import NEWEST, ROOT, Running, Stage, start
 
 pytestmark = pytest.mark.stages(1)
+
+EXCESS = """() => {
+    const { scrollHeight, scrollWidth } = document.documentElement;
+    return [scrollWidth - innerWidth, scrollHeight - innerHeight];
+}"""
+"""How much larger than the window a page is."""
 
 shared = pytest.mark.stages(1, 1)
 """For what no stage can change: all have it from shared/ui."""
@@ -314,3 +320,39 @@ def test_in_stage_1_a_message_lives_in_one_page_only(
         ada.go(path)
         expect(ada.button("Log out")).to_be_visible()
     assert ada.sockets == bob.sockets == []
+
+
+@pytest.fixture(params=[1, NEWEST])
+def first_or_newest(request: pytest.FixtureRequest) -> Iterator[Running]:
+    """The stage whose messages live in a page, and the one that has most."""
+    with start(Stage(request.param, ROOT / f"demo_0{request.param}")) as each:
+        yield each
+
+
+def test_room_is_never_larger_than_the_window(
+    first_or_newest: Running, person: People
+) -> None:
+    """In no state, at no size: what is hidden stretched the document."""
+
+    def fits() -> None:
+        for width, height in [(390, 844), (640, 700), (1280, 800)]:
+            page.set_viewport_size({"width": width, "height": height})
+            assert page.evaluate(EXCESS) == [0, 0], (width, height)
+
+    ada = person(first_or_newest)
+    page = ada.page
+    ada.enter()
+    fits()
+    ada.button("Sign in").click()
+    fits()
+    ada.button("Cancel").click()
+    ada.sign_in("Ada " + "x" * 36)
+    for count in range(60):
+        ada.say(f"{count}")
+    ada.sees("59")
+    fits()
+    page.keyboard.press("Alt+W")
+    expect(page.get_by_role("region", name="Wire")).to_be_visible()
+    fits()
+    ada.writing.fill("line\n" * 100)
+    fits()
