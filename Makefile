@@ -65,8 +65,9 @@ diff-%: ## What demo_% adds to the stage before it
 	test -d $$old || { echo "There is no stage before $$new." >&2; exit 1; }; \
 	copy=$$(mktemp -d) && trap 'rm -rf "$$copy"' EXIT && \
 	cp -R $$old $$new "$$copy" && cd "$$copy" && \
-	find . \( -name __pycache__ -o -name README.md \) -prune \
+	find . \( -name __pycache__ -o -name README.md -o -name '.?*' \) -prune \
 	  -exec rm -rf {} + && \
+	find -L . -type l -exec rm -f {} + && \
 	git diff --no-index --color=auto $$old $$new || \
 	case $$? in 1|141) ;; *) exit 1 ;; esac
 

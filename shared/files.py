@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import cached_property
@@ -10,6 +11,8 @@ from pathlib import Path
 
 KINDS = (".js", ".mjs", ".css", ".svg")
 GONE = -1
+NOT_THERE = (FileNotFoundError, NotADirectoryError, PermissionError)
+"""Errors that say that there is nothing to be read, now and later."""
 
 Change = Callable[[str, bytes], bytes]
 """What a file becomes on its way out, by its name and what is in it."""
@@ -76,8 +79,9 @@ class Folder:
 
     def found(self) -> dict[str, int]:
         """When each of the files was saved."""
-        names = self.only or sorted(files_in(self.path, KINDS))
-        times = {name: stamp(f"{self.path}/{name}") for name in names}
+        if not self.only:
+            return saved_in(self.path, KINDS)
+        times = {name: stamp(f"{self.path}/{name}") for name in self.only}
         return {name: at for name, at in times.items() if at != GONE}
 
     def read(self, name: str, stamp: int) -> File:
@@ -95,26 +99,65 @@ def short_name(text: bytes) -> str:
 
 
 def stamps(*folders: Path, kinds: tuple[str, ...]) -> dict[Path, int]:
-    """When each file of these kinds was saved, in an order that lasts."""
+    """Return when each file of these kinds was saved, in a stable order.
+
+    Raises OSError where that cannot be told, as without file descriptors.
+    """
     return {
-        folder / name: stamp(f"{folder}/{name}")
+        folder / name: at
         for folder in folders
-        for name in sorted(files_in(folder, kinds))
+        for name, at in saved_in(folder, kinds).items()
     }
 
 
-def files_in(folder: Path, kinds: tuple[str, ...]) -> Iterator[str]:
-    """The files of these kinds in a folder and in those within."""
-    for at, _, names in os.walk(folder):
-        within = Path(at).relative_to(folder).as_posix() + "/"
-        for name in names:
-            if name.endswith(kinds):
-                yield within.removeprefix("./") + name
+def saved_in(folder: Path, kinds: tuple[str, ...]) -> dict[str, int]:
+    """Return when each file of these kinds in a folder was saved.
+
+    Hidden files, such as an editor's locks, are left out; so are links that
+    lead nowhere or out of the folder, and whatever is no regular file.
+    """
+    found = {
+        name: stamp(f"{folder}/{name}")
+        for name in sorted(names_in(folder))
+        if name.endswith(kinds)
+    }
+    return {name: at for name, at in found.items() if at != GONE}
+
+
+def names_in(folder: Path, within: str = "") -> Iterator[str]:
+    """Yield the files' names, with the folders that they are in."""
+    try:
+        entries = os.scandir(folder / within)
+    except NOT_THERE:
+        return
+    with entries:
+        for entry in entries:
+            name = within + entry.name
+            if is_hidden(entry.name):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from names_in(folder, f"{name}/")
+            elif not entry.is_symlink() or is_inside(Path(entry.path), folder):
+                yield name
+
+
+def is_hidden(path: str) -> bool:
+    """Tell whether a path has a part that begins with a dot."""
+    return path.startswith(".") or "/." in path
+
+
+def is_inside(path: Path, folder: Path) -> bool:
+    """Tell whether a path leads to something in a folder, links followed."""
+    try:
+        return path.resolve(strict=True).is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # as of links in a circle
+        return False
 
 
 def stamp(path: str) -> int:
-    """When a file was saved, or that it is gone."""
+    """Return when a file was saved, GONE where there is no regular file."""
     try:
-        return os.stat(path).st_mtime_ns
-    except FileNotFoundError:
+        found = os.stat(path)
+    except NOT_THERE:
         return GONE
+    return found.st_mtime_ns if stat.S_ISREG(found.st_mode) else GONE

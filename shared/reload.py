@@ -11,6 +11,7 @@ from typing import Any
 from uvicorn._subprocess import get_subprocess, spawn
 from uvicorn.supervisors.statreload import StatReload
 
+from .files import stamps
 from .kit import join
 
 
@@ -31,7 +32,6 @@ class Reload(StatReload):
         It gets ready while the one before it lets its replies finish.
         """
         os.environ[join.SHOWN] = "1"
-        self.mtimes = self.look()
         before, self.ended = self.process, spawn.Event()
         again: Any = self.target
         target = partial(again, ended=self.ended)
@@ -44,8 +44,9 @@ class Reload(StatReload):
     def should_restart(self) -> list[Path] | None:
         """The files because of which to start again, if there are any."""
         self.pause()
-        now = self.look().items()
-        changed = [path for path, _ in now - self.mtimes.items()]
+        now = self.look()
+        changed = [path for path, _ in now.items() - self.mtimes.items()]
+        self.mtimes = now
         if not changed and (self.process.exitcode or 0) < 0:
             number = -int(self.process.exitcode or 0)
             print(
@@ -56,16 +57,11 @@ class Reload(StatReload):
         return changed or None
 
     def look(self) -> dict[Path, float]:
-        """When each file was saved."""
-        return {path: saved(path) for path in self.iter_py_files()}
-
-
-def saved(path: Path) -> float:
-    """When a file was saved; 0 if it is gone already."""
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:
-        return 0
+        """Return when each file was saved, as far as that can be told."""
+        try:
+            return {**stamps(*self.config.reload_dirs, kinds=(".py",))}
+        except OSError:
+            return self.mtimes
 
 
 def end_with_parent() -> None:

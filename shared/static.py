@@ -5,11 +5,12 @@ import os
 import re
 
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.staticfiles import NotModifiedResponse, StaticFiles
 from starlette.types import Scope
 
-from .files import File, Folder
+from .files import File, Folder, is_hidden, is_inside
 
 FOR_EVER = "public, max-age=31536000, immutable"
 FRESH = "no-cache"
@@ -36,6 +37,9 @@ class Static(StaticFiles):
         name = rest if BUILD.fullmatch(build) else path
         file = self.folder.get(name)
         if file is None or scope["method"] not in ("GET", "HEAD"):
+            folder = self.folder.path
+            if is_hidden(name) or not is_inside(folder / name, folder):
+                raise HTTPException(404)
             response = await super().get_response(name, scope)
             response.headers["Cache-Control"] = FRESH
             return response

@@ -93,6 +93,27 @@ def test_a_start_copies_the_stage_before_and_says_what_to_do(
         assert told in "\n".join(lines)
 
 
+def test_hidden_files_and_dangling_links_are_neither_copied_nor_compared(
+    house: Path,
+) -> None:
+    shutil.copy(ROOT / "Makefile", house)
+    for lock in (".#app.py", "gone.py"):
+        (house / "demo_02" / lock).symlink_to("ada@house.1234")
+    (house / "demo_02/.idea").mkdir()
+    (house / "demo_02/.idea/mine.xml").touch()
+    assert begin(house, "03")[0] == 0
+    expected = names(ROOT / "demo_02") - {"README.md"} | {".started-from"}
+    mine = {path.name for path in (house / "my_demo").rglob("*")}
+    assert mine & {".#app.py", "gone.py", ".idea"} == set()
+    assert names(house / "my_demo") == {
+        each for each in expected if ".pyc" not in each
+    }
+    diff = ["make", "--silent", "-C", str(house), "diff-02"]
+    shown = subprocess.check_output(diff, encoding="utf-8")
+    assert "demo_02/party/chat_room.py" in shown
+    assert not re.search(r"\.#app|gone\.py|mine\.xml", shown)
+
+
 def test_a_start_never_overwrites_what_somebody_built(house: Path) -> None:
     """Seen to catch: `rmtree` before `copytree`, with and without AGAIN."""
     begin(house, "03")

@@ -260,6 +260,24 @@ def test_hidden_files_and_caches_are_no_difference(my_demo: Path) -> None:
     assert list(differences(old, my_demo)) == []
 
 
+def test_neither_links_that_lead_out_nor_hidden_files_are_served(
+    mine: Running, my_demo: Path, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret.js"
+    secret.write_text("secret", "utf-8")
+    for name in ("ui/.hidden.js", "party/.hidden.js"):
+        (my_demo / name).write_text("secret", "utf-8")
+    for name in ("ui/out.js", "party/out.js"):
+        (my_demo / name).symlink_to(secret)
+    (my_demo / "ui/within.js").symlink_to("room.js")
+    (my_demo / "ui/gone.js").symlink_to("nowhere.js")
+    (my_demo / "ui/loop.js").symlink_to("loop.js")
+    for name in (".hidden.js", "out.js", "gone.js", "loop.js"):
+        assert mine.get(f"/my_demo/ui/{name}").status == 404
+    assert mine.get("/my_demo/ui/within.js").status == 200
+    assert shown(mine).keys() == {"ui/within.js"}
+
+
 def test_the_stage_before_is_the_one_copied_from_or_the_number_before(
     my_demo: Path,
 ) -> None:

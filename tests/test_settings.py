@@ -257,15 +257,44 @@ def next_line(running: Running) -> str:
     return running.process.stdout.readline()
 
 
-def test_it_starts_again_when_a_file_of_the_stage_is_saved(
-    tmp_path: Path,
-) -> None:
-    """Its pages' sockets are closed with 1012, and find it again."""
+@pytest.fixture
+def copied(tmp_path: Path) -> Stage:
+    """A copy of a stage and of what it needs, to be changed."""
     ignored = shutil.ignore_patterns("__pycache__")
     for folder in ("shared", "demo_02"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignored)
     (tmp_path / "node_modules").symlink_to(ROOT / "node_modules")
-    stage = Stage(2, tmp_path / "demo_02")
+    return Stage(2, tmp_path / "demo_02")
+
+
+def test_editors_lock_files_are_not_watched(copied: Stage) -> None:
+    """Emacs locks a file by a link beside it that leads nowhere."""
+    folders = [copied.folder, copied.folder / "ui", copied.folder / "party"]
+
+    def lock(name: str) -> None:
+        for folder in (*folders, copied.folder.parent / "shared/ui"):
+            (folder / name).symlink_to("ada@house.1234:1796000000")
+
+    for name in (".#app.py", ".#room.js", "gone.js"):
+        lock(name)
+    with start(copied, RELOAD="1", PORT=str(free_port())) as running:
+        build = running.get("/build").text
+        with running.join() as ada:
+            ada.wait_for("history")
+            for name in (".#home.py", ".#home.js", "gone.css"):
+                lock(name)
+            assert ended_by_saving(copied.folder / "app.py", ada) == 1012
+            assert "demo_02 runs at" in next_line(running)
+        assert running.get("/build").text.split()[0] == build.split()[0]
+        assert running.get("/chats/hello-world").status == 200
+        assert not re.search(r"\.#|gone", running.errors())
+
+
+def test_it_starts_again_when_a_file_of_the_stage_is_saved(
+    copied: Stage,
+) -> None:
+    """Its pages' sockets are closed with 1012, and find it again."""
+    stage = copied
     with start(stage, RELOAD="1", PORT=str(free_port())) as running:
         assert "<h1>All Chats</h1>" in running.get("/chats").text
         with running.join() as ada:

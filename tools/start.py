@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 MINE = ROOT / "my_demo"
-LEFT_OUT = shutil.ignore_patterns("README.md", "__pycache__")
+LEFT_OUT = shutil.ignore_patterns("README.md", "__pycache__", ".*")
 
 
 def main() -> None:
@@ -29,7 +29,9 @@ def main() -> None:
         )
     if MINE.exists():
         move_aside(number)
-    shutil.copytree(ROOT / before, MINE, ignore=LEFT_OUT)
+    shutil.copytree(
+        ROOT / before, MINE, ignore=LEFT_OUT, ignore_dangling_symlinks=True
+    )
     (MINE / ".started-from").write_text(f"{before}\n", "utf-8")
     print(f"my_demo is a copy of {before}: this is what to make of it.\n")
     print(exercise.read_text("utf-8").strip())

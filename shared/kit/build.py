@@ -89,5 +89,6 @@ def digest(start: str, paths: dict[Path, int]) -> str:
     """A short name for a text and what is in some files."""
     found = sha256(start.encode())
     for path in paths:
-        found.update(sha256(path.read_bytes()).digest())
+        with suppress(FileNotFoundError, PermissionError):
+            found.update(sha256(path.read_bytes()).digest())
     return found.hexdigest()[:16]

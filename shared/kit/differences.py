@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path, PurePath
 from typing import TypeAlias
 
+from ..files import saved_in
+
 LARGEST, LONGEST = 100_000, 2_000
 """Characters and lines that a file may have, to be shown."""
 
@@ -66,15 +68,13 @@ def differences(old: Path, new: Path) -> Iterator[Change]:
 
 def names(folder: Path) -> set[str]:
     """The files in a folder that a stage consists of, its README apart."""
-    found = (path for path in folder.rglob("*") if path.is_file())
-    inside = (path.relative_to(folder) for path in found)
-    return {path.as_posix() for path in inside if not aside(path)}
+    found = map(PurePath, saved_in(folder, ("",)))
+    return {path.as_posix() for path in found if not aside(path)}
 
 
 def aside(path: PurePath) -> bool:
-    """Whether a file is no part of what a stage teaches."""
-    hidden = any(part.startswith(".") for part in path.parts)
-    return hidden or "__pycache__" in path.parts or path.name == "README.md"
+    """Tell whether a file is no part of what a stage teaches."""
+    return "__pycache__" in path.parts or path.name == "README.md"
 
 
 def same(one: Path, two: Path) -> bool:
