@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from .ai.budget import Day, budget
 from .bodies import BodyLimit
-from .browsers import Browsers
+from .browsers import Browsers, identify
 from .doors import Doorkeeper, Doors
 from .headers import SafeApp
 from .kit import news, presenter
@@ -82,7 +82,7 @@ def party_chat(
 
     app = SafeApp(
         routes=[
-            Mount("/parties", Edge(live)),
+            Mount("/parties", Edge(live, identify)),
             *routes,
             Route("/healthz", healthy),
             *shell.assets.routes,

@@ -1,5 +1,9 @@
-"""Which browser somebody comes from: a cookie that no script can read."""
+"""A signed cookie of a browser, which no script can read."""
 
+import hmac
+import re
+from base64 import urlsafe_b64encode
+from functools import cache
 from secrets import token_urlsafe
 
 from starlette.datastructures import MutableHeaders
@@ -7,20 +11,38 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .doors import Doors
+from .party.senders import Identity
+from .settings import settings
 
 COOKIE = "party-chat-browser"
+TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
-def browser_of(connection: HTTPConnection) -> str:
-    """What its browser is called here; "" for one without a cookie."""
-    return connection.cookies.get(COOKIE, "")
+def identify(connection: HTTPConnection) -> Identity:
+    """Return the browser that the cookie names, and whether we signed that."""
+    cookie = connection.cookies.get(COOKIE, "")
+    browser, _, signature = cookie.partition(".")
+    is_proven = hmac.compare_digest(signature.encode(), sign(browser).encode())
+    return Identity(browser, is_proven)
+
+
+def sign(text: str) -> str:
+    """Return a signature that nobody else can make."""
+    digest = hmac.digest(_secret(), text.encode(), "sha256")
+    return urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+@cache
+def _secret() -> bytes:
+    return (settings().cookie_secret or token_urlsafe()).encode()
 
 
 class Browsers:
     """Middleware: gives each browser a cookie, with the first page it gets.
 
     It lasts until the browser is closed, and means nothing but that two
-    requests come from one browser.
+    requests come from one browser. One that another server has signed is
+    signed anew, as it may name the browser in a room already.
     """
 
     def __init__(self, app: ASGIApp, doors: Doors) -> None:
@@ -36,14 +58,19 @@ class Browsers:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 if headers.get("content-type", "").startswith("text/html"):
-                    headers.append("Set-Cookie", self.cookie(scope))
+                    identity = identify(HTTPConnection(scope))
+                    if not identity.is_proven:
+                        cookie = self.cookie(scope, identity.browser)
+                        headers.append("Set-Cookie", cookie)
             await send(message)
 
-        new = scope["type"] == "http" and not browser_of(HTTPConnection(scope))
-        await self.app(scope, receive, send_with_cookie if new else send)
+        is_http = scope["type"] == "http"
+        await self.app(scope, receive, send_with_cookie if is_http else send)
 
-    def cookie(self, scope: Scope) -> str:
+    def cookie(self, scope: Scope, browser: str) -> str:
         """A new cookie. Links that lead here from elsewhere bring it, too."""
         safe = "; Secure" if self.doors.encrypted(scope) else ""
-        name = f"{COOKIE}={token_urlsafe()}; Path={self.doors.root_path}/"
-        return f"{name}; HttpOnly; SameSite=Lax{safe}"
+        browser = browser if TOKEN.fullmatch(browser) else token_urlsafe()
+        name = f"{COOKIE}={browser}.{sign(browser)}"
+        path = f"{self.doors.root_path}/"
+        return f"{name}; Path={path}; HttpOnly; SameSite=Lax{safe}"

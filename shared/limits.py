@@ -14,6 +14,7 @@ class LimitSettings(BaseSettings):
     largest_frame: int = Field(default=65_536, ge=1_024)
     largest_body: int = Field(default=65_536, ge=1_024)
     messages_a_second: int = Field(default=10, ge=1)
+    max_room_messages_per_second: int = Field(default=200, ge=1)
     connections_a_room: int = Field(default=2_000, ge=1)
     live_rooms: int = Field(default=1_000, ge=1)
     rooms_a_minute: int = Field(default=600, ge=1)

@@ -45,6 +45,7 @@ class Settings(LimitSettings):
     allowed_hosts: Hosts = []
     allowed_origins: Sites = []
     presenter_key: str = ""
+    cookie_secret: str = ""
     store: Stored = "memory"
 
     ai: str = ""

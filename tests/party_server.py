@@ -20,6 +20,7 @@ from websockets.exceptions import InvalidStatus
 
 from shared import fast
 from shared.bodies import BodyLimit
+from shared.browsers import identify
 from shared.doors import Doorkeeper, Doors
 from shared.party import Connection, Frame, Room, Server
 from shared.party.edge import Edge
@@ -66,7 +67,7 @@ class House(uvicorn.Server, Door):
 
     def __init__(self, parties: Parties, doors: Doors) -> None:
         app = Starlette(
-            routes=[Mount("/parties", Edge(parties))],
+            routes=[Mount("/parties", Edge(parties, identify))],
             middleware=[
                 Middleware(Doorkeeper, doors=doors),
                 Middleware(BodyLimit, most=65_536),
@@ -154,7 +155,7 @@ def open_house(
     **servers: type[Server],
 ) -> Iterator[House]:
     """Serve parties, by their names, for as long as the block lasts."""
-    house = House(Parties(servers, bounds), doors or Doors())
+    house = House(Parties(servers, bounds or UNHURRIED), doors or Doors())
     with no_mishaps(), socket.socket() as listening:
         # Little is kept for a reader, so that a stalled one shows soon.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)

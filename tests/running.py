@@ -336,7 +336,7 @@ def environment(settings: dict[str, str]) -> dict[str, str]:
     mine = re.compile(
         "OPENAI|OLLAMA|AI|SHOULD_REPLY|PORT|HOST|LAN$|PUBLIC_URL|PRESENTER|STORE$"
         "|FAST$"
-        "|REPLIES_WAITING|TOKEN_BUDGET|LARGEST_|MESSAGES_A_|CONNECTIONS_A_"
+        "|COOKIE_SECRET|MAX_|REPLIES_WAITING|TOKEN_BUDGET|LARGEST_|MESSAGES_A_|CONNECTIONS_A_"
         "|LIVE_ROOMS|ROOMS_A_|HISTORY$|PING$|.*_proxy",
         re.I,
     )

@@ -6,19 +6,23 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import asdict
+from secrets import token_urlsafe
 
 import pytest
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from shared.party import Connection, Frame, Room, Server
+from shared.browsers import COOKIE, sign
+from shared.party import Connection, Frame, Room, Server, senders
 from shared.party.fetch import Reply
 from shared.party.gate import Gate, id_in
-from shared.party.limits import Bounds
+from shared.party.limits import Bounds, Rate
 from shared.party.parties import Parties
+from shared.party.senders import Identity, MessageLimit
 from shared.serve import configure
 from shared.settings import Settings
 
@@ -95,14 +99,20 @@ def test_what_is_too_much_at_once_is_refused_and_may_be_sent_again(
 
     And: a hook that has begun before the rate is looked at.
     """
-    with strict.join("room-4") as bob, strict.join("room-4") as ada:
+    page = strict.get("/").headers["set-cookie"]
+    hers = {"Cookie": page.partition(";")[0]}
+    with (
+        strict.join("room-4") as bob,
+        strict.join("room-4", additional_headers=hers) as ada,
+    ):
         bob.wait_for("history")
         ada.wait_for("history")
         said = [ada.say(f"number {number}")["id"] for number in range(400)]
         answers = [ada.next() for _ in said]
         kept = [each["id"] for each in answers if each["type"] == "ack"]
         refused = [each for each in answers if each["type"] == "error"]
-        assert kept[:250] == said[:250]
+        assert kept[:50] == said[:50]
+        assert all(0 < each["retry_after"] <= 2 for each in refused)
         assert sorted([*kept, *(each["id"] for each in refused)]) == sorted(
             said
         )
@@ -228,19 +238,147 @@ def heard(guest: Guest, last: str) -> list[str]:
     return through
 
 
-def test_each_connection_has_a_rate_of_its_own() -> None:
-    """However many come from one address, as a hall does."""
-    with open_house(teller=Teller) as house, ExitStack() as stack:
-        for _ in range(5):
-            guest = stack.enter_context(house.join("1", "teller"))
-            for number in range(50):
-                guest.send(str(number))
-            assert len(heard(guest, "49")) == 50
+def cookie(browser: str = "") -> dict[str, str]:
+    """Headers with a cookie that the server has signed, of a new browser."""
+    browser = browser or token_urlsafe()
+    return {"Cookie": f"{COOKIE}={browser}.{sign(browser)}"}
+
+
+def limit_in(room: Room, browser: str = "ada") -> MessageLimit:
+    """The limit of a browser's connection in a room."""
+    connection = HTTPConnection({"type": "websocket", "client": ("::1", 1)})
+    identity = Identity(browser, is_proven=bool(browser))
+    return room.parties.senders.limit(connection, identity, room.messages)
+
+
+@pytest.mark.parametrize("kind", ["signed", "made up", "none"])
+def test_sender_that_reconnects_keeps_its_bucket(kind: str) -> None:
+    """“Connect, say 50, close” over and over is no way around the rate."""
+    taken = 0
+
+    class Counter(Server):
+        def on_message(self, message: Frame, sender: Connection) -> None:
+            nonlocal taken
+            taken += 1
+
+    signed = cookie()
+    with open_house(bounds=Bounds(), counter=Counter) as house:
+        began = time.monotonic()
+        for number in range(40):
+            made_up = {"Cookie": f"{COOKIE}={number}.{number}"}
+            headers = {"signed": signed, "made up": made_up}.get(kind)
+            with house.join(
+                "1", "counter", additional_headers=headers, max_queue=None
+            ) as eve:
+                for _ in range(50):
+                    eve.send("x")
+        with house.join("1", "counter", additional_headers=cookie()) as ada:
+            ada.send("hello")
+            ada.send("hello")
+        # All is read: a later handshake in this loop was answered.
+        seconds = time.monotonic() - began
+    assert 12 <= taken <= 12 + 11 * seconds
+
+
+@pytest.mark.parametrize("has_cookies", [True, False])
+def test_hall_of_500_behind_one_address_all_say_hello(
+    has_cookies: bool,
+) -> None:
+    """And one who floods from there, meanwhile, keeps nobody from it."""
+    count, seconds = 500, 10
+
+    async def say_hello(url: str) -> None:
+        headers = cookie() if has_cookies else None
+        async with connect(url, proxy=None, additional_headers=headers) as ada:
+            opened.release()
+            await begin.wait()
+            while True:
+                await ada.send('{"id":"a1"}')
+                answer = json.loads(await ada.recv())
+                if answer["type"] == "heard":
+                    break
+                assert answer["id"] == "a1"
+                await asyncio.sleep(answer["retry_after"])
+
+    async def flood(url: str) -> None:
+        while True:
+            with suppress(ConnectionClosed):
+                async with connect(url, proxy=None, max_queue=None) as eve:
+                    for _ in range(100):
+                        await eve.send("x")
+                        await asyncio.sleep(0.001)
+
+    async def hall(url: str) -> None:
+        flooding = asyncio.create_task(flood(url))
+        people = [asyncio.create_task(say_hello(url)) for _ in range(count)]
+        for _ in people:
+            await opened.acquire()
+        begin.set()
+        async with asyncio.timeout(max(seconds, PATIENCE)):
+            await asyncio.gather(*people)
+        flooding.cancel()
+        await asyncio.wait([flooding])
+
+    opened, begin = asyncio.Semaphore(0), asyncio.Event()
+    with open_house(bounds=Bounds(), teller=Teller) as house:
+        url = f"ws://127.0.0.1:{house.port}/parties/teller/1"
+        asyncio.run(hall(url))
+
+
+def test_busy_room_refuses_its_heaviest_senders_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Fifty who say all they may leave room for who says something now."""
+    now = 1_000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    room = Room("chat", "1", Parties({}))
+    heavy = [limit_in(room, f"heavy {number}") for number in range(50)]
+    taken = refused = 0
+    for step in range(1, 401):
+        now += 0.05
+        for each in heavy:
+            for _ in range(2):
+                why = each.refusal()
+                taken, refused = taken + (not why), refused + bool(why)
+        if step % 10 == 0:
+            for number in range(step, step + 20):
+                assert not limit_in(room, f"light {number}").refusal()
+    assert refused > 10_000
+    assert 2_000 < taken < 200 * 20 + 200
+
+
+def test_one_sender_alone_may_use_all_that_a_sender_may() -> None:
+    """A room's own rate is never below one sender's."""
+    bounds = Bounds(messages_a_second=1_000, max_room_messages_per_second=1)
+    ada = limit_in(Room("chat", "1", Parties({}, bounds)))
+    assert [ada.refusal() for _ in range(400)] == [None] * 400
+
+
+def test_senders_are_bounded_and_an_ipv6_network_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(senders, "MAX_SENDERS", 3)
+    some, room = senders.Senders(10), Rate(200, 200)
+
+    def sender_at(host: str) -> Rate:
+        connection = HTTPConnection({"type": "websocket", "client": (host, 1)})
+        return some.limit(connection, Identity(), room).sender
+
+    first = sender_at("2001:db8::1")
+    assert sender_at("2001:db8::ffff:1") is first
+    assert sender_at("2001:db8:0:1::1") is not first
+    assert sender_at("::ffff:192.0.2.1") is sender_at("192.0.2.1")
+    for number in range(3):
+        sender_at(f"192.0.2.{number + 10}")
+    assert sender_at("2001:db8::1") is not first
 
 
 def test_who_floods_on_and_on_is_sent_away_and_may_come_back() -> None:
     """Seen to catch: no end to refusals."""
-    with open_house(teller=Teller) as house, house.join("1", "teller") as bob:
+    with (
+        open_house(bounds=Bounds(), teller=Teller) as house,
+        house.join("1", "teller", additional_headers=cookie()) as bob,
+    ):
         with house.join("1", "teller", max_queue=None) as eve:
             with suppress(ConnectionClosed):
                 while True:
@@ -251,13 +389,13 @@ def test_who_floods_on_and_on_is_sent_away_and_may_come_back() -> None:
                     told[eve.next()["type"]] += 1
             why = "You were sending too much. Come back in a moment."
             assert eve.closed() == (1008, why)
-            assert told["heard"] >= 50
+            assert told["heard"] >= 10
             assert told["error"] >= 1_000
         bob.send("still here")
         assert heard(bob, "still here")
         with house.join("1", "teller") as eve:
-            eve.send("me too")
-            assert heard(eve, "me too")
+            while not eve.send("me too") and eve.next()["type"] == "error":
+                pass
 
 
 def test_nothing_more_is_read_of_who_is_sent_away() -> None:
@@ -282,7 +420,7 @@ def test_nothing_more_is_read_of_who_is_sent_away() -> None:
     async def flood(eve: Eve) -> None:
         parties = Parties({}, Bounds(messages_a_second=1))
         server, heard = Server(Room("teller", "1", parties)), list[Frame]()
-        gate = Gate(server, eve, heard.append)
+        gate = Gate(server, eve, limit_in(server.room), heard.append)
         for _ in range(105):
             await gate.take("x")
         assert len(heard) == 5

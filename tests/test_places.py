@@ -33,7 +33,7 @@ IN_EVERY_OBJECT = [
     "valueOf",
 ]
 COOKIE = re.compile(
-    r"party-chat-browser=([\w-]{32,}); Path=/; HttpOnly; SameSite=Lax"
+    r"party-chat-browser=([\w-]{43}\.[\w-]{43}); Path=/; HttpOnly; SameSite=Lax"
     "(; Secure)?"
 )
 
@@ -266,6 +266,9 @@ def test_each_browser_gets_a_cookie_with_its_first_page(
     has_one = {"Cookie": f"x=y; party-chat-browser={found[1]}"}
     assert cookie_of(running, **has_one) is None
     assert cookie_of(running, Cookie="party-chat-browser=") is not None
+    stale = found[1].partition(".")[0] + ".made-up"
+    signed = cookie_of(running, Cookie=f"party-chat-browser={stale}") or ""
+    assert signed.startswith(f"party-chat-browser={found[1]};")
     for path in ("/build", "/healthz", "/shared/ui/page.js", "/parties/x/y"):
         assert cookie_of(running, path) is None
 

@@ -17,13 +17,14 @@ from ..settings import Settings, settings
 
 
 def with_key(choice: Settings) -> Settings:
-    """The settings, with a key if others may come in.
+    """The settings, with a key if others may come in, and a cookie secret.
 
-    It is made once, so that the link outlives a restart of the server.
+    They are made once, so that links and cookies outlive a restart.
     """
-    if choice.presenter_key or not invites(choice):
-        return choice
-    os.environ["PRESENTER_KEY"] = token_urlsafe()
+    if not choice.cookie_secret:
+        os.environ["COOKIE_SECRET"] = token_urlsafe()
+    if not choice.presenter_key and invites(choice):
+        os.environ["PRESENTER_KEY"] = token_urlsafe()
     settings.cache_clear()
     return settings()
 

@@ -15,13 +15,17 @@ from .frames import Frame, size
 from .gate import Gate, id_in
 from .parties import Parties
 from .rooms import Connection, Server
+from .senders import Identify, Identity, MessageLimit
 
 
 class Edge:
-    """The ASGI app behind `/parties`."""
+    """The ASGI app behind `/parties`; `identify` says whose browser it is."""
 
-    def __init__(self, parties: Parties) -> None:
+    def __init__(
+        self, parties: Parties, identify: Identify = lambda _: Identity()
+    ) -> None:
         self.parties = parties
+        self.identify = identify
 
     async def __call__(
         self, scope: Scope, receive: Receive, send: Send
@@ -52,19 +56,27 @@ class Edge:
         id = connection_id(websocket)
         party, room = address(websocket.scope)
         most = self.parties.bounds.connections_a_room
+        identity = self.identify(websocket)
         async with self.parties.enter(party, room, most) as server:
-            with server.room.places.held(id, websocket):
+            limit = self.parties.senders.limit(
+                websocket, identity, server.room.messages
+            )
+            with server.room.places.held(id, websocket, identity.browser):
                 await websocket.accept()
                 name = f"{server.room} {quote(id)}"
                 connection = Connection(id, websocket, name)
                 try:
-                    await self.listen(server, connection, websocket)
+                    await self.listen(server, connection, websocket, limit)
                 except asyncio.CancelledError:
                     if not connection.evicted:
                         raise
 
     async def listen(
-        self, server: Server, connection: Connection, websocket: WebSocket
+        self,
+        server: Server,
+        connection: Connection,
+        websocket: WebSocket,
+        limit: MessageLimit,
     ) -> None:
         """Start the hooks of a connection, from its beginning to its end."""
         room = server.room
@@ -81,7 +93,7 @@ class Edge:
                         server.on_message, frame, connection, caller=connection
                     )
 
-        gate = Gate(server, connection, pass_on)
+        gate = Gate(server, connection, limit, pass_on)
         room.join(connection)
         if connection.shortcut:
             connection.shortcut.begin(connection, gate.takes)

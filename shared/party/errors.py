@@ -8,14 +8,22 @@ class Refused(Exception):
     """Something sent was not taken; `message` says why, to a person.
 
     Raised in a hook, it goes to the one connection that caused it, as
-    `{"type": "error", "message": …, "id": …}`, and the room goes on.
+    `{"type": "error", "message": …, "id": …}`, and the room goes on. With
+    `retry_after`, the same may be sent again after so many seconds.
     """
 
-    def __init__(self, message: object, id: str | None = None) -> None:
+    def __init__(
+        self,
+        message: object,
+        id: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(message)
         self.frame: dict[str, Any] = {"type": "error", "message": str(message)}
         if id is not None:
             self.frame["id"] = id
+        if retry_after is not None:
+            self.frame["retry_after"] = retry_after
 
 
 class Repeated(Refused):

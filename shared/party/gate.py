@@ -8,9 +8,7 @@ from .errors import Refused
 from .frames import Frame
 from .limits import Rate
 from .rooms import Connection, Server
-
-SAVED_UP = 5
-"""Seconds' worth of messages that a connection may send at once."""
+from .senders import MessageLimit
 
 PATIENCE = 100
 """Seconds' worth that may be too much before the connection is closed."""
@@ -30,21 +28,23 @@ ID = re.compile(r'"id"\s?:\s?"([^"\\]{1,64})"')
 class Gate:
     """Passes a connection's frames on to its room, within their rate.
 
-    What is beyond is refused in words, one by one; a party with a rate of its
-    own is passed the latest instead, once there is time for it.
+    Messages beyond the limit are refused in words, one by one; a party with a
+    rate of its own is passed the latest instead, once there is time for it.
     """
 
     def __init__(
         self,
         server: Server,
         sender: Connection,
+        limit: MessageLimit,
         pass_on: Callable[[Frame], object],
     ) -> None:
         self.sender = sender
+        self.limit = limit
         self.pass_on = pass_on
         self.own = server.frames_a_second
-        most = self.own or server.room.parties.bounds.messages_a_second
-        self.rate = Rate(most, self.own or most * SAVED_UP)
+        most = self.own or limit.sender.a_second
+        self.rate = Rate(most, most)
         self.patience = Rate(most, most * PATIENCE)
         self._latest: Frame = ""
         self._timer: asyncio.TimerHandle | None = None
@@ -60,22 +60,31 @@ class Gate:
         if frame == PING:
             self.sender.send(PONG)
             return self.patience.allows()
-        if not self._timer and self.rate.allows():
+        if self.own:
+            return self._takes_latest(frame)
+        if not (refusal := self.limit.refusal()):
             self.pass_on(frame)
         elif not self.patience.allows():
             return False
-        elif self.own:
-            self._latest = frame
-            self._timer = self._timer or self._pass_soon(1 / self.own)
         else:
-            why = f"At most {self.rate.a_second:,} messages a second, please."
-            self.sender.send(Refused(why, id_in(frame)).frame)
+            why, seconds = refusal
+            self.sender.send(Refused(why, id_in(frame), seconds).frame)
         return True
 
     def close(self) -> None:
         """Pass nothing on any more."""
         if self._timer:
             self._timer.cancel()
+
+    def _takes_latest(self, frame: Frame) -> bool:
+        if not self._timer and self.rate.allows():
+            self.pass_on(frame)
+        elif not self.patience.allows():
+            return False
+        else:
+            self._latest = frame
+            self._timer = self._timer or self._pass_soon(1 / self.rate.a_second)
+        return True
 
     def _pass_soon(self, seconds: float) -> asyncio.TimerHandle:
         loop = asyncio.get_running_loop()

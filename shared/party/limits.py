@@ -15,6 +15,7 @@ class Bounds:
 
     largest_frame: int = 65_536
     messages_a_second: int = 10
+    max_room_messages_per_second: int = 200
     connections_a_room: int = 2_000
     live_rooms: int = 1_000
     rooms_a_minute: int = 600
@@ -51,20 +52,25 @@ class Limits:
 class Rate:
     """A bucket that fills steadily, and from which each thing takes one."""
 
-    def __init__(self, a_second: float, most: float) -> None:
+    def __init__(
+        self, a_second: float, most: float, left: float | None = None
+    ) -> None:
         self.a_second = a_second
         self.most = max(most, 1.0)
-        self.left = self.most
+        self.left = self.most if left is None else min(left, self.most)
         self.last = time.monotonic()
 
-    def allows(self) -> bool:
-        """Whether one more is within the rate; if so, it is taken."""
+    def allows(self, reserve: float = 0.0) -> bool:
+        """Whether one more is within the rate; if so, it is taken.
+
+        At least `reserve` tokens stay in the bucket, for others.
+        """
         now = time.monotonic()
         self.left += (now - self.last) * self.a_second
         if self.left > self.most:
             self.left = self.most
         self.last = now
-        if self.left < 1:
+        if self.left < 1 + reserve:
             return False
         self.left -= 1
         return True

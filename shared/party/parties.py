@@ -16,6 +16,7 @@ from .limits import Bounds
 from .live import Live
 from .log import Entry
 from .rooms import Connection, Room, Server
+from .senders import Senders
 from .store import Key, Store
 
 CLEARED = 1012, "This room was cleared. Come back in a moment."
@@ -41,6 +42,7 @@ class Parties:
         self.store = store or Store()
         self.store.tell = self._catch_up
         self.live = Live(self.bounds, self.store.release)
+        self.senders = Senders(self.bounds.messages_a_second)
         self.closed = False
 
     def __getitem__(self, name: str) -> Party:

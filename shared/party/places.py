@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
-from ..browsers import browser_of
-
 ATTEMPT = re.compile(r"([\w.]{1,32})-(\d{1,9})", re.ASCII)
 """A page's name for itself, and the number of its attempt to connect."""
 
@@ -39,14 +37,15 @@ class Places:
         self._places: dict[str, Place] = {}
 
     @contextmanager
-    def held(self, id: str, newcomer: HTTPConnection) -> Iterator[None]:
+    def held(
+        self, id: str, newcomer: HTTPConnection, browser: str
+    ) -> Iterator[None]:
         """Have a place as long as the block lasts, and a little longer.
 
         Raises HTTPException, if the id is another browser's: everybody is
         told all ids, and nobody may take over with one. And for a handshake
         that its page gave up before it made a later one.
         """
-        browser = browser_of(newcomer)
         place = self._places.setdefault(id, Place(browser))
         if place.browser != browser:
             raise HTTPException(*TAKEN)

@@ -1,0 +1,138 @@
+"""Rate limits of messages, which outlive the connections that send them."""
+
+import random
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+
+from starlette.requests import HTTPConnection
+
+from .limits import Rate
+
+BURST_SECONDS = 5
+"""Seconds' worth of messages that a sender may save up."""
+
+INITIAL_TOKENS = 10
+"""Messages that a sender who was never seen before may send at once."""
+
+GUARANTEED_SHARE = 0.1
+"""The part of the rate that each connection without a cookie has for itself.
+
+Else one of them could keep all others of its address from saying anything.
+"""
+
+HALF_LIFE = 5.0
+"""Seconds after which a message counts half in how heavy a sender is."""
+
+LIGHT_SENDER = 10.0
+"""Recent messages with which a sender is halfway between light and heavy."""
+
+MAX_SENDERS = 10_000
+"""Senders that are remembered; those not seen for longest are forgotten."""
+
+BUSY_ROOM = "Many people are talking here: your message has to wait."
+
+IPV6_PREFIX = 64
+"""Bits of an IPv6 address that one network has; it may choose the others."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The browser of a connection, as its cookie names it.
+
+    `is_proven`: the server itself has given it that name.
+    """
+
+    browser: str = ""
+    is_proven: bool = False
+
+
+Identify = Callable[[HTTPConnection], Identity]
+
+
+class Sender(Rate):
+    """A token bucket of one browser, or of an address without cookies."""
+
+    def __init__(self, per_second: float) -> None:
+        initial = max(per_second, INITIAL_TOKENS)
+        super().__init__(per_second, per_second * BURST_SECONDS, initial)
+        self._recent = 0.0
+        self._counted = self.last
+
+    def recent(self) -> float:
+        """Return how many messages were taken lately, newer ones weighted."""
+        now = time.monotonic()
+        self._recent *= 0.5 ** ((now - self._counted) / HALF_LIFE)
+        self._counted = now
+        return self._recent
+
+    def count(self) -> None:
+        """Count a message that was taken."""
+        self._recent += 1
+
+
+class MessageLimit:
+    """The limit of one connection: its sender's, and its room's.
+
+    When a room's bucket is less than half full, its heaviest senders are
+    refused first: a sender of n recent messages leaves n / (n + 10) of that
+    half to lighter ones, so that nobody can silence a room.
+    """
+
+    def __init__(self, sender: Sender, room: Rate, is_shared: bool) -> None:
+        self.sender = sender
+        self.room = room
+        own = sender.a_second * GUARANTEED_SHARE if is_shared else 0
+        self._own = Rate(own, own * BURST_SECONDS, 0)
+
+    def refusal(self) -> tuple[str, float] | None:
+        """Take one message, or return why not, and seconds to wait."""
+        sender, room = self.sender, self.room
+        bucket = sender if sender.allows() else self._own
+        if bucket is not sender and not bucket.allows():
+            wait = (1 - sender.left) / sender.a_second
+            why = f"At most {sender.a_second:,} messages a second, please."
+            return why, round(wait + 0.1, 1)
+        recent = sender.recent()
+        if room.allows(room.most / 2 * recent / (recent + LIGHT_SENDER)):
+            sender.count()
+            return None
+        bucket.left += 1
+        # Random, so that not all come back at the same time.
+        return BUSY_ROOM, round(random.uniform(0.5, 2.0), 1)
+
+
+class Senders:
+    """The senders of a process, by browser or address."""
+
+    def __init__(self, per_second: float) -> None:
+        self.per_second = per_second
+        self._senders: OrderedDict[str, Sender] = OrderedDict()
+
+    def limit(
+        self, connection: HTTPConnection, identity: Identity, room: Rate
+    ) -> MessageLimit:
+        """Return the limit of a connection in a room."""
+        proven = identity.is_proven
+        name = f"browser {identity.browser}" if proven else network(connection)
+        sender = self._senders.pop(name, None) or Sender(self.per_second)
+        self._senders[name] = sender
+        if len(self._senders) > MAX_SENDERS:
+            self._senders.popitem(last=False)
+        return MessageLimit(sender, room, is_shared=not proven)
+
+
+def network(connection: HTTPConnection) -> str:
+    """Return the address of a client: of IPv6, the part it cannot choose."""
+    host = connection.client.host if connection.client else ""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if address.version == 4:
+        return host
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(ip_network((address, IPV6_PREFIX), strict=False))
