@@ -24,6 +24,7 @@ from .discreet import discreet_handler, print_anything
 from .fast import FastHTTP, FastProtocol, install
 from .kit import join, key
 from .libraries import LIBRARIES, PACKAGES
+from .party.http_protocol import PartyHTTP
 from .party.protocol import PartyProtocol
 from .reload import Reload, end_with_parent
 from .settings import ROOT, Settings, settings
@@ -144,7 +145,7 @@ def configure(arguments: list[str], choice: Settings) -> tuple[str, Config]:
         host=choice.listens_at,
         port=choice.port,
         root_path=choice.root_path,
-        http=FastHTTP if choice.fast else "auto",
+        http=FastHTTP if choice.fast else PartyHTTP,
         ws=FastProtocol if choice.fast else PartyProtocol,
         ws_max_size=max(LARGEST_ANSWERED, choice.largest_frame),
         ws_per_message_deflate=False,

@@ -24,6 +24,7 @@ from shared.browsers import identify
 from shared.doors import Doorkeeper, Doors
 from shared.party import Connection, Frame, Room, Server
 from shared.party.edge import Edge
+from shared.party.http_protocol import PartyHTTP
 from shared.party.limits import Bounds
 from shared.party.parties import Parties
 from shared.party.protocol import PartyProtocol
@@ -63,7 +64,7 @@ class House(uvicorn.Server, Door):
     """Rooms to join, and the event loop that they live in."""
 
     protocol: type[PartyProtocol] = PartyProtocol
-    http: Any = "auto"
+    http: type[PartyHTTP] = PartyHTTP
 
     def __init__(self, parties: Parties, doors: Doors) -> None:
         app = Starlette(

@@ -13,7 +13,6 @@ import pytest
 import uvicorn
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 from websockets.server import ServerProtocol
 
@@ -21,6 +20,7 @@ from shared.fast.deflate import AGREEMENT, LARGEST
 from shared.fast.protocol import FastProtocol
 from shared.fast.upgrade import FastHTTP, read
 from shared.party import Connection, Frame, Server
+from shared.party.http_protocol import PartyHTTP
 from shared.party.protocol import PartyProtocol
 
 from .party_server import UNHURRIED, House, open_house, take_the_fast_path
@@ -77,7 +77,9 @@ async def accepted(kind: type[P]) -> tuple[P, Transport]:
     line, transport = kind(config, ServerState(), {}), Transport()
     line.conn.available_extensions = [AGREEMENT]
     line.connection_made(transport)
-    line.data_received(ROOM[:-2] + OFFER % b"permessage-deflate")
+    request = read(ROOM[:-2] + OFFER % b"permessage-deflate")
+    assert request
+    line.greet(request)
     for _ in range(3):
         await asyncio.sleep(0)
     assert line.handshake_complete
@@ -252,7 +254,7 @@ PATHS = [
 ENDS = [b"\r\n\r\n", b"\r\n\r\n\x89\x00", b"\n\n", b"\r\n", b""]
 
 
-async def arrival(kind: type[H11Protocol], said: bytes) -> list[Any]:
+async def arrival(kind: type[PartyHTTP], said: bytes) -> list[Any]:
     """Of what an app is told, and what is answered, when that arrives."""
     told: list[Any] = []
 
@@ -309,7 +311,7 @@ def test_whatever_handshake_comes_is_taken_as_uvicorn_takes_it(
     said = b"\r\n".join([b" ".join([method, path, version]), *lines]) + end
 
     async def test() -> None:
-        assert await arrival(FastHTTP, said) == await arrival(H11Protocol, said)
+        assert await arrival(FastHTTP, said) == await arrival(PartyHTTP, said)
 
     asyncio.run(test())
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import threading
 import time
 from collections import Counter
@@ -27,7 +28,17 @@ from shared.serve import configure
 from shared.settings import Settings
 
 from .party_server import Echo, open_house
-from .running import PATIENCE, Answer, Door, Guest, Running, Stage, start
+from .raw import read_all
+from .running import (
+    HANDSHAKE,
+    PATIENCE,
+    Answer,
+    Door,
+    Guest,
+    Running,
+    Stage,
+    start,
+)
 
 KEY = "a-key-of-some-length"
 STRICT = {
@@ -607,12 +618,15 @@ def test_requests_reach_a_room_that_is_full() -> None:
         assert house.get("/parties/echo/1").status == 200
 
 
+class Reader(Server):
+    """Reads the body of a request."""
+
+    async def on_request(self, request: Request) -> Response:
+        return JSONResponse(len(await request.body()))
+
+
 def test_a_party_that_reads_too_large_a_body_is_not_to_blame() -> None:
     """Seen to catch: a fault in the log, and status 500."""
-
-    class Reader(Server):
-        async def on_request(self, request: Request) -> Response:
-            return JSONResponse(len(await request.body()))
 
     def parts(number: int) -> bytes:
         part = b"1000\r\n" + b"x" * 4096 + b"\r\n"
@@ -641,3 +655,93 @@ def test_refused_handshakes_are_not_logged_one_by_one(
             assert house.refused("3", "nobody") == 404
         assert ada.next()["room"] == "1"
     assert caplog.messages == []
+
+
+# How long a request may take, and how much of it is headers
+
+
+PATH = b"/parties/reader/1"
+POST = b"POST %s HTTP/1.1\r\nHost: localhost\r\n" % PATH
+UPGRADE = HANDSHAKE % PATH
+COMPLETE = POST + b"Content-Length: 0\r\n\r\n"
+
+
+def dripping(slow: socket.socket, drop: bytes) -> bytes:
+    """Send something again and again: what comes until the end."""
+    heard = b""
+    slow.settimeout(0.1)
+    for _ in range(round(PATIENCE / 0.1)):
+        with suppress(TimeoutError):
+            try:
+                slow.sendall(drop)
+                some = slow.recv(65_536)
+            except ConnectionError:
+                return heard
+            if not some:
+                return heard
+            heard += some
+    raise AssertionError("It may go on and on.")
+
+
+INCOMPLETE = {
+    "nothing": (b"", b""),
+    "a head": (POST, b"HTTP/1.1 408 "),
+    "a handshake": (UPGRADE[:-2], b"HTTP/1.1 408 "),
+    "a body": (POST + b"Content-Length: 9\r\n\r\n", b"HTTP/1.1 408 "),
+    "a second head": (COMPLETE + POST, b"HTTP/1.1 200 "),
+    "a body nobody reads": (
+        POST.replace(b"reader", b"nobody") + b"Content-Length: 9\r\n\r\n",
+        b"HTTP/1.1 404 ",
+    ),
+}
+
+
+@pytest.mark.parametrize("drips", [False, True], ids=["stalls", "drips"])
+@pytest.mark.parametrize(
+    ("sent", "answer"), INCOMPLETE.values(), ids=list(INCOMPLETE)
+)
+def test_an_incomplete_request_ends_at_its_deadline(
+    monkeypatch: pytest.MonkeyPatch, sent: bytes, answer: bytes, drips: bool
+) -> None:
+    """Also one of which a byte comes now and then."""
+    monkeypatch.setattr("shared.party.http_protocol.REQUEST_TIMEOUT", 0.3)
+    with open_house(reader=Reader) as house, house.connected() as slow:
+        slow.sendall(sent)
+        drop = b"x" if sent.endswith(b"\r\n") else b" "
+        heard = dripping(slow, drop) if drips and sent else read_all(slow)
+        assert heard.startswith(answer)
+        assert house.get("/parties/reader/1").json() == 0
+
+
+HEADERS = {
+    "one of 60 KB": b"Cookie: a=%s\r\n" % (b"x" * 60_000),
+    "60 of 1 KB": b"".join(
+        b"X-%d: %s\r\n" % (n, b"x" * 990) for n in range(60)
+    ),
+    "95": b"".join(b"X-%d: y\r\n" % n for n in range(95)),
+}
+TOO_MANY = {
+    "one of 66 KB": b"Cookie: a=%s\r\n" % (b"x" * 66_000),
+    "130 KB without an end": b"Cookie: a=%s" % (b"x" * 130_000),
+    "66 of 1 KB": b"".join(
+        b"X-%d: %s\r\n" % (n, b"x" * 990) for n in range(66)
+    ),
+    "101": b"".join(b"%d:\r\n" % n for n in range(101)),
+}
+
+
+@pytest.mark.parametrize(
+    "request_", [UPGRADE, COMPLETE], ids=["socket", "page"]
+)
+def test_a_socket_accepts_the_headers_that_a_page_accepts(
+    request_: bytes,
+) -> None:
+    """Seen to catch: 431 for cookies of 9 KB, but for pages alone."""
+    accepted = b"HTTP/1.1 101 " if request_ is UPGRADE else b"HTTP/1.1 200 "
+    with open_house(reader=Reader) as house:
+        for headers in HEADERS.values():
+            answer = house.raw(request_[:-2] + headers + b"\r\n")
+            assert answer.startswith(accepted)
+        for headers in TOO_MANY.values():
+            answer = house.raw(request_[:-2] + headers + b"\r\n")
+            assert answer.startswith(b"HTTP/1.1 431 ")

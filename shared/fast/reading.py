@@ -3,9 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from websockets.http11 import Request
-from websockets.protocol import Protocol
-
 from ..party.frames import Frame
 from ..party.protocol import PartyProtocol
 from .deflate import AGREEMENT, inflate
@@ -53,13 +50,6 @@ class ReadingProtocol(PartyProtocol):
             super().data_received(data[at:])
         else:
             self.rest = data[at:]
-
-    def greet(self, request: Request) -> None:
-        """Take a handshake that was read already; frames come after it."""
-        self.conn.parser = Protocol.parse(self.conn)
-        next(self.conn.parser)
-        self.conn.events.append(request)
-        super().data_received(b"")
 
     def take(self, data: bytes, at: int) -> int:
         """Take one frame: where the next begins, or 0 if there is none yet."""

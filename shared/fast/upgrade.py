@@ -2,11 +2,11 @@
 
 import re
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
 from websockets.datastructures import Headers
 from websockets.http11 import Request
 
-from .protocol import FastProtocol
+from ..party.http_protocol import PartyHTTP
+from ..party.limits import MAX_HEADERS
 
 LONGEST = 4_096
 """Bytes of a handshake that is read here."""
@@ -33,6 +33,7 @@ def read(data: bytes) -> Request | None:
     tokens = headers.get("connection", "").lower().split(",")
     if (
         len(headers) < len(listed)
+        or len(listed) > MAX_HEADERS
         or "host" not in headers
         or BODIES & headers.keys()
         or headers.get("upgrade", "").lower() != "websocket"
@@ -42,8 +43,8 @@ def read(data: bytes) -> Request | None:
     return Request(path, Headers(headers))
 
 
-class FastHTTP(H11Protocol):
-    """uvicorn's HTTP; what begins with a simple handshake is none."""
+class FastHTTP(PartyHTTP):
+    """HTTP; what begins with a simple handshake is none."""
 
     begun = False
 
@@ -55,11 +56,3 @@ class FastHTTP(H11Protocol):
             self.upgrade(request)
         else:
             super().data_received(data)
-
-    def upgrade(self, request: Request) -> None:
-        """Go on as a WebSocket."""
-        self.connections.discard(self)
-        line = FastProtocol(self.config, self.server_state, self.app_state)
-        line.connection_made(self.transport)
-        line.greet(request)
-        self.transport.set_protocol(line)

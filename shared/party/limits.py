@@ -8,6 +8,15 @@ from difflib import get_close_matches
 
 logger = logging.getLogger("party")
 
+MAX_HEADER_BYTES = 64 * 1024
+"""Bytes of a request's header section, of pages and handshakes alike."""
+
+MAX_HEADERS = 100
+"""Headers of a request."""
+
+MAX_TARGET_BYTES = 8 * 1024
+"""Bytes of a request's address, with its query."""
+
 
 @dataclass(frozen=True)
 class Bounds:

@@ -5,6 +5,8 @@ from typing import Any
 from uvicorn.protocols.websockets.websockets_sansio_impl import (
     WebSocketsSansIOProtocol,
 )
+from websockets.http11 import Request, Response
+from websockets.protocol import Protocol
 
 LAST_CHANCE = 2.0
 """Seconds in which a reader may still fetch what it was sent."""
@@ -23,24 +25,31 @@ class PartyProtocol(WebSocketsSansIOProtocol):
     stalled reader never does.
     """
 
-    def data_received(self, data: bytes) -> None:
-        """Read; a handshake that makes no sense is refused.
+    def greet(self, request: Request) -> None:
+        """Take a handshake that was read already; frames come after it."""
+        self.conn.parser = Protocol.parse(self.conn)
+        next(self.conn.parser)
+        headers = request.headers
+        if (
+            "Transfer-Encoding" in headers
+            or headers.get("Content-Length", "0") != "0"
+        ):
+            self.refuse_handshake(self.conn.reject(400, "It has a body.\n"))
+        else:
+            self.handle_connect(request)
 
-        uvicorn would leave it without an answer, and the line open.
-        """
-        super().data_received(data)
-        if not self.handshake_initiated:
-            refusal = self.conn.reject(400, "This is no handshake.\n")
-            answer = b"".join(self.conn.data_to_send())
-            self.transport.write(answer or refusal.serialize())
-            self.transport.close()
+    def refuse_handshake(self, refusal: Response) -> None:
+        """Answer a handshake that makes no sense, and close."""
+        self.conn.send_response(refusal)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.transport.close()
 
-    def handle_connect(self, event: Any) -> None:
+    def handle_connect(self, event: Request) -> None:
         """Take a handshake, as uvicorn does, with one offer more."""
         if event.headers.get_all("Sec-WebSocket-Version") != ["13"]:
             refusal = self.conn.reject(426, "Version 13 is spoken here.\n")
             refusal.headers["Sec-WebSocket-Version"] = "13"
-            self.conn.send_response(refusal)
+            self.refuse_handshake(refusal)
             return
         super().handle_connect(event)
         if self.response.status_code == 101:
