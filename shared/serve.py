@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from starlette.applications import Starlette
 from uvicorn import Config, Server
 
+from .descriptors import MIN_PEOPLE, people_within, raise_limit
 from .discreet import discreet_handler, print_anything
 from .fast import FastHTTP, FastProtocol, install
 from .kit import join, key
@@ -29,6 +30,8 @@ from .party.protocol import PartyProtocol
 from .reload import Reload, end_with_parent
 from .settings import ROOT, Settings, settings
 from .trouble import trouble
+
+logger = logging.getLogger("party")
 
 MOST_IN_SYSTEM = 64 * 1024
 """Bytes that the system is to hold for a reader, where it would hold megabytes.
@@ -166,6 +169,11 @@ def run(
     """Serve on sockets that listen already, once another server has ended."""
     logging.basicConfig(level=logging.WARNING, handlers=[discreet_handler()])
     print_anything()
+    limit = raise_limit()
+    if (people := people_within(limit)) < MIN_PEOPLE:
+        logger.warning(
+            "Only %s files may be open: enough for %s people", limit, people
+        )
     end_with_parent()
     if config.ws is FastProtocol:
         install()

@@ -442,6 +442,17 @@ def test_recordings_that_are_gone_are_told(house: House) -> None:
     assert report.of("ok    AI: a recording")
 
 
+def test_a_limit_of_open_files_is_told_with_the_people_that_fit(
+    house: House,
+) -> None:
+    """The soft limit is no matter: the app raises it."""
+    limited = "import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (256, {}))"
+    line, (mend,) = house.examine(limited.format(400)).of("note  open files: ")
+    assert line.endswith("open files: 400, enough for 168 people")
+    assert "65536" in mend
+    assert house.examine(limited.format(1024)).of("ok    open files: 1,024, ")
+
+
 # What is installed
 
 

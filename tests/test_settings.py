@@ -2,6 +2,8 @@
 
 import os
 import re
+import resource
+import shlex
 import shutil
 import signal
 import socket
@@ -15,9 +17,12 @@ from shutil import which
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from shared.kit.build import OFTEN
 from shared.settings import Settings
 
 from .running import (
+    BOTH_WAYS,
+    HANDSHAKE,
     PATIENCE,
     ROOT,
     Guest,
@@ -288,6 +293,79 @@ def test_editors_lock_files_are_not_watched(copied: Stage) -> None:
         assert running.get("/build").text.split()[0] == build.split()[0]
         assert running.get("/chats/hello-world").status == 200
         assert not re.search(r"\.#|gone", running.errors())
+
+
+def files_of(pid: int) -> int:
+    """How many files and sockets a process has open."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def server_of(running: Running) -> int:
+    """The process that serves, which the reloader started last."""
+    pid = running.process.pid
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text("utf-8")
+    return int(children.split()[-1])
+
+
+needs_linux = pytest.mark.skipif(
+    sys.platform != "linux", reason="there is no /proc here"
+)
+
+
+@needs_linux
+@pytest.mark.parametrize("fast", BOTH_WAYS)
+def test_without_descriptors_no_page_is_told_to_reload(fast: str) -> None:
+    with (
+        start(ROOMS, RELOAD="1", PORT=str(free_port()), FAST=fast) as running,
+        running.join() as ada,
+        ExitStack() as stack,
+    ):
+        ada.wait_for("history")
+        build, pid = running.get("/build").text, server_of(running)
+        most = files_of(pid) + 10
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, most))
+        sockets = [
+            stack.enter_context(running.connected()) for _ in range(most)
+        ]
+        for bare in sockets:
+            with suppress(OSError):  # it was let in, and closed at once
+                bare.sendall(HANDSHAKE % b"/parties/chatroom/hello-world")
+        while files_of(pid) < most:
+            time.sleep(0.01)
+        with pytest.raises(TimeoutError):  # until the files were looked at
+            ada.next(3 * OFTEN)
+        stack.close()
+        while files_of(pid) > most - 5:
+            time.sleep(0.01)
+        assert running.get("/build").text == build
+        assert running.errors() == ""
+
+
+@needs_linux
+@pytest.mark.parametrize(("hard", "lines"), [(512, 1), (1024, 0)])
+def test_the_limit_of_descriptors_is_raised_or_said(
+    hard: int, lines: int
+) -> None:
+    """Seen to catch: a soft limit that is left as it was."""
+    python = shlex.quote(sys.executable)
+    limits = f"ulimit -Sn 256 && ulimit -Hn {hard}"
+    limited = f"{limits} && exec {python} -m shared.serve demo_01"
+    with subprocess.Popen(
+        ["bash", "-c", limited],
+        cwd=ROOT,
+        env=environment({"PORT": str(free_port())}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    ) as server:
+        assert server.stdout
+        assert "runs at" in server.stdout.readline()
+        found = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+        server.terminate()
+        _, said = server.communicate()
+    assert found == (hard, hard)
+    assert said.count("\n") == lines
+    assert said == "" or f"Only {hard} files may be open" in said
 
 
 def test_it_starts_again_when_a_file_of_the_stage_is_saved(

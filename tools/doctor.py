@@ -104,6 +104,7 @@ def examine() -> list[Finding]:
             *([check_port(settings)] if settings else []),
             check_network(settings),
             check_disk(),
+            check_descriptors(),
         ]
 
 
@@ -307,6 +308,20 @@ def check_disk() -> Finding:
     text = f"disk: {free} MB free, and an installation takes {MEGABYTES}"
     pip = f"{sys.executable} -m pip cache purge"
     return level(text, "uv cache clean" if shutil.which("uv") else pip)
+
+
+def check_descriptors() -> Finding:
+    """How many people the limit of open files lets in."""
+    from shared.descriptors import MIN_PEOPLE, people_within, raise_limit
+
+    limit = raise_limit()  # as the app does
+    people = people_within(limit)
+    text = f"open files: {limit:,}, enough for {people:,} people"
+    if people >= MIN_PEOPLE:
+        return ok(text)
+    if shutil.which("prlimit"):
+        return note(text, "sudo prlimit --nofile=65536 --pid $$")
+    return note(text, "sudo launchctl limit maxfiles 65536 65536")
 
 
 class Result(NamedTuple):

@@ -1,0 +1,38 @@
+"""The limit of open files and sockets, and how many people fit into it."""
+
+import sys
+from contextlib import suppress
+
+MAX_DESCRIPTORS = 1_048_576
+"""More is of no use, and slows programs that close all there may be."""
+
+RESERVED_DESCRIPTORS = 64
+"""For files, libraries, and browsers that are loading a page."""
+
+DESCRIPTORS_PER_PERSON = 2
+"""The socket of the chat, and that of the cursors."""
+
+MIN_PEOPLE = 250
+"""A limit for fewer people is low."""
+
+
+def raise_limit() -> int:
+    """Raise the limit of open files as far as is allowed; return it."""
+    if sys.platform == "win32":
+        return MAX_DESCRIPTORS
+    import resource
+
+    limit, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else hard
+    # macOS says that there is no limit, and has one.
+    for wanted in sorted({min(allowed, MAX_DESCRIPTORS), 65_536, 10_240}):
+        if limit < wanted <= allowed:
+            with suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+                limit = wanted
+    return limit
+
+
+def people_within(limit: int) -> int:
+    """Return about how many people may be connected at once."""
+    return max(0, limit - RESERVED_DESCRIPTORS) // DESCRIPTORS_PER_PERSON
