@@ -5,6 +5,7 @@ from dataclasses import fields
 from pydantic import Field
 from pydantic_settings import BaseSettings
 
+from .party.backlog import MAX_QUEUED_BYTES
 from .party.limits import Bounds
 
 
@@ -18,6 +19,7 @@ class LimitSettings(BaseSettings):
     connections_a_room: int = Field(default=2_000, ge=1)
     live_rooms: int = Field(default=1_000, ge=1)
     rooms_a_minute: int = Field(default=600, ge=1)
+    max_queued_bytes: int = Field(default=MAX_QUEUED_BYTES, ge=2**20)
     ping: float = Field(default=20.0, ge=1, le=3_600)
     history: int = Field(default=1_000, ge=1, le=100_000)
     replies_waiting: int = Field(default=5, ge=1)

@@ -6,14 +6,15 @@ from uuid import uuid4
 from pydantic import Field
 
 from .house import house
-from .party import Entry, Log
+from .party import Entry, Frame, Log
+from .party.frames import SharedFrame, with_newest
 from .settings import settings
 
 AI = "AI"
 """The name that the AI speaks under."""
 
-MOST_OLDER = 100
-"""How many earlier messages are told at once."""
+MAX_HISTORY_BYTES = 512 * 1024
+"""Bytes of JSON that a newcomer is told; the page asks for the rest."""
 
 Status = Literal["thinking", "streaming", "interrupted", "failed"]
 
@@ -26,9 +27,14 @@ class Message(Entry):
     role: Literal["user", "assistant"] = "user"
     status: Status | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is more to come."""
+        return self.status in ("thinking", "streaming")
+
     def recall(self) -> None:
         """See to it that nobody waits for what was cut off by a crash."""
-        if self.status in ("thinking", "streaming"):
+        if self.is_open:
             self.interrupt()
 
     def interrupt(self) -> None:
@@ -73,27 +79,22 @@ class Reply(Message):
         self.status = "failed"
 
 
-def history(messages: Log[Message]) -> dict[str, Any]:
-    """The frame that tells a newcomer what was said, and what holds here."""
-    frame = {
-        "type": "history",
-        "messages": messages[-settings().history :],
-        "epoch": messages.epoch,
-    }
-    rules = house.rules()
-    return {**frame, "presenter": rules} if rules else frame
+def history(messages: Log[Message]) -> Frame:
+    """Return the frame with the newest messages, and the presenter's rules.
 
-
-async def older(messages: Log[Message], before: int) -> dict[str, Any]:
-    """The frame that tells what was said before a place.
-
-    Who asks about what the room has forgotten is told its history instead: an
-    empty answer would say that there is no more than they know.
+    It is encoded once for all newcomers, until a message or a rule changes.
     """
-    found = await messages.before(before, MOST_OLDER)
-    if before < messages.start:
-        return history(messages)
-    return {"type": "older", "messages": found}
+    told = messages[-settings().history :]
+    rules = house.rules()
+    growing = [(m.id, m.status, m.body) for m in told if m.is_open]
+    state = messages.revision, rules, growing
+    if messages.snapshot and messages.snapshot[0] == state:
+        return messages.snapshot[1]
+    frame = {"type": "history", "epoch": messages.epoch}
+    more = {"presenter": rules} if rules else {}
+    json = with_newest({**frame, **more}, told, MAX_HISTORY_BYTES)
+    messages.snapshot = state, SharedFrame(json)
+    return messages.snapshot[1]
 
 
 def presenter() -> dict[str, Any]:

@@ -6,11 +6,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
 from .house import house
-from .messages import Message, older
+from .messages import Message, history
 from .names import problem_with
 from .party import Frame, Log, Refused
 from .party.errors import Asked
+from .party.frames import with_newest
 from .party.gate import id_in
+
+MOST_OLDER = 100
+"""How many earlier messages are told at once."""
+
+MAX_OLDER_BYTES = 256 * 1024
+"""Bytes of JSON of earlier messages that are told at once."""
 
 
 class Saying(BaseModel):
@@ -74,3 +81,15 @@ def said(frame: Frame, messages: Log[Message] | None = None) -> Message:
     if problem:
         raise Refused(problem, id)
     return Message(id=saying.id, user=saying.user, body=saying.body)
+
+
+async def older(messages: Log[Message], before: int) -> Frame:
+    """The frame that tells what was said before a place.
+
+    Who asks about what the room has forgotten is told its history instead: an
+    empty answer would say that there is no more than they know.
+    """
+    found = await messages.before(before, MOST_OLDER)
+    if before < messages.start:
+        return history(messages)
+    return with_newest({"type": "older"}, found, MAX_OLDER_BYTES).decode()

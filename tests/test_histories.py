@@ -30,7 +30,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from shared import messages
+from shared import sayings
 from shared.ai import model
 from shared.party import durable, limits
 from shared.party.disk import open_file
@@ -530,7 +530,7 @@ def happened(
     Histories.clock, Histories.voice = SimpleNamespace(), Voice()
     monkeypatch.setenv("HISTORY", str(HISTORY))
     settings.cache_clear()
-    monkeypatch.setattr(messages, "MOST_OLDER", OLDER)
+    monkeypatch.setattr(sayings, "MOST_OLDER", OLDER)
     monkeypatch.setattr(durable, "Writer", Disk)
     monkeypatch.setattr(limits, "time", Histories.clock)
     monkeypatch.setattr(model, "kind", "openai")

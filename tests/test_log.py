@@ -1,15 +1,18 @@
 """What a room remembers: a log that reads like a list."""
 
 import asyncio
+import json
 from collections.abc import Coroutine
 from typing import Any
 
 import pytest
 from pydantic_core import to_json
 
-from shared.messages import Message, Reply, history, older
+from shared.house import house
+from shared.messages import MAX_HISTORY_BYTES, Message, Reply, history
 from shared.party import Entry, Log, Refused, Repeated
 from shared.party.store import Store
+from shared.sayings import MAX_OLDER_BYTES, older
 
 
 class Note(Entry):
@@ -105,16 +108,66 @@ def test_a_log_belongs_to_the_store_and_each_store_is_an_epoch() -> None:
     assert Store().epoch != store.epoch
 
 
-def test_a_newcomer_is_told_the_last_thousand_messages() -> None:
+@pytest.mark.parametrize("body", ["hi", "\N{BALLOON}" * 4_000])
+def test_history_is_bounded_and_older_pages_hold_the_rest(body: str) -> None:
+    """Seen to catch: a history bounded by its messages alone."""
+
     async def test() -> None:
         messages = Store().log("chat", "1", Message)
         for number in range(1_005):
             id = str(number)
-            await messages.append(Message(id=id, user="Ada", body=id))
-        frame = history(messages)
+            await messages.append(Message(id=id, user="Ada", body=body))
+        frame = json.loads(history(messages))
         assert frame["epoch"] == messages.epoch
-        told = [message.place for message in frame["messages"]]
-        assert told == list(range(5, 1_005))
+        newest = [message["place"] for message in frame["messages"]]
+        places = newest
+        while places[0]:
+            page = await older(messages, places[0])
+            assert len(page.encode()) <= MAX_OLDER_BYTES
+            told = [each["place"] for each in json.loads(page)["messages"]]
+            places = told + places
+        assert places == list(range(1_005))
+        assert len(newest) == (1_000 if body == "hi" else 32)
+        assert len(history(messages).encode()) <= MAX_HISTORY_BYTES
+
+    asyncio.run(test())
+
+
+def test_history_is_encoded_once_until_something_changes() -> None:
+    """Seen to catch: a cached frame that a reply, a clearing or a rule leaves
+    as it was."""
+
+    async def test() -> None:
+        log = Store().log("chat", "1", Message)
+        reply = Reply()
+
+        async def pause() -> None:
+            house.pause()
+
+        async def write() -> None:
+            reply.write(f"{reply.body} more")
+
+        async def finish() -> None:
+            reply.finish()
+            await log.append(reply)
+
+        frames = [history(log)]
+        try:
+            for change in (
+                lambda: log.append(Message(id="a", user="Ada", body="hi")),
+                lambda: log.append(reply),
+                write,
+                write,
+                finish,
+                pause,
+                log.clear,
+            ):
+                await change()
+                frames.append(history(log))
+                assert frames[-1] is history(log)
+        finally:
+            house.resume()
+        assert len(set(frames)) == len(frames) == 8
 
     asyncio.run(test())
 
@@ -150,12 +203,12 @@ def test_who_asks_about_what_was_cleared_is_told_the_history() -> None:
         log = Store().log("chat", "1", Message)
         for id in "abc":
             await log.append(Message(id=id, user="Ada", body="hello"))
-        assert [each.id for each in (await older(log, 2))["messages"]] == [
-            *"ab"
-        ]
+        told = json.loads(await older(log, 2))["messages"]
+        assert [each["id"] for each in told] == [*"ab"]
         await log.clear()
         await log.append(Message(id="d", user="Ada", body="hello"))
-        assert await older(log, 3) == {"type": "older", "messages": []}
+        told = json.loads(await older(log, 3))
+        assert told == {"type": "older", "messages": []}
         assert await older(log, 2) == history(log)
 
     asyncio.run(test())

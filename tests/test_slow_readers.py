@@ -4,6 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any, cast
 
 import pytest
@@ -12,13 +13,15 @@ from starlette.websockets import WebSocket
 from websockets.exceptions import ConnectionClosed
 
 from shared.party import Connection, Frame, Room, Server
+from shared.party.limits import Bounds
 from shared.party.outbox import Outbox
 from shared.party.parties import Parties
 from shared.party.protocol import PartyProtocol
 from shared.serve import MOST_IN_SYSTEM, listen
 
+from .conftest import STAGES
 from .party_server import UNHURRIED, open_house
-from .running import PATIENCE
+from .running import PATIENCE, Running, start
 
 # 0x88: the end; 0x35: 53 bytes follow; 0x03f5: 1013, try again later.
 TOO_SLOW = (
@@ -170,6 +173,70 @@ def test_a_long_history_evicts_nobody() -> None:
     ):
         assert len(ada.socket.recv(PATIENCE)) == 2_000_000
         assert ada.socket.recv(PATIENCE) == "news"
+
+
+@pytest.mark.parametrize("fast", ["1", "0"])
+def test_silent_newcomers_take_no_memory_for_a_history(
+    memory: Callable[[Running], int], fast: str
+) -> None:
+    """Seen to catch: a history without a bound, encoded for each of them."""
+    settings = {"FAST": fast, "MESSAGES_A_SECOND": "10000"}
+    with (
+        start(STAGES[-1], **settings) as running,
+        running.join() as ada,
+        ExitStack() as silent,
+    ):
+        for _ in range(500):
+            ada.say("\N{BALLOON}" * 4_000)
+            ada.wait_for("ack")
+        before = memory(running)
+        for _ in range(40):
+            room = running.stalled("/parties/chatroom/hello-world")
+            silent.enter_context(room)
+        with running.join() as bob:
+            bob.wait_for("history")
+        assert memory(running) - before < 40 * 1024  # KiB
+
+
+def test_the_slowest_are_evicted_when_too_much_waits_in_the_process(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Seen to catch: queues that are bounded one by one; the oldest first."""
+    monkeypatch.setattr("shared.party.reader.PATIENCE", 60)
+    monkeypatch.setattr("shared.party.protocol.LAST_CHANCE", PATIENCE)
+    left: list[str] = []
+
+    class Archive(Server):
+        async def on_connect(self, connection: Connection, *_: Any) -> None:
+            connection.send(f"{connection.id:x>600000}")
+
+        async def on_close(self, connection: Connection) -> None:
+            left.append(connection.id)
+
+    bounds = Bounds(max_queued_bytes=10_000_000)
+    with (
+        open_house(bounds=bounds, archive=Archive) as house,
+        house.stalled("/parties/archive/1?_pk=slow") as slow,
+        ExitStack() as silent,
+    ):
+        lines = []
+        for number in range(16):
+            path = f"/parties/archive/1?_pk={number}"
+            lines.append(silent.enter_context(house.stalled(path)))
+            taken = 0
+            while taken < 30_000:
+                taken += len(slow.recv(30_000 - taken))
+            with house.join("1", "archive", pk="fast", max_size=None) as fast:
+                fast.socket.recv(PATIENCE)
+        assert house.parties.backlog.bytes <= bounds.max_queued_bytes
+        gone = [id for id in left if id != "fast"]
+        assert gone == [str(number) for number in range(len(gone))]
+        assert 8 <= len(gone) < 16
+        assert read_to_the_end(lines[0])
+    words = f"more than MAX_QUEUED_BYTES={bounds.max_queued_bytes}"
+    (line,) = [each for each in caplog.messages if "evicted" in each]
+    assert line.startswith(words)
+    assert house.parties.backlog.bytes == 0
 
 
 def test_a_broadcast_is_encoded_once() -> None:

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from ..party.frames import Frame
+from ..party.frames import Frame, SharedFrame
 from ..party.rooms import Connection
+from .frames import TEXT, head
 from .post import post_of
 from .reading import ReadingProtocol
 from .window import Window
@@ -101,6 +102,12 @@ class FastProtocol(ReadingProtocol):
         """Write."""
         if self.open:
             self.transport.write(data)
+
+    def write_shared(self, frame: SharedFrame) -> None:
+        """Write a frame without a copy: all transports refer to its bytes."""
+        self.flush()
+        self.write_now(head(TEXT, len(frame.data)))
+        self.write_now(frame.data)
 
     def flush(self) -> None:
         """Write what is pending."""

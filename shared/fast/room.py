@@ -10,6 +10,9 @@ from .frames import parts, wrap
 from .post import post_of
 from .protocol import FastProtocol
 
+MAX_DIRECT = 64 * 1024
+"""Characters of a frame that is written at once; a larger one is counted."""
+
 
 def deliver(
     room: Room, frame: Frame, without: Collection[str], key: Hashable
@@ -24,7 +27,7 @@ def send(connection: Connection, message: object) -> None:
     """Stand in for `Connection.send`: it leaves with what is broadcast."""
     frame = encode(message)
     line: FastProtocol | None = connection.shortcut
-    if line and connection.idle:
+    if line and connection.idle and len(frame) <= MAX_DIRECT:
         data = wrap(*parts(frame))
         line.write(data)
         line.post.close(len(data))

@@ -114,6 +114,7 @@ class DurableLog(Log[M], Generic[M]):
             self.hold(entry)
         elif self[at].place == place:
             self._entries[at] = self._named[entry.id] = entry
+            self.revision += 1
 
 
 class DurableStore(Store):

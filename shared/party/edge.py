@@ -64,7 +64,8 @@ class Edge:
             with server.room.places.held(id, websocket, identity.browser):
                 await websocket.accept()
                 name = f"{server.room} {quote(id)}"
-                connection = Connection(id, websocket, name)
+                backlog = self.parties.backlog
+                connection = Connection(id, websocket, name, backlog)
                 try:
                     await self.listen(server, connection, websocket, limit)
                 except asyncio.CancelledError:

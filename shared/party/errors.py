@@ -37,6 +37,6 @@ class Repeated(Refused):
 class Asked(Refused):
     """Not something to be kept, but a question: it has an answer."""
 
-    def __init__(self, answer: Awaitable[dict[str, Any]]) -> None:
+    def __init__(self, answer: Awaitable[object]) -> None:
         super().__init__("This is a question.")
         self.answer = answer

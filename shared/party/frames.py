@@ -1,12 +1,30 @@
 """What travels over a WebSocket, text or bytes, and to whom."""
 
 import asyncio
-from collections.abc import Collection
-from typing import TypeAlias
+import sys
+from collections.abc import Collection, Sequence
+from typing import Any, TypeAlias
 
 from pydantic_core import to_json
 
 Frame: TypeAlias = str | bytes
+
+
+class SharedFrame(str):
+    """Text that many connections are sent: encoded once, and held once."""
+
+    def __new__(cls, data: bytes) -> "SharedFrame":
+        """Make a frame of UTF-8, which stays at hand as `data`."""
+        frame = super().__new__(cls, data.decode())
+        frame.data = data
+        return frame
+
+    data: bytes
+
+    def __sizeof__(self) -> int:
+        """Count both forms of the text."""
+        return super().__sizeof__() + sys.getsizeof(self.data)
+
 
 IN_A_THREAD = (
     "A thread cannot send or broadcast. There, it takes the event loop: "
@@ -25,13 +43,31 @@ def encode(message: object) -> Frame:
         asyncio.get_running_loop()
     except RuntimeError:
         raise RuntimeError(IN_A_THREAD) from None
-    if isinstance(message, bytes):
+    if isinstance(message, (bytes, SharedFrame)):
         return message
     if isinstance(message, str):
         if not message.isascii():
             message.encode()
         return message
     return to_json(message, exclude_none=True, inf_nan_mode="null").decode()
+
+
+def with_newest(
+    frame: dict[str, Any], messages: Sequence[object], max_bytes: int
+) -> bytes:
+    """Return a frame as JSON, with the newest messages that fit into it.
+
+    That is at least one, however large it is.
+    """
+    parts: list[bytes] = []
+    for message in reversed(messages):
+        part = to_json(message, exclude_none=True)
+        max_bytes -= len(part) + 1
+        if parts and max_bytes < 0:
+            break
+        parts.append(part)
+    head = to_json(frame).removesuffix(b"}")
+    return b'%b,"messages":[%b]}' % (head, b",".join(reversed(parts)))
 
 
 def ids(without: Collection[str]) -> Collection[str]:

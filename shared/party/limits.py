@@ -6,6 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from .backlog import MAX_QUEUED_BYTES
+
 logger = logging.getLogger("party")
 
 MAX_HEADER_BYTES = 64 * 1024
@@ -28,6 +30,7 @@ class Bounds:
     connections_a_room: int = 2_000
     live_rooms: int = 1_000
     rooms_a_minute: int = 600
+    max_queued_bytes: int = MAX_QUEUED_BYTES
 
 
 class Limits:

@@ -8,6 +8,7 @@ from uuid import uuid4
 from pydantic import BaseModel
 
 from .errors import Refused, Repeated
+from .frames import Frame
 
 
 class Entry(BaseModel):
@@ -18,6 +19,11 @@ class Entry(BaseModel):
 
     place: int | None = None
     """Where in the log it stands, from 0; set by the log."""
+
+    @property
+    def is_open(self) -> bool:
+        """Override: whether the entry still grows, and is appended again."""
+        return False
 
     def follow(self, before: Self | None) -> None:
         """Override to go on from the newest entry, just before it is kept."""
@@ -36,7 +42,8 @@ class Log(Sequence[M], Generic[M]):
     """An append-only log: its newest entries read like a list, by place.
 
     `epoch` names this memory: a log that started empty has a new one. Its
-    places begin with `start`.
+    places begin with `start`. `revision` counts the changes of what it has at
+    hand; `snapshot` keeps a frame that was made of that, and for what.
     """
 
     def __init__(self, epoch: str, model: type[M], most: int) -> None:
@@ -44,6 +51,8 @@ class Log(Sequence[M], Generic[M]):
         self.model = model
         self.most = most
         self.start = self._next = 0
+        self.revision = 0
+        self.snapshot: tuple[object, Frame] | None = None
         self._entries: list[M] = []
         self._named: dict[str, M] = {}
 
@@ -78,6 +87,7 @@ class Log(Sequence[M], Generic[M]):
 
     def hold(self, entry: M) -> None:
         """Have it at hand, and the oldest no longer, if there are too many."""
+        self.revision += 1
         self._entries.append(entry)
         if entry.id:
             self._named[entry.id] = entry
@@ -90,6 +100,7 @@ class Log(Sequence[M], Generic[M]):
 
     def forget(self, epoch: str, start: int) -> None:
         """Begin a new epoch, with nothing in it."""
+        self.revision += 1
         self._entries.clear()
         self._named.clear()
         self.epoch, self.start = epoch, start

@@ -2,33 +2,22 @@
 
 import asyncio
 import logging
-import sys
 from collections import OrderedDict
 from collections.abc import Hashable
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from . import reader
+from .backlog import Account, Backlog, weight
 from .frames import Frame
 
 MOST_WAITING = 512 * 1024
-"""Bytes that may wait for one connection."""
-
-PLACE = 100
-"""Bytes that a place in the queue takes, however little is in it."""
-
-LARGE = MOST_WAITING // 2
-"""What a frame counts for at most: a long history is no slow reader."""
+"""Bytes that may wait for one connection, behind the frame that is next."""
 
 TOO_SLOW = 1013, "You were reading too slowly. Come back in a moment."
 """With what a reader that does not keep up is sent away."""
 
 logger = logging.getLogger("party")
-
-
-def weight(frame: Frame) -> int:
-    """What a frame that waits counts for: the memory that it takes."""
-    return PLACE + min(sys.getsizeof(frame), LARGE)
 
 
 class Outbox:
@@ -37,15 +26,21 @@ class Outbox:
     Made in the task that reads, which eviction ends; idle, it has a shortcut.
     """
 
-    def __init__(self, id: str, websocket: WebSocket, name: str = "") -> None:
+    def __init__(
+        self,
+        id: str,
+        websocket: WebSocket,
+        name: str = "",
+        backlog: Backlog | None = None,
+    ) -> None:
         self.id = id
         self.websocket = websocket
         self.name = name
         self.shortcut = reader.shortcut(websocket)
         self.evicted = False
         self.idle = True
+        self._account = Account(backlog or Backlog(), websocket, self._hang_up)
         self._waiting: OrderedDict[Hashable, Frame] = OrderedDict()
-        self._size = 0
         self._ending: tuple[int, str] | None = None
         self._listener = asyncio.current_task()
         self._writer: asyncio.Task[None] | None = None
@@ -56,11 +51,13 @@ class Outbox:
             return
         slot = object() if key is None else key
         if slot in self._waiting:
-            self._size -= weight(self._waiting[slot])
-        self._size += weight(frame)
+            self._account.remove(self._waiting[slot])
         self._waiting[slot] = frame
         self.watch()
-        if self._size > MOST_WAITING:
+        self._account.add(frame)
+        # A single frame makes no slow reader, however long it is.
+        following = next(iter(self._waiting.values()), "")
+        if self._account.queued - weight(following) > MOST_WAITING:
             self._evict()
 
     def close(self, code: int = 1000, reason: str = "") -> None:
@@ -85,18 +82,20 @@ class Outbox:
     def stop(self) -> None:
         """Forget what is queued: nobody is there any more."""
         self._ending = self._ending or (1006, "")
+        for frame in self._waiting.values():
+            self._account.remove(frame)
         self._waiting.clear()
+        self._account.close()
         if self._writer:
             self._writer.cancel()
             self._writer = None  # its error would lead back here
 
     async def _send_all(self) -> None:
         try:
-            await reader.settle(self.websocket)
+            await self._account.settle()
             while self._waiting:
                 _, frame = self._waiting.popitem(last=False)
-                self._size -= weight(frame)
-                await reader.send(self.websocket, frame)
+                await self._account.send(frame)
             if self._ending:
                 await reader.close(self.websocket, *self._ending)
             self.idle = not self._ending
@@ -106,15 +105,15 @@ class Outbox:
             self.stop()
         except Exception:
             logger.exception("%s: a frame cannot be sent", self.name)
-            self._hang_up(1011, "Something went wrong in here.")
+            self._hang_up((1011, "Something went wrong in here."))
 
     def _evict(self) -> None:
         logger.warning("%s: evicted, it does not keep up", self.name)
-        self._hang_up(*TOO_SLOW)
+        self._hang_up()
 
-    def _hang_up(self, code: int, reason: str) -> None:
+    def _hang_up(self, how: tuple[int, str] = TOO_SLOW) -> None:
         self.evicted = True
         self.stop()
-        reader.hang_up(self.websocket, code, reason)
+        reader.hang_up(self.websocket, *how)
         if self._listener:
             self._listener.cancel()

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .answers import answer, error_response
+from .backlog import Backlog
 from .ending import MOMENT, end
 from .fetch import Party
 from .limits import Bounds
@@ -41,6 +42,7 @@ class Parties:
         self.bounds = bounds or Bounds()
         self.store = store or Store()
         self.store.tell = self._catch_up
+        self.backlog = Backlog(self.bounds.max_queued_bytes)
         self.live = Live(self.bounds, self.store.release)
         self.senders = Senders(self.bounds.messages_a_second)
         self.closed = False

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from starlette.websockets import WebSocket
 
-from .frames import Frame
+from .frames import Frame, SharedFrame
 
 PATIENCE = 4.0
 """Seconds that a reader may take nothing of what was sent."""
@@ -41,19 +41,24 @@ def shortcut(websocket: WebSocket) -> Any:
 async def send(websocket: WebSocket, frame: Frame) -> None:
     """Send a frame; TimeoutError if nothing is read any more."""
     async with asyncio.timeout(PATIENCE):
-        if isinstance(frame, str):
+        line = shortcut(websocket)
+        if line and isinstance(frame, SharedFrame):
+            line.write_shared(frame)
+        elif isinstance(frame, str):
             await websocket.send_text(frame)
         else:
             await websocket.send_bytes(frame)
-    await settle(websocket)
 
 
-async def settle(websocket: WebSocket) -> None:
-    """Wait until much is read, as long as more and more is."""
+def congested(websocket: WebSocket) -> Line | None:
+    """Return the line behind a WebSocket, if its write buffer is full."""
     line = line_of(websocket)
-    if not line or line.writable.is_set():
-        return
-    unread, looks = line.unread(), 0
+    return None if line is None or line.writable.is_set() else line
+
+
+async def settle(line: Line, unread: int) -> None:
+    """Wait until much is read, as long as more and more is."""
+    looks = 0
     while not line.writable.is_set():
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE / LOOKS):
