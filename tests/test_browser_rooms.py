@@ -2,17 +2,21 @@
 
 import re
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import pytest
-from playwright.sync_api import Locator, WebSocketRoute, expect
+from playwright.sync_api import Locator, WebSocket, WebSocketRoute, expect
 
 from .browser import NO_SERVER, People, Person
 from .running import PATIENCE, ROOT, Running, Stage, start
 from .wire import Wire, wire_to
 
 pytestmark = pytest.mark.stages(2)
+
+WAKE = "type => document.dispatchEvent(new Event(type, { bubbles: true }))"
+"""As when a laptop is opened; such events reach the window."""
 
 CHATS = re.compile("/parties/chatroom/")
 """The addresses of the chat rooms' sockets."""
@@ -210,6 +214,65 @@ def test_a_connection_that_only_looks_open_is_given_up(
     bob.sees_all("hello?")
     bob.say("hello!")
     ada.sees_all("hello?", "hello!")
+
+
+def test_frozen_connection_is_noticed_and_the_page_catches_up(
+    running: Running, wire: Wire, person: People
+) -> None:
+    ada = person(wire)
+    ada.expect_error(NO_SERVER)
+    ada.page.clock.install()
+    ada.enter()
+    ada.is_told("Connected")
+    bob = person(running, "Bob")
+    said = []
+    for event in ("silence", "online", "focus", "pageshow", "visibilitychange"):
+        wire.freeze()
+        said.append(f"before the {event}")
+        bob.say(said[-1])
+        bob.is_sent(said[-1])
+        if event == "silence":
+            ada.page.clock.fast_forward("00:15")
+        else:
+            ada.page.evaluate(WAKE, event)
+        ada.page.clock.fast_forward("00:05")
+        ada.is_told("Reconnecting…")
+        wire.mend()
+        ada.is_told("Connected again")
+        ada.sees_all(*said)
+
+
+@pytest.mark.stages(5)
+def test_idle_sockets_are_asked_and_answered_out_of_sight(
+    rooms: Running, person: People
+) -> None:
+    """Those of all parties; the wire panel shows none of it."""
+
+    def carries(socket: WebSocket) -> None:
+        socket.on("framesent", lambda data: sent[socket.url].append(data))
+        socket.on("framereceived", lambda data: sent[socket.url].append(data))
+
+    sent: dict[str, list[str | bytes]] = defaultdict(list)
+    ada = person(rooms)
+    ada.page.clock.install()
+    ada.page.on("websocket", carries)
+    for path in ("/chats/on-page-help?wire", "/usage?wire"):
+        sent.clear()
+        ada.go(path)
+        panel = ada.page.get_by_role("region", name="Wire")
+        expect(panel.get_by_role("listitem").first).to_be_visible()
+        ada.page.wait_for_timeout(500)
+        ada.page.clock.fast_forward("00:15")
+        deadline = time.monotonic() + PATIENCE
+        while not all(each[-1] == "pong" for each in sent.values()):
+            assert time.monotonic() < deadline
+            ada.page.wait_for_timeout(20)
+        assert all(each.count("ping") == 1 for each in sent.values())
+        ada.page.clock.fast_forward("00:06")
+        expect(panel).not_to_contain_text("closed")
+        expect(panel).not_to_contain_text("ping")
+        expect(panel).not_to_contain_text("pong")
+    assert len(ada.sockets) == 3
 
 
 def chat_sockets(person: Person) -> list[str]:

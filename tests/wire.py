@@ -20,6 +20,7 @@ class Wire(Door):
     def __init__(self, server: Door) -> None:
         self.server = server
         self.open = True
+        self.frozen = False
         self.ends: dict[asyncio.StreamWriter, str] = {}
         self.deaf: set[asyncio.StreamWriter] = set()
 
@@ -48,6 +49,8 @@ class Wire(Door):
                 )
                 self.ends[end] = "up"
                 mine.append(end)
+                if self.frozen:
+                    self.deaf.update(mine)
                 await asyncio.wait(
                     [
                         asyncio.create_task(self.carry(reader, end)),
@@ -77,6 +80,15 @@ class Wire(Door):
 
         self.call(swallow)
 
+    def freeze(self) -> None:
+        """Carry nothing over any connection until mended; end none."""
+
+        def freeze() -> None:
+            self.frozen = True
+            self.deaf.update(self.ends)
+
+        self.call(freeze)
+
     def cut(self) -> None:
         """End all connections at once, and take no new ones."""
 
@@ -91,7 +103,7 @@ class Wire(Door):
         """Take connections again."""
 
         def mend() -> None:
-            self.open = True
+            self.open, self.frozen = True, False
 
         self.call(mend)
 
