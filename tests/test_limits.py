@@ -713,6 +713,20 @@ def test_an_incomplete_request_ends_at_its_deadline(
         assert house.get("/parties/reader/1").json() == 0
 
 
+def test_socket_has_no_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In plain HTTP's hands it had: 408 amid its frames after 15 s."""
+    monkeypatch.setattr("shared.party.http_protocol.REQUEST_TIMEOUT", 0.1)
+    with (
+        open_house(echo=Echo) as house,
+        house.join("1", "echo") as ada,
+        house.connected() as idle,
+    ):
+        ada.next()
+        assert idle.recv(1) == b""  # later than hers, and over
+        ada.send("still here")
+        assert ada.next() == {"echo": "still here"}
+
+
 HEADERS = {
     "one of 60 KB": b"Cookie: a=%s\r\n" % (b"x" * 60_000),
     "60 of 1 KB": b"".join(

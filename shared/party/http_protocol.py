@@ -97,7 +97,8 @@ class PartyHTTP(H11Protocol):
         self.conn.budget = MAX_EVENTS_PER_TURN
         was_paused, self.conn.is_paused = self.conn.is_paused, False
         super().handle_events()
-        if self.transport.is_closing():
+        is_upgraded = self.transport.get_protocol() is not self
+        if is_upgraded or self.transport.is_closing():
             self._clear_deadline()
             return
         if self.conn.is_paused:
