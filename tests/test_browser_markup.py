@@ -1,6 +1,7 @@
 """Whatever somebody writes is text, wherever it is shown (proof 6)."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -218,7 +219,7 @@ def test_what_people_and_the_ai_say_is_text(
 
 def test_what_is_no_text_is_refused(server: Running) -> None:
     """Seen to catch: a body, and a name, that may be anything."""
-    with server.join() as eve, server.join("x", "presence") as ghost:
+    with server.join() as eve, server.join("room-4", "presence") as ghost:
         eve.wait_for("history")
         for value in NO_TEXTS:
             for key in ("body", "user", "id", "role"):
@@ -280,6 +281,9 @@ def test_the_wire_shows_frames_and_rooms_as_text(
     hand = Presenter(server)
     hand.does("pause")
     try:
+        # The server would refuse other rooms.
+        others = re.compile("/presence/(?!room-4)")
+        target.page.route_web_socket(others, lambda _: None)
         target.go("/chats/room-4?wire")
         target.is_told("Connected")
         rows = target.page.locator("#wire li")

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from secrets import token_urlsafe
 
@@ -18,6 +18,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from shared.browsers import COOKIE, sign
+from shared.chats import SLUGS
 from shared.party import Connection, Frame, Room, Server, senders
 from shared.party.fetch import Reply
 from shared.party.gate import Gate, id_in
@@ -30,6 +31,7 @@ from shared.settings import Settings
 from .party_server import Echo, open_house
 from .raw import read_all
 from .running import (
+    BOTH_WAYS,
     HANDSHAKE,
     PATIENCE,
     Answer,
@@ -202,33 +204,52 @@ def test_a_body_of_unknown_length_ends_at_the_limit(strict: Running) -> None:
 
 
 @pytest.mark.stages(5)
-def test_rooms_that_anybody_may_name_are_bounded_and_the_chats_let_in(
-    serve: Serve,
+@pytest.mark.parametrize("fast", BOTH_WAYS)
+def test_made_up_rooms_keep_nobody_out_of_the_listed_ones(
+    serve: Serve, fast: str
 ) -> None:
-    """Seen to catch: counting rooms of a list; a busy room that costs one."""
-    running = serve(LIVE_ROOMS="1", ROOMS_A_MINUTE="2")
-    with running.join("a", "presence"):
-        refused = refusal(running, "b", "presence")
-        assert refused
-        assert refused.status == 503
-        with running.join() as ada, running.join() as bob:
-            bob.wait_for("history")
-            ada.say("hello")
-            assert bob.hear("hello")
-    let_in(running, "b", "presence")
-    deadline = time.monotonic() + PATIENCE
-    while (refused := refusal(running, "c", "presence")) is None or (
-        refused.status == 503
-    ):
-        assert time.monotonic() < deadline
-    assert refused.status == 429
-    words = "Too many rooms were made just now. Come back later."
-    assert refused.json() == {"error": words}
-    assert refused.headers["retry-after"] == "5"
-    for room in ("party-chat", "room-4", "on-page-help"):
-        assert refusal(running, room) is None
-    assert running.get("/parties/usage/total").status == 200
+    running = serve(LIVE_ROOMS="1", ROOMS_A_MINUTE="2", FAST=fast)
+    parties = "chatroom", "presence", "usage"
+    for party in parties:
+        for room in ("junk1", "junk2", "junk3"):
+            refused = refusal(running, room, party)
+            assert refused
+            assert refused.status == 404
+    with ExitStack() as stack:
+        for party in parties[:2]:
+            for room in SLUGS:
+                stack.enter_context(running.join(room, party))
+        stack.enter_context(running.join("total", "usage"))
+        stack.enter_context(running.join("hello-world", "presence"))
     assert running.errors() == ""
+
+
+def test_rooms_that_anybody_may_name_are_bounded_and_the_chats_let_in() -> None:
+    """Seen to catch: counting rooms of a list; a busy room that costs one."""
+
+    class Listed(Echo):
+        rooms = ("kitchen", "hall")
+
+    bounds = Bounds(live_rooms=1, rooms_a_minute=2)
+    with open_house(bounds=bounds, open=Echo, listed=Listed) as house:
+        with house.join("a", "open"):
+            refused = refusal(house, "b", "open")
+            assert refused
+            assert refused.status == 503
+            with house.join("kitchen", "listed") as ada:
+                assert ada.next()["room"] == "kitchen"
+        let_in(house, "b", "open")
+        deadline = time.monotonic() + PATIENCE
+        while (refused := refusal(house, "c", "open")) is None or (
+            refused.status == 503
+        ):
+            assert time.monotonic() < deadline
+        assert refused.status == 429
+        words = "Too many rooms were made just now. Come back later."
+        assert refused.json() == {"error": words}
+        assert refused.headers["retry-after"] == "5"
+        for room in Listed.rooms:
+            assert refusal(house, room, "listed") is None
 
 
 # How fast a connection may send
@@ -259,7 +280,7 @@ def limit_in(room: Room, browser: str = "ada") -> MessageLimit:
     """The limit of a browser's connection in a room."""
     connection = HTTPConnection({"type": "websocket", "client": ("::1", 1)})
     identity = Identity(browser, is_proven=bool(browser))
-    return room.parties.senders.limit(connection, identity, room.messages)
+    return room.parties.senders.limit(connection, identity, room)
 
 
 @pytest.mark.parametrize("kind", ["signed", "made up", "none"])
@@ -369,7 +390,7 @@ def test_senders_are_bounded_and_an_ipv6_network_is_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(senders, "MAX_SENDERS", 3)
-    some, room = senders.Senders(10), Rate(200, 200)
+    some, room = senders.Senders(Bounds()), Room("chat", "1", Parties({}))
 
     def sender_at(host: str) -> Rate:
         connection = HTTPConnection({"type": "websocket", "client": (host, 1)})

@@ -126,7 +126,10 @@ def openai() -> Iterator[OpenAIStub]:
 def chat(serve: Serve, openai: OpenAIStub) -> Running:
     """A stage in which a stub answers, and whose presenter has a key."""
     return serve(
-        PRESENTER_KEY=KEY, AI="openai", OPENAI_BASE_URL=openai.base_url
+        PRESENTER_KEY=KEY,
+        AI="openai",
+        OPENAI_BASE_URL=openai.base_url,
+        MESSAGES_A_SECOND="1000",
     )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from shared.chats import SLUGS
 from shared.country import country_of
 from shared.party import Connection, Frame, Server
 
@@ -14,6 +15,7 @@ TICK = 1 / 60
 class PresenceRoom(Server):
     """Tells everybody what the others do, and keeps nothing of it."""
 
+    rooms = SLUGS
     largest_frame = 1024
     frames_a_second = 120
 

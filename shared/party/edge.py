@@ -58,9 +58,8 @@ class Edge:
         most = self.parties.bounds.connections_a_room
         identity = self.identify(websocket)
         async with self.parties.enter(party, room, most) as server:
-            limit = self.parties.senders.limit(
-                websocket, identity, server.room.messages
-            )
+            senders = self.parties.senders
+            limit = senders.limit(websocket, identity, server.room)
             with server.room.places.held(id, websocket, identity.browser):
                 await websocket.accept()
                 name = f"{server.room} {quote(id)}"

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote
 
 from .hooks import Caller, Hook, Waits, begun, fail, in_turn, run_hook
-from .limits import Rate
 from .outbox import Outbox
 from .places import Places
 
@@ -37,12 +36,6 @@ class Gathering(Generic[C]):
         self.parties = parties
         self.present: Present[C] = Present()
         self.places = Places()
-        bounds = parties.bounds
-        # One sender alone may always use all that a sender may.
-        most = max(
-            bounds.max_room_messages_per_second, bounds.messages_a_second
-        )
-        self.messages = Rate(most, most)
         self.hooks: set[asyncio.Task[None]] = set()
         self.newest: asyncio.Task[None] | None = None
         self.guests = 0

@@ -44,7 +44,7 @@ class Parties:
         self.store.tell = self._catch_up
         self.backlog = Backlog(self.bounds.max_queued_bytes)
         self.live = Live(self.bounds, self.store.release)
-        self.senders = Senders(self.bounds.messages_a_second)
+        self.senders = Senders(self.bounds)
         self.closed = False
 
     def __getitem__(self, name: str) -> Party:

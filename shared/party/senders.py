@@ -3,13 +3,14 @@
 import random
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
+from weakref import WeakKeyDictionary
 
 from starlette.requests import HTTPConnection
 
-from .limits import Rate
+from .limits import Bounds, Rate
 
 BURST_SECONDS = 5
 """Seconds' worth of messages that a sender may save up."""
@@ -107,21 +108,28 @@ class MessageLimit:
 class Senders:
     """The senders of a process, by browser or address."""
 
-    def __init__(self, per_second: float) -> None:
-        self.per_second = per_second
+    def __init__(self, bounds: Bounds) -> None:
+        self.per_second = bounds.messages_a_second
+        # One sender alone may use all that a sender may.
+        self.room_per_second = max(
+            bounds.max_room_messages_per_second, self.per_second
+        )
         self._senders: OrderedDict[str, Sender] = OrderedDict()
+        self._rooms: WeakKeyDictionary[Hashable, Rate] = WeakKeyDictionary()
 
     def limit(
-        self, connection: HTTPConnection, identity: Identity, room: Rate
+        self, connection: HTTPConnection, identity: Identity, room: Hashable
     ) -> MessageLimit:
         """Return the limit of a connection in a room."""
+        most = self.room_per_second
+        rate = self._rooms.setdefault(room, Rate(most, most))
         proven = identity.is_proven
         name = f"browser {identity.browser}" if proven else network(connection)
         sender = self._senders.pop(name, None) or Sender(self.per_second)
         self._senders[name] = sender
         if len(self._senders) > MAX_SENDERS:
             self._senders.popitem(last=False)
-        return MessageLimit(sender, room, is_shared=not proven)
+        return MessageLimit(sender, rate, is_shared=not proven)
 
 
 def network(connection: HTTPConnection) -> str:
