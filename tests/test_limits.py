@@ -88,7 +88,7 @@ def test_each_bound_is_a_setting_with_the_same_default() -> None:
     """Seen to catch: a default that is changed in one place."""
     bounds, settings = asdict(Bounds()), Settings.model_fields
     assert {name: settings[name].default for name in bounds} == bounds
-    chosen = {name: 2_000 + number for number, name in enumerate(bounds)}
+    chosen = {name: 2_000_000 + number for number, name in enumerate(bounds)}
     assert asdict(Settings(**chosen).bounds) == chosen  # type: ignore[arg-type]
 
 
