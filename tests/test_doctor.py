@@ -4,6 +4,7 @@ import asyncio
 import importlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -121,7 +122,7 @@ def read(status: int, text: str) -> Report:
 def house(tmp_path: Path) -> House:
     """A copy of the project, with what is installed here."""
     ignored = shutil.ignore_patterns("__pycache__")
-    for folder in ("shared", "tools"):
+    for folder in ("shared", "tools", "demo_03"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignored)
     for file in (file for each in FILES for file in ROOT.glob(each)):
         shutil.copy(file, tmp_path)
@@ -352,7 +353,7 @@ def test_what_takes_too_long_is_not_waited_for(
     openai.fault = "hang"
     house.settings |= keyed(openai.base_url)
     report = house.examine("doctor.MOST_SECONDS = 0")
-    assert report.of("note  AI: ")[1] == ["make doctor"]
+    assert report.of("note  AI: ")[1] == ["make demo-03 AI=local"]
 
 
 def test_a_network_that_is_gone_is_a_note(
@@ -451,6 +452,32 @@ def test_a_limit_of_open_files_is_told_with_the_people_that_fit(
     assert line.endswith("open files: 400, enough for 168 people")
     assert "65536" in mend
     assert house.examine(limited.format(1024)).of("ok    open files: 1,024, ")
+
+
+def test_a_proxy_that_cannot_be_used_is_told(
+    house: House, openai: OpenAIStub
+) -> None:
+    """And the app is started with it, as it would be otherwise."""
+    house.settings |= keyed(openai.base_url)
+    report = house.examine(ALL_PROXY="socks5://127.0.0.1:1080")
+    assert report.status == 0
+    line, mends = report.of("note  AI: ALL_PROXY is ignored: ")
+    assert line.endswith("SOCKS takes the package socksio")
+    assert mends == ["unset ALL_PROXY"]
+    assert report.of("ok    app: demo_03 starts")
+
+
+def test_a_stage_that_breaks_is_told_with_its_line(house: House) -> None:
+    """Nobody's work is put away, which `git stash` would do."""
+    app = house.root / "demo_03/app.py"
+    app.write_text(app.read_text("utf-8") + "1 / 0\n", "utf-8")
+    line, mends = house.examine().of("WRONG the app breaks: ")
+    assert re.search(r"demo_03/app\.py, line \d+: ZeroDivisionError", line)
+    assert mends == ["make demo-03"]
+    (house.root / "shared/app.py").write_text("1 / 0\n", "utf-8")
+    line, mends = house.examine().of("WRONG the app breaks: ")
+    assert "ZeroDivisionError" in line
+    assert mends == ["make demo-03"]
 
 
 # What is installed

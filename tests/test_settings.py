@@ -206,6 +206,32 @@ def test_what_a_terminal_cannot_show_does_not_end_the_start() -> None:
         assert running.get("/healthz").status == 200
 
 
+@pytest.mark.parametrize(
+    ("ai", "name", "value"),
+    [
+        ("openai", "ALL_PROXY", "socks5://127.0.0.1:1080"),
+        ("openai", "http_proxy", "http://ada:secret@proxy:port"),
+        ("openai", "SSL_CERT_FILE", "/nowhere/at/all"),
+        ("ollama", "ALL_PROXY", "socks5://127.0.0.1:1080"),
+        ("ollama", "HTTP_PROXY", "proxy://127.0.0.1"),
+        ("ollama", "NO_PROXY", "[::1]"),
+    ],
+)
+def test_a_room_starts_whatever_is_said_of_proxies(
+    ai: str, name: str, value: str
+) -> None:
+    """Seen to catch: a line with the password that the variable holds."""
+    nobody = f"http://127.0.0.1:{free_port()}"
+    asked = {"OLLAMA_HOST": nobody, "OPENAI_BASE_URL": nobody}
+    said = {"HTTPS_PROXY": nobody, name: value}
+    with start(CHAT, AI=ai, **asked, **said) as running:
+        assert running.get("/chats/hello-world").status == 200
+        running.stop()
+        (line,) = running.errors().splitlines()
+    assert line.startswith(f"WARNING ai: {name} is ignored: ")
+    assert "secret" not in line
+
+
 def test_it_says_where_it_runs_also_with_ipv6() -> None:
     with socket.socket(socket.AF_INET6) as probe:
         try:

@@ -20,6 +20,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -94,7 +95,10 @@ def examine() -> list[Finding]:
     # These two wait for others: at the same time.
     with ThreadPoolExecutor() as pool:
         node = pool.submit(check_node)
+        start = pool.submit(check_start)
         settings, told = ask_the_app()
+        # With wrong settings, which have been told, it would not start.
+        told += start.result() if settings else []
         return [
             python,
             check_packages(),
@@ -175,12 +179,40 @@ def ask_the_app() -> tuple[dict[str, Any], list[Finding]]:
     findings = [Finding(*each) for each in told]
     if result.status is None:
         late = "AI: it could not be told in time whether it would answer"
-        findings.append(note(late, "make doctor"))
+        findings.append(note(late, f"{DEMO} AI=local"))
     elif result.status != 0:
         broken = "No module named" in result.error
-        mend = WHOLE_AGAIN.format(".venv") if broken else "git stash"
+        mend = WHOLE_AGAIN.format(".venv") if broken else DEMO
         findings.append(wrong(f"the app breaks: {result.error}", mend))
     return settings, findings
+
+
+def check_start() -> list[Finding]:
+    """Start the app as DEMO does, on a free port, and end it at once."""
+    if not has_packages():
+        return []
+    here = {"PORT": "0", "HOST": "127.0.0.1", "RELOAD": "0", "GRACE": "0"}
+    with subprocess.Popen(
+        [str(setup.PYTHON), "-m", "shared.serve", "demo_03"],
+        cwd=setup.ROOT,
+        env={**os.environ, **here, "STORE": "memory"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as app:
+        late = threading.Timer(seconds_left(), app.kill)
+        late.start()
+        assert app.stdout
+        runs = b" runs at " in app.stdout.readline()
+        app.terminate()
+        errors = app.communicate()[1].decode(errors="replace").splitlines()
+        in_time = late.is_alive()
+        late.cancel()
+    if runs:
+        return [ok("app: demo_03 starts")]
+    if not in_time:
+        return [note("app: it did not start in time", DEMO)]
+    return [wrong(f"the app breaks: {(errors or [''])[-1]}", DEMO)]
 
 
 def has_packages() -> bool:
@@ -332,16 +364,20 @@ class Result(NamedTuple):
     error: str
 
 
+def seconds_left() -> float:
+    """Return for how long a command may still run."""
+    return max(0.5, MOST_SECONDS - (time.monotonic() - BEGUN))
+
+
 def run(*command: str) -> Result:
     """Run a command, for as long as there is time."""
-    left = max(0.5, MOST_SECONDS - (time.monotonic() - BEGUN))
     try:
         done = subprocess.run(
             command,
             cwd=setup.ROOT,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=left,
+            timeout=seconds_left(),
         )
     except subprocess.TimeoutExpired as late:
         return Result(None, (late.stdout or b"").decode().splitlines(), "")

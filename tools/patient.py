@@ -62,8 +62,7 @@ def listening() -> dict[str, object]:
 
 def read_settings() -> list[Finding]:
     """Read the settings as the app does: what is wrong with them."""
-    unread = Unread()
-    logging.getLogger("dotenv").addHandler(unread)
+    logged = Logged("dotenv")
     try:
         settings()
     except ValidationError as error:
@@ -75,22 +74,23 @@ def read_settings() -> list[Finding]:
         file = shlex.quote(os.path.relpath(FILE))
         text = f"settings: {file} cannot be read: {error}"
         return [wrong(text, f"mv {file} {file}.bak")]
+    found = [re.search(r"line (\d+)$", message) for message in logged.messages]
     return [
         note(f"settings: {FILE.name}, line {line} is no setting", without(line))
-        for line in unread.lines
+        for line in (int(each[1]) for each in found if each)
     ] or [ok("settings")]
 
 
-class Unread(logging.Handler):
-    """Hears which lines of .env are no settings."""
+class Logged(logging.Handler):
+    """The messages of one logger from now on."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__()
-        self.lines: list[int] = []
+        self.messages: list[str] = []
+        logging.getLogger(name).addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        if line := re.search(r"line (\d+)$", record.getMessage()):
-            self.lines.append(int(line[1]))
+        self.messages.append(record.getMessage())
 
 
 def wrong_setting(name: str, why: str) -> Finding:
@@ -128,8 +128,11 @@ def check_recordings() -> Finding:
 
 async def ask_the_model() -> None:
     """Start what answers, as a stage does, and find out whether it would."""
-    model = Model()
+    model, logged = Model(), Logged("ai")
     await model.start()
+    for message in logged.messages:
+        mend = re.match("([A-Za-z_]+) is ignored", message)
+        tell(note(f"AI: {message}", *([f"unset {mend[1]}"] if mend else [])))
     if model.kind == "openai":
         tell(await ask_openai(model))
     elif model.kind == "ollama":
