@@ -9,6 +9,9 @@ from pydantic_core import to_json
 
 Frame: TypeAlias = str | bytes
 
+PING, PONG = "ping", "pong"
+"""A page's heartbeat and its answer: text frames, which no room sees."""
+
 
 class SharedFrame(str):
     """Text that many connections are sent: encoded once, and held once."""

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 
 from .errors import Refused
-from .frames import Frame
+from .frames import PING, PONG, Frame
 from .limits import Rate
 from .rooms import Connection, Server
 from .senders import MessageLimit
@@ -18,9 +18,6 @@ FLOODING = 1008, "You were sending too much. Come back in a moment."
 
 LOOKED_AT = 4_096
 """How much of a frame that comes too fast is looked at."""
-
-PING, PONG = "ping", "pong"
-"""A page's heartbeat and its answer: text frames, which no room sees."""
 
 ID = re.compile(r'"id"\s?:\s?"([^"\\]{1,64})"')
 

@@ -71,6 +71,7 @@ class PartyHTTP(H11Protocol):
         self.conn: BoundedParser = BoundedParser()
         self._deadline: TimerHandle | None = None
         self._awaited: tuple[int, Any] | None = None
+        self._is_upgraded = False
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Expect a request."""
@@ -97,8 +98,7 @@ class PartyHTTP(H11Protocol):
         self.conn.budget = MAX_EVENTS_PER_TURN
         was_paused, self.conn.is_paused = self.conn.is_paused, False
         super().handle_events()
-        is_upgraded = self.transport.get_protocol() is not self
-        if is_upgraded or self.transport.is_closing():
+        if self._is_upgraded or self.transport.is_closing():
             self._clear_deadline()
             return
         if self.conn.is_paused:
@@ -122,6 +122,7 @@ class PartyHTTP(H11Protocol):
 
     def upgrade(self, request: Request) -> None:
         """Go on as a WebSocket."""
+        self._is_upgraded = True
         self._clear_deadline()
         self.connections.discard(self)
         protocol: Any = self.ws_protocol_class

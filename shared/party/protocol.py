@@ -8,6 +8,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import (
 from websockets.http11 import Request, Response
 from websockets.protocol import Protocol
 
+from .frames import PING, PONG
+
 LAST_CHANCE = 2.0
 """Seconds in which a reader may still fetch what it was sent."""
 
@@ -71,13 +73,20 @@ class PartyProtocol(WebSocketsSansIOProtocol):
             self.refuse(1009, "A frame in so many parts is too big.")
 
     def send_receive_event_to_app(self) -> None:
-        """Pass on a frame; text that is not UTF-8 ends its socket.
+        """Pass on a frame, but for a heartbeat, which is answered here.
 
-        uvicorn ends it too, with a traceback in the log.
+        Text that is not UTF-8 ends its socket; uvicorn ends it too, with a
+        traceback in the log.
         """
         if self.curr_msg_data_type == "text":
+            text = b"".join(self.frames)
+            if text == PING.encode() and self.handshake_complete:
+                if not self.close_sent:
+                    self.conn.send_text(PONG.encode())
+                    self.handle_ping()
+                return
             try:
-                b"".join(self.frames).decode()
+                text.decode()
             except UnicodeDecodeError:
                 self.refuse(1007, "Text must be UTF-8.")
                 return
