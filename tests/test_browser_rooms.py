@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, WebSocket, WebSocketRoute, expect
 
 from .browser import NO_SERVER, People, Person
 from .running import PATIENCE, ROOT, Running, Stage, start
-from .wire import Wire, wire_to
+from .wire import LateHandshake, Wire, laid, wire_to
 
 pytestmark = pytest.mark.stages(2)
 
@@ -240,6 +240,22 @@ def test_frozen_connection_is_noticed_and_the_page_catches_up(
         wire.mend()
         ada.is_told("Connected again")
         ada.sees_all(*said)
+
+
+def test_page_is_not_superseded_by_its_own_late_handshake(
+    running: Running, person: People
+) -> None:
+    with laid(LateHandshake(running)) as wire:
+        ada = person(wire)
+        ada.enter()
+        ada.is_told("Connecting…")
+        ada.is_told("Connected")
+        assert len(chat_sockets(ada)) > 1
+        assert wire.release().startswith(b"HTTP/1.1 409 ")
+        bob = person(running, "Bob")
+        bob.say("hello")
+        ada.sees_all("hello")
+        ada.is_told("Connected")
 
 
 @pytest.mark.stages(5)

@@ -68,9 +68,13 @@ class Wire(Door):
         """Carry one direction."""
         with suppress(OSError):
             while data := await near.read(65_536):
-                if far not in self.deaf:
-                    far.write(data)
-                    await far.drain()
+                await self.pass_on(data, far)
+
+    async def pass_on(self, data: bytes, far: asyncio.StreamWriter) -> None:
+        """Carry some bytes."""
+        if far not in self.deaf:
+            far.write(data)
+            await far.drain()
 
     def swallow(self, way: str) -> None:
         """Leave what is open now open, but carry nothing "up" or "down"."""
@@ -114,6 +118,46 @@ class Wire(Door):
             do()
 
         asyncio.run_coroutine_threadsafe(call(), self.loop).result(PATIENCE)
+
+
+class LateHandshake(Wire):
+    """A proxy with which the first handshake of a room's page comes last.
+
+    It passes it on when told to, also if the page has given it up by then.
+    """
+
+    def __init__(self, server: Door) -> None:
+        super().__init__(server)
+        self.late: asyncio.Task[bytes] | None = None
+        self.released = asyncio.Event()
+
+    async def pass_on(self, data: bytes, far: asyncio.StreamWriter) -> None:
+        """Carry some bytes, unless they are that handshake."""
+        if not self.late and data.startswith(b"GET /parties/chatroom/"):
+            self.late = asyncio.create_task(self.arrive(data))
+        else:
+            await super().pass_on(data, far)
+
+    async def arrive(self, handshake: bytes) -> bytes:
+        """Have the handshake arrive, once it is released: its answer."""
+        await self.released.wait()
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", self.server.port
+        )
+        self.ends[writer] = "up"
+        writer.write(handshake)
+        return await reader.readline()
+
+    def release(self) -> bytes:
+        """Have the handshake arrive now; return the answer's first line."""
+        self.call(self.released.set)
+        return asyncio.run_coroutine_threadsafe(
+            self._answer(), self.loop
+        ).result(PATIENCE)
+
+    async def _answer(self) -> bytes:
+        assert self.late
+        return await self.late
 
 
 @contextmanager
