@@ -1,19 +1,24 @@
 """What a room remembers in a file: it outlives the process."""
 
 import asyncio
+import os
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+from websockets.exceptions import InvalidStatus
 
 from shared.messages import Message, Reply
 from shared.party import Entry, Log, Refused, Repeated
-from shared.party.disk import BUSY, WrongFile, check
-from shared.party.durable import DurableLog, DurableStore
+from shared.party.disk import BUSY, WrongFile, check, open_file
+from shared.party.durable import NOT_KEPT, DurableLog, DurableStore
 from shared.party.jobs import Append, Clear, Load
-from shared.party.writer import Job
+from shared.party.writer import Job, Writer
 from shared.storage import known
 
 from .conftest import STAGES
@@ -267,10 +272,7 @@ def test_a_clearing_that_cannot_begin_changes_nothing(
 
 @pytest.mark.parametrize("again", [0.01, 60])
 def test_the_end_of_a_reply_is_written_once_it_can_be(
-    run: Run,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    again: float,
+    run: Run, monkeypatch: pytest.MonkeyPatch, again: float
 ) -> None:
     """At the latest, when the store stops. Until then, its log is at hand.
 
@@ -279,6 +281,13 @@ def test_the_end_of_a_reply_is_written_once_it_can_be(
     """
     monkeypatch.setattr("shared.party.disk.BUSY", BUSY / 40)
     monkeypatch.setattr("shared.party.durable.AGAIN", again)
+    commit, commits = Writer.commit, []
+
+    def counted(self: Writer, batch: list[Job[Any]]) -> list[Any]:
+        commits.append(batch)
+        return commit(self, batch)
+
+    monkeypatch.setattr(Writer, "commit", counted)
 
     async def test(file: Path) -> None:
         async with stored(file) as store:
@@ -290,7 +299,7 @@ def test_the_end_of_a_reply_is_written_once_it_can_be(
                 reply.text = other.text = "done"
                 await log.append(reply)
                 await log.append(other)
-                await until(lambda: again > 1 or len(caplog.records) > 8)
+                await until(lambda: again > 1 or len(commits) > 8)
                 store.release("chat", "1")
                 assert await log_of(store, "1") is log
             await until(lambda: again > 1 or rows(file) == 4)
@@ -437,6 +446,118 @@ def test_nothing_is_kept_in_a_file_that_is_gone(run: Run) -> None:
             assert [each.place for each in log] == [0, 1]
 
     run(test)
+
+
+def overwrite(file: Path, at: int = 0) -> None:
+    """Write what is no database, without a change of the size."""
+    size = file.stat().st_size
+    with file.open("r+b") as damaged:
+        damaged.seek(at)
+        damaged.write(b"\xff" * (size - at))
+
+
+def restore(file: Path) -> None:
+    """Copy another valid file over it, as from a backup."""
+    open_file(str(file.with_name("backup.db"))).close()
+    shutil.copy(file.with_name("backup.db"), file)
+
+
+def replace(file: Path) -> None:
+    """Put a copy in its place."""
+    shutil.copy(file, file.with_name("copy"))
+    file.with_name("copy").replace(file)
+
+
+DAMAGE = {
+    "": {
+        "removed": Path.unlink,
+        "replaced": replace,
+        "truncated": partial(os.truncate, length=4096),
+        "emptied": partial(os.truncate, length=0),
+        "overwritten": overwrite,
+        "overwritten in the middle": partial(overwrite, at=4096),
+        "restored": restore,
+    },
+    "-wal": {
+        "removed": Path.unlink,
+        "replaced": replace,
+        "truncated": partial(os.truncate, length=4096),
+        "emptied": partial(os.truncate, length=0),
+        "overwritten": overwrite,
+    },
+    "-shm": {"removed": Path.unlink},
+}
+
+
+@pytest.mark.parametrize(
+    ("suffix", "what"),
+    [(suffix, what) for suffix, each in DAMAGE.items() for what in each],
+)
+def test_nothing_is_acknowledged_once_the_file_is_damaged(
+    run: Run, caplog: pytest.LogCaptureFixture, suffix: str, what: str
+) -> None:
+    """But after what another program may do: a checkpoint, or a look.
+
+    Seen to catch: a look at the database's name and inode alone.
+    """
+
+    async def test(file: Path) -> None:
+        async with opened(file) as log, opened(file) as other:
+            await log.append(Note(id="a", text="x" * 20_000))
+            with closing(sqlite3.connect(file)) as program:
+                program.execute("PRAGMA wal_checkpoint")
+            await other.append(Note(id="b"))
+            await asyncio.to_thread(file.touch)
+            await log.append(Note(id="c"))
+            damaged = file.with_name(file.name + suffix)
+            await asyncio.to_thread(DAMAGE[suffix][what], damaged)
+            for id in "dde":
+                with pytest.raises(Refused, match="cannot keep this now"):
+                    await log.append(Note(id=id))
+            assert [each.id for each in log] == [*"abc"]
+            assert [each.id for each in await log.before(2, 9)] == [*"ab"]
+        (line,) = caplog.messages
+        assert f"{damaged} was " in line or f"{damaged} is no " in line
+        assert "what is in memory is still shown" in line
+
+    run(test)
+
+
+def test_a_server_says_what_to_do_when_its_file_is_damaged(
+    tmp_path: Path,
+) -> None:
+    """And what it had acknowledged is there again when it has ended well.
+
+    Seen to catch: an ack for what is written to a log that was removed.
+    """
+    file = tmp_path / "party.db"
+    with start(STAGES[-1], STORE=f"sqlite:{file}") as running:
+        with running.join() as ada, running.join("room-4") as eve:
+            eve.say("x" * 4_000)
+            eve.wait_for("ack")
+            kept = ada.say("before")
+            ada.wait_for("ack")
+            file.with_name("party.db-wal").unlink()
+            for _ in range(2):
+                lost = ada.say("lost")
+                refusal = ada.wait_for("error", id=lost["id"])
+                assert refusal["message"] == NOT_KEPT
+            with running.join() as bob:
+                (told,) = bob.wait_for("history")["messages"]
+                assert told["id"] == kept["id"]
+        (line,) = running.errors().splitlines()
+        assert f"{file}-wal is no longer there" in line
+        assert "put back or the server is started again" in line
+        running.stop()
+        running.start()
+        with running.join() as ada:
+            (told,) = ada.wait_for("history")["messages"]
+            assert told["id"] == kept["id"]
+        running.stop()
+        running.start()
+        overwrite(file, at=4096)
+        with pytest.raises(InvalidStatus, match="503"), running.join("room-4"):
+            pass
 
 
 def test_a_reply_that_a_crash_cut_off_is_not_waited_for() -> None:

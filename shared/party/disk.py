@@ -135,12 +135,6 @@ def state_of(database: Database) -> int:
     return int(state)
 
 
-def inode(database: Database) -> tuple[str, int]:
-    """Where the file of a database is, and which file that is now."""
-    *_, path = database.execute("PRAGMA database_list").fetchone()
-    return path, os.stat(path).st_ino
-
-
 def rows_from(database: Database, log: str, place: int) -> list[Row]:
     """All rows of a log from a place on."""
     return database.execute(

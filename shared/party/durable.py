@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, unquote
 
+from starlette.exceptions import HTTPException
+
+from .answers import LATER
 from .disk import Found, Row, open_file
 from .errors import Refused
 from .jobs import Append, Clear, Load, Names, Read, Tail, Watch
@@ -18,6 +21,9 @@ from .writer import Writer
 M = TypeVar("M", bound=Entry)
 
 NOT_KEPT = "The server cannot keep this now. Try again in a moment."
+
+UNREADABLE = 503, "The server cannot read this room now.", LATER
+"""With what a room is refused whose log is neither at hand nor readable."""
 
 AGAIN = 1.0
 """Seconds until it is tried again to write the end of a reply."""
@@ -69,8 +75,10 @@ class DurableLog(Log[M], Generic[M]):
         found = await super().before(place, count)
         if len(found) == count:
             return found
-        job = Read(self.name, place, count)
-        return [self.read(row) for row in await self.store.writer.do(job)]
+        with suppress(sqlite3.Error):  # then, what is at hand has to do
+            job = Read(self.name, place, count)
+            found = [self.read(row) for row in await self.store.writer.do(job)]
+        return found
 
     def read(self, row: Row) -> M:
         """An entry from its row."""
@@ -168,11 +176,14 @@ class DurableStore(Store):
         return [log for log in logs if isinstance(log, DurableLog)]
 
     async def load(self, party: str, room: str) -> None:
-        """Read what a room remembers."""
+        """Read what a room remembers; HTTPException, if that cannot be."""
         key = party, room
         if key not in self._logs:
             job = Load(name_of(key), self.most)
-            self._found[key] = await self.writer.do(job)
+            try:
+                self._found[key] = await self.writer.do(job)
+            except sqlite3.Error:
+                raise HTTPException(*UNREADABLE) from None
 
     async def asleep(self, most: int) -> list[Key]:
         """Rooms of the file that nobody has entered since the start."""

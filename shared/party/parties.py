@@ -116,6 +116,9 @@ class Parties:
             room.started = asyncio.create_task(self._begin(server))
         try:
             await asyncio.shield(room.started)
+        except HTTPException:
+            self.live.drop(server)
+            raise
         except Exception as error:
             logger.exception("%s: on_start failed", room)
             self.live.drop(server)

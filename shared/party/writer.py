@@ -2,14 +2,14 @@
 
 import asyncio
 import logging
-import os
 import sqlite3
 from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Generic, TypeVar
 
-from .disk import Database, inode
+from .disk import Database
+from .integrity import FileGuard
 
 T = TypeVar("T")
 
@@ -58,11 +58,13 @@ class Job(Generic[T]):
 class Writer:
     """Does jobs in the order in which they come."""
 
-    file: tuple[str, int] | None = None
+    guard: FileGuard | None = None
+    trouble = ""
+    """Why nothing can be written now, if so."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.file = inode(database)
+        self.guard = FileGuard(database)
         self.loop = asyncio.get_running_loop()
         self.jobs: SimpleQueue[Job[Any] | None] = SimpleQueue()
         self.thread = Thread(target=self.run, name="party log", daemon=True)
@@ -82,6 +84,8 @@ class Writer:
         self.jobs.put(None)
         await asyncio.to_thread(self.thread.join)
         self.database.close()
+        if self.guard:
+            self.guard.close()
 
     def run(self) -> None:
         """Take what waits, all at once, until there is no more."""
@@ -105,12 +109,16 @@ class Writer:
         """Do all, or nothing of what writes."""
         reading = all(job.reads_only for job in batch)
         try:
-            self.check_file()
+            if not reading:
+                self._verify()
             self.database.execute("BEGIN" if reading else "BEGIN IMMEDIATE")
             results = [self.attempt(job) for job in batch]
             self.database.execute("COMMIT")
+            if not reading:
+                self._verify()
+                self._report("")
         except sqlite3.Error as error:
-            logger.error("the log cannot be written: %s", error)
+            self._report(str(error))
             with suppress(sqlite3.Error):  # there may be none to roll back
                 self.database.execute("ROLLBACK")
             for job in reversed(batch):
@@ -124,12 +132,21 @@ class Writer:
             ]
         return results
 
-    def check_file(self) -> None:
-        """Raise an error if the file is gone: nothing would outlive us."""
-        if self.file:
-            path, number = self.file
-            if not os.path.exists(path) or os.stat(path).st_ino != number:
-                raise sqlite3.OperationalError(f"{path} is no longer there")
+    def _verify(self) -> None:
+        """Raise sqlite3.Error if what is written would not outlive us."""
+        if self.guard:
+            try:
+                self.guard.verify()
+            except OSError as error:
+                raise sqlite3.OperationalError(str(error)) from None
+
+    def _report(self, trouble: str) -> None:
+        """Log that writing fails or works again, once each time it changes."""
+        if trouble and trouble != self.trouble:
+            logger.error("messages cannot be kept: %s", trouble)
+        elif self.trouble and not trouble:
+            logger.warning("messages are kept again")
+        self.trouble = trouble
 
     def attempt(self, job: Job[Any]) -> Any:
         """What comes of a job: a mistake in one is not another's."""

@@ -1,0 +1,150 @@
+"""Whether a file of logs is still the one that was opened, and intact.
+
+SQLite goes on without an error when somebody removes, replaces, truncates or
+overwrites its database or its write-ahead log: what it commits then is lost.
+The formats: https://sqlite.org/fileformat.html, https://sqlite.org/walformat.html
+"""
+
+import os
+import sqlite3
+import struct
+from contextlib import closing
+from typing import BinaryIO, NamedTuple
+
+SUFFIXES = "", "-wal", "-shm"
+"""The database, its write-ahead log, and the shared index of that."""
+
+INDEX_HEADER = struct.Struct("=14xHI4xII8s8x")
+"""Of which there are two copies: page size, frames, checksum, salts."""
+
+ATTEMPTED_AT = 128
+"""Where the index says up to which frame a checkpoint is to come."""
+
+WAL_HEADER_BYTES = 32
+FRAME_HEADER = struct.Struct(">16xII")
+DATABASE_HEADER_BYTES = 100
+MAGIC = b"SQLite format 3\0"
+
+ATTEMPTS = 3
+"""How often files are read that another process may be writing."""
+
+ADVICE = (
+    "nothing more is kept until the file is put back or the server is started "
+    "again; what is in memory is still shown"
+)
+
+
+class State(NamedTuple):
+    """The database as it was seen last; only a checkpoint changes it."""
+
+    size: int
+    modified: int
+    checkpoint: bytes
+
+
+class FileGuard:
+    """Verifies that the files of a database are as SQLite left them.
+
+    Other processes may write to them, by SQLite. The files stay open as long
+    as the database: closing one would drop the locks of this process.
+    """
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        *_, self.path = database.execute("PRAGMA database_list").fetchone()
+        (mode,) = database.execute("PRAGMA journal_mode").fetchone()
+        self.files: dict[str, BinaryIO] = {}
+        for suffix in SUFFIXES if mode == "wal" else SUFFIXES[:1]:
+            file = open(self.path + suffix, "rb", buffering=0)  # noqa: SIM115
+            self.files[suffix] = file
+        self.inodes = {
+            suffix: os.fstat(file.fileno()).st_ino
+            for suffix, file in self.files.items()
+        }
+        self.header = b""
+        self.state = State(0, 0, b"")
+        self.verify()
+
+    def close(self) -> None:
+        """Close the files, once the database is closed."""
+        for file in self.files.values():
+            file.close()
+
+    def verify(self) -> None:
+        """Raise sqlite3.OperationalError, which says what has happened."""
+        sizes = {}
+        for suffix, inode in self.inodes.items():
+            path = self.path + suffix
+            try:
+                stat = os.stat(path)
+            except FileNotFoundError:
+                raise damage(f"{path} is no longer there") from None
+            if stat.st_ino != inode:
+                raise damage(f"{path} was replaced")
+            sizes[suffix] = stat.st_size, stat.st_mtime_ns
+        if "-wal" in self.files:
+            for _ in range(ATTEMPTS):
+                if checkpoint := self._verify_log():
+                    break
+            else:
+                raise damage(f"{self.path}-wal was truncated or overwritten")
+            self._verify_database(State(*sizes[""], checkpoint))
+
+    def _verify_log(self) -> bytes:
+        """Return what a checkpoint changes, if the log ends as indexed."""
+        size = INDEX_HEADER.size
+        index = read(self.files["-shm"], 0, 2 * size + 4)
+        if index[:size] != index[size : 2 * size]:
+            return b""
+        page, frames, *checksum, salts = INDEX_HEADER.unpack_from(index)
+        if frames:
+            page = 65_536 if page == 1 else page
+            last = WAL_HEADER_BYTES + (frames - 1) * (page + FRAME_HEADER.size)
+            log = self.files["-wal"]
+            frame = read(log, last, FRAME_HEADER.size + page)
+            if (
+                read(log, 0, WAL_HEADER_BYTES)[16:24] != salts
+                or len(frame) != FRAME_HEADER.size + page
+                or [*FRAME_HEADER.unpack_from(frame)] != checksum
+            ):
+                return b""
+        return bytes(salts + index[2 * size :])
+
+    def _verify_database(self, now: State) -> None:
+        """Verify that nothing but a checkpoint has changed it since."""
+        before = self.state
+        if now == before:
+            return
+        # Another process is amid a checkpoint, if it has not come that far.
+        if read(self.files["-shm"], ATTEMPTED_AT, 4) != now.checkpoint[-4:]:
+            return
+        header = read(self.files[""], 0, DATABASE_HEADER_BYTES)
+        kept = now.checkpoint != before.checkpoint or (
+            header == self.header and now.size >= before.size
+        )
+        if not kept or not header.startswith(MAGIC):
+            raise damage(f"{self.path} was truncated or overwritten")
+        # Without a checkpoint, somebody wrote to it, or only touched it.
+        if now.checkpoint == before.checkpoint and not is_intact(self.path):
+            raise damage(f"{self.path} was overwritten")
+        self.state, self.header = now, header
+
+
+def is_intact(path: str) -> bool:
+    """Whether another connection finds a database in order."""
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            (found,) = database.execute("PRAGMA quick_check").fetchone()
+    except sqlite3.DatabaseError:
+        return False
+    return bool(found == "ok")
+
+
+def read(file: BinaryIO, at: int, size: int) -> bytes:
+    """Return up to so many bytes."""
+    file.seek(at)
+    return file.read(size)
+
+
+def damage(what: str) -> sqlite3.OperationalError:
+    """Return an error with what happened, and what to do about it."""
+    return sqlite3.OperationalError(f"{what}: {ADVICE}")
