@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -18,8 +19,10 @@ from .bodies import BodyLimit
 from .browsers import Browsers, identify
 from .doors import Doorkeeper, Doors
 from .headers import SafeApp
+from .house import house
 from .kit import news, presenter
 from .kit.build import Build
+from .kit.hand import tell
 from .pages import Shell
 from .party.edge import Edge
 from .party.parties import Parties as Live
@@ -63,6 +66,7 @@ def party_chat(
     kept = open_store(settings().store, settings().history)
     live = Live(parties, settings().bounds, kept)
     build = Build(shell, live)
+    house.tell = partial(tell, live)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

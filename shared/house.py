@@ -3,7 +3,7 @@
 import asyncio
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,9 @@ class House:
     def __init__(self) -> None:
         self.cursors_hidden = False
         self.muted: dict[str, str] = {}
+        self.judge_failing = False
+        self.tell: Callable[[], None] = lambda: None
+        """Tells all rooms what holds now; the app sets it."""
         self._going = asyncio.Event()
         self._going.set()
         self._writing: set[asyncio.Task[Any]] = set()
@@ -40,6 +43,8 @@ class House:
             rules["ai"] = "paused"
         if self.cursors_hidden:
             rules["cursors"] = "hidden"
+        if self.judge_failing:
+            rules["judge"] = "failing"
         if self.muted:
             rules["muted"] = list(self.muted)
         return rules
@@ -71,6 +76,12 @@ class House:
             yield
         finally:
             self._writing.discard(task)
+
+    def report_judge(self, failing: bool) -> None:
+        """Tell all rooms when the model that decides about replies fails."""
+        if failing != self.judge_failing:
+            self.judge_failing = failing
+            self.tell()
 
     def mute(self, name: str) -> None:
         """Let nobody speak under a name from now on."""

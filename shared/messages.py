@@ -27,6 +27,9 @@ class Message(Entry):
     role: Literal["user", "assistant"] = "user"
     status: Status | None = None
 
+    note: str | None = None
+    """Shown under a reply that was cut, and no part of a prompt."""
+
     @property
     def is_open(self) -> bool:
         """Whether there is more to come."""
@@ -65,12 +68,13 @@ class Reply(Message):
             self.body = whole.decode("utf-16", "replace")
             self.status = "streaming"
 
-    def finish(self) -> None:
-        """Set that there is no more to come."""
+    def finish(self, note: str = "") -> None:
+        """Set that there is no more to come, and how it was cut, if it was."""
         if self.status == "thinking":
-            self.fail("The AI had nothing to say.")
+            self.fail(f"The AI had nothing to say. {note}".strip())
         else:
             self.status = None
+            self.note = note or None
 
     def fail(self, why: str) -> None:
         """Set that there is no more to come, and why."""

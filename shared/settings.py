@@ -56,6 +56,8 @@ class Settings(LimitSettings):
     ollama_host: str = ""
     ollama_model: str = "llama3.2"
     ai_timeout: float = Field(default=30.0, gt=0)
+    ai_first_token_timeout: float | None = Field(default=None, gt=0)
+    ai_reply_timeout: float = Field(default=300.0, gt=0)
     should_reply: bool = False
     should_reply_model: str = ""
 

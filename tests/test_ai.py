@@ -14,7 +14,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from .running import PATIENCE, Guest, Running, Stage, start
-from .stubs import Exchange, Fault, OllamaStub, OpenAIStub
+from .stubs import Exchange, Fault, OllamaStub, OpenAIStub, lines
 
 pytestmark = pytest.mark.stages(3)
 
@@ -27,12 +27,14 @@ DONE = (None, "failed", "interrupted")
 
 def using(stub: Stub) -> dict[str, str]:
     """The settings with which a stub answers."""
+    fast = {"MESSAGES_A_SECOND": "1000"}
     if isinstance(stub, OllamaStub):
-        return {"AI": "ollama", "OLLAMA_HOST": stub.url}
+        return {"AI": "ollama", "OLLAMA_HOST": stub.url, **fast}
     return {
         "AI": "openai",
         "OPENAI_BASE_URL": stub.base_url,
         "OPENAI_API_KEY": KEY,
+        **fast,
     }
 
 
@@ -157,8 +159,8 @@ def closing_code(guest: Guest) -> int:
 
 
 def asked(exchange: Exchange) -> list[str]:
-    """What was said in the messages of a prompt."""
-    return [message["content"] for message in exchange.body["messages"]]
+    """The lines of a prompt: the system's, and what was said in a line each."""
+    return lines(exchange.body)
 
 
 # A reply
@@ -494,7 +496,8 @@ def test_a_prompt_is_a_bounded_window(
         hear_out(ada)
     prompts = [each.body["messages"] for each in openai.exchanges]
     assert [len(prompt) for prompt in prompts[:4]] == [2, 4, 6, 8]
-    assert len(prompts[11]) == 1 + 20
+    # The window begins with a reply, which no prompt begins with.
+    assert len(prompts[11]) == 1 + 19
     assert asked(openai.exchanges[11])[-3:] == ["10", "You said: 10", "11"]
     for prompt in prompts:
         assert prompt[0]["role"] == "system"
@@ -738,7 +741,7 @@ ANSWERS = {
     "Hard to say": "I am not sure",
     "Say nothing": "",
     "Something else": "The last message is meant for YES",
-    "Hey AI!": " yes.",
+    "Hey AI!": "<think>NO, or\n</think>\n\n**yes**.",
 }
 
 
@@ -746,11 +749,11 @@ def judge(model: str) -> Callable[[dict[str, Any]], str]:
     """A model that judges when it is asked to, and else repeats."""
 
     def reply(body: dict[str, Any]) -> str:
-        *_, last, question = [each["content"] for each in body["messages"]]
+        *_, question = lines(body)
         if body["model"] != model:
             return f"You said: {question}"
         assert "YES or NO" in question
-        return ANSWERS.get(last, "YES")
+        return ANSWERS.get(lines(body)[-3], "YES")
 
     return reply
 

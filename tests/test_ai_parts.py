@@ -32,9 +32,10 @@ from shared.ai import (
     make_prompt,
     model,
 )
+from shared.ai.answer import LONGEST_REPLY, TOO_LONG, ReplyCut
 from shared.ai.choice import choose, has_model
-from shared.ai.failures import LONGEST_REPLY, words
 from shared.ai.prompts import MOST_MESSAGES
+from shared.ai.words import words
 from shared.messages import Message, Reply
 from shared.settings import ROOT, Settings
 
@@ -396,6 +397,8 @@ async def collect(stream: Stream) -> list[tuple[str, int]]:
             parts.append(part)
     except ReplyFailed as failure:
         parts.append((str(failure), -1))
+    except ReplyCut as cut:
+        parts.append((str(cut), -2))
     return parts
 
 
@@ -477,7 +480,8 @@ def test_a_model_that_never_stops_is_stopped(setting: Change) -> None:
             closed.append(True)
 
     parts = asyncio.run(collect(stream(ASKED)))
-    assert LONGEST_REPLY < len(parts[-1][0]) <= LONGEST_REPLY + 10
+    assert len(parts[-2][0]) == LONGEST_REPLY
+    assert parts[-1] == (TOO_LONG, -2)
     assert closed == [True]
 
 

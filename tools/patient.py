@@ -20,8 +20,10 @@ from pydantic import ValidationError
 # All that a stage without an AI imports.
 from shared import app, serve  # noqa: F401
 from shared.ai import clients, local, recordings
+from shared.ai.checks import lacks_version
 from shared.ai.choice import OLLAMA
 from shared.ai.model import Model
+from shared.ai.words import VERSION, is_elsewhere
 from shared.settings import Settings, settings
 
 from . import setup
@@ -157,18 +159,24 @@ async def ask_openai(model: Model) -> Finding:
     where = urlsplit(url).netloc.rpartition("@")[2] if url else "OpenAI"
     if not (url or settings().openai_api_key):
         return wrong(f"{model.note}: put it into .env, or", WITHOUT)
+    if model.problem:
+        place = place_of(model.problem.partition(" ")[0])[0]
+        return wrong(f"AI: {model.problem}, in {place}: mend it, or", WITHOUT)
     try:
         async with asyncio.timeout(PATIENCE):
             page = await model.client.models.list()
         names = [each.id for each in page.data]
     except APIStatusError as error:
+        if is_elsewhere(error):
+            return wrong(f"AI: {where} has no API there: {VERSION}; or", WITHOUT)
         return refused(where, error.status_code, str(error))
     except (TimeoutError, APIConnectionError):
         # Networks come and go; one's own server has to be started.
         level = wrong if url else note
         return level(f"AI: {where} does not answer", WITHOUT)
     except Exception:
-        text = f"AI: a web page answers for {where}: sign in to the Wi-Fi, or"
+        why = VERSION if lacks_version(settings()) else "sign in to the Wi-Fi"
+        text = f"AI: a web page answers for {where}: {why}, or"
         return wrong(text, WITHOUT)
     return having(model, where, names, another_model(model, names))
 

@@ -17,7 +17,7 @@ async def should_reply(prompt: Prompt) -> bool:
     question = [*prompt, {"role": "system", "content": QUESTION}]
     try:
         async for answer, _ in stream_reply(question, model.judge):
-            decision = answer.strip().upper()
+            decision = "".join(filter(str.isalpha, answer)).upper()
     except ReplyFailed:
         return False
     return decision.startswith("YES")

@@ -40,4 +40,4 @@ async def ask_ollama(prompt: Prompt, name: str) -> Stream:
         text += part.message.content or ""
         tokens = (part.prompt_eval_count or 0) + (part.eval_count or 0)
         yield text, tokens
-    check_end(part.done)
+    check_end(part.done_reason or part.done)

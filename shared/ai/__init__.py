@@ -1,6 +1,7 @@
 """Behind a stage's `ai.py`: which model answers, in turn, and how it fails."""
 
-from .failures import ReplyFailed, check_end, finishing, guarded
+from .answer import check_end
+from .failures import ReplyFailed, finishing, guarded
 from .model import model
 from .prompts import Prompt, make_prompt
 from .recordings import Stream

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..settings import settings
 from .choice import OLLAMA
@@ -51,29 +51,36 @@ def drop_broken_variables(make_client: Callable[[], object]) -> None:
 def openai_client() -> "AsyncOpenAI":
     """A client of OpenAI, or of what speaks its language elsewhere."""
     from httpx2 import AsyncClient
-    from openai import AsyncOpenAI
 
     drop_broken_variables(AsyncClient)
-    return AsyncOpenAI(
-        api_key=settings().openai_api_key or "no-key",
-        base_url=settings().openai_base_url or OPENAI,
-        max_retries=0,
-        timeout=settings().ai_timeout,
+    return _client(
+        settings().openai_api_key or "no-key",
+        settings().openai_base_url or OPENAI,
     )
 
 
 def local_client(local: Local) -> "AsyncOpenAI":
     """A client of the local model."""
+    # A proxy is for what is far away.
+    return _client(local.key, local.url, trust_env=False)
+
+
+def _client(key: str, url: str, **options: Any) -> "AsyncOpenAI":
+    import httpx2
     from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
-    return AsyncOpenAI(
-        api_key=local.key,
-        base_url=local.url,
+    from .completions import Completions
+    from .transport import bounded
+
+    client = AsyncOpenAI(
+        api_key=key,
+        base_url=url,
         max_retries=0,
-        timeout=settings().ai_timeout,
-        # A proxy is for what is far away.
-        http_client=DefaultAsyncHttpxClient(trust_env=False),
+        timeout=settings().ai_reply_timeout,
+        http_client=DefaultAsyncHttpxClient(**bounded(httpx2), **options),
     )
+    vars(client.chat)["completions"] = Completions(client)
+    return client
 
 
 def ollama_client() -> "AsyncClient":
@@ -84,9 +91,12 @@ def ollama_client() -> "AsyncClient":
     # Importing it makes a client, too.
     from ollama import AsyncClient
 
+    from .transport import bounded
+
     host = settings().ollama_host
     return AsyncClient(
         host=host or OLLAMA,
-        timeout=settings().ai_timeout,
+        timeout=settings().ai_reply_timeout,
         trust_env=bool(host),
+        **bounded(httpx),
     )

@@ -1,4 +1,4 @@
-"""How a reply ends: finished, failed in words for people, or interrupted."""
+"""How a reply ends: finished, cut, failed in words, or interrupted."""
 
 import asyncio
 import inspect
@@ -11,18 +11,16 @@ from typing import Concatenate, ParamSpec, TypeAlias
 from ..house import house
 from ..messages import Reply
 from ..settings import settings
+from .answer import Answer, ReplyCut
 from .budget import SPENT, budget
 from .model import model
-from .prompts import Prompt
+from .prompts import Prompt, for_template
 from .recordings import Stream, recorded
-from .tokens import Tokens
-from .words import WRONG, details, words
+from .watchdog import Watchdog, watchdog
+from .words import NOT_SET_UP, WRONG, details, words
 
 P = ParamSpec("P")
 Guarded: TypeAlias = Callable[Concatenate[Prompt, P], Stream]
-
-LONGEST_REPLY = 20_000
-"""Characters after which a reply is finished, whatever the model says."""
 
 logger = logging.getLogger("ai")
 
@@ -34,54 +32,64 @@ class ReplyFailed(Exception):
 def guarded(stream: Guarded[P]) -> Guarded[P]:
     """Watch over a stream of replies, and count their tokens.
 
-    Silence of `AI_TIMEOUT` seconds and every error of a model's client are
-    raised as ReplyFailed; the details are for the log alone. Where no tokens
-    are reported, an estimate stands for them.
+    The stream gets a prompt that any chat template takes. What it yields is
+    passed on without the model's thoughts, and cut at the limits. A timeout
+    (see Watchdog) and every error of a model's client are raised as
+    ReplyFailed; the details are for the log alone. Where no tokens are
+    reported, an estimate stands for them.
+
+    A prompt that ends with the system's words asks a judge, not for a reply.
     """
 
     @wraps(stream)
     async def watched(
         prompt: Prompt, /, *args: P.args, **kwargs: P.kwargs
     ) -> Stream:
-        if budget.spent:
-            if prompt[-1]["role"] != "system":
-                raise ReplyFailed(SPENT)
+        judging = prompt[-1]["role"] == "system"
+        refusal = SPENT if budget.spent else NOT_SET_UP if model.problem else ""
+        if refusal:
+            if not judging:
+                raise ReplyFailed(refusal)
             # Should the AI reply? Yes, as the reply is what says why not.
             yield "YES", 0
             return
-        tokens = Tokens(prompt)
-        parts = stream(prompt, *args, **kwargs)
+        name = str(next(iter([*args, *kwargs.values()]), "") or model.name)
+        limits = Watchdog(
+            model.first_token_timeout(name),
+            settings().ai_timeout,
+            settings().ai_reply_timeout,
+        )
+        watchdog.set(limits)
+        answer = Answer(prompt, limits)
+        # A recording is found by what was said, one message after another.
+        asked = prompt if model.kind == "replay" else for_template(prompt)
+        parts = answer.read(stream(asked, *args, **kwargs))
         if model.record:
             parts = recorded(parts, model.record, prompt, model.name)
         try:
             while True:
-                await model.ready()
-                async with asyncio.timeout(settings().ai_timeout):
-                    text, reported = await anext(parts)
-                yield text, tokens.count(text, reported)
-                if len(text) > LONGEST_REPLY:
-                    return
+                async with limits:
+                    await model.ready()
+                    text, _ = await anext(parts)
+                yield text, answer.tokens.so_far
         except StopAsyncIteration:
-            return
+            model.note_answer(name)
+            if judging:
+                house.report_judge(failing=False)
+            elif answer.cut:
+                raise answer.cut from None
         except Exception as error:
             logger.warning(
                 "a reply failed: %s", details(error, inspect.getfile(stream))
             )
+            if judging:
+                house.report_judge(failing=True)
             raise ReplyFailed(words(error)) from None
         finally:
-            await budget.count(tokens)
+            await budget.count(answer.tokens)
             await parts.aclose()
 
     return watched
-
-
-def check_end(end: object) -> None:
-    """Raise if a stream is over, and its model never said that it ends.
-
-    The clients take that for a reply, and a web page for an empty one.
-    """
-    if not end:
-        raise ConnectionError("the stream ended before the reply did")
 
 
 @contextmanager
@@ -91,6 +99,8 @@ def finishing(reply: Reply) -> Iterator[None]:
         with house.writing():
             yield
         reply.finish()
+    except ReplyCut as cut:
+        reply.finish(str(cut))
     except ReplyFailed as failure:
         reply.fail(str(failure))
     except asyncio.CancelledError:

@@ -40,6 +40,28 @@ def make_prompt(messages: Sequence[Message], question: Message) -> Prompt:
     ]
 
 
+def for_template(prompt: Prompt) -> Prompt:
+    """Return a prompt that every model's chat template takes.
+
+    Many demand one leading system message, then a user's, and then turns that
+    alternate: neighbours of one role become one message, and a later message
+    of the system, such as a judge's question, ends the user's before it.
+    """
+    taken: Prompt = []
+    for message in prompt:
+        role, text = message["role"], message["content"]
+        separator = "\n"
+        if role == "system" and any(each["role"] == "user" for each in taken):
+            role, separator = "user", "\n\n"
+        last = taken[-1] if taken else {"role": "", "content": ""}
+        if last["role"] == role:
+            text = last["content"] + separator + text
+            taken[-1] = {"role": role, "content": text}
+        elif role != "assistant" or last["role"] == "user":
+            taken.append({"role": role, "content": text})
+    return taken
+
+
 def content(message: Message, named: bool) -> str:
     """What a message says, and, where several people speak, who says it."""
     if named and message.role == "user":

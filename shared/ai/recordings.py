@@ -72,6 +72,9 @@ async def recorded(
             # Models may cut an emoji in two; half of it waits for the rest.
             both = text.encode("utf-16", "surrogatepass")
             whole = both.decode("utf-16", "ignore")
+            if not whole.startswith(said):
+                # All of it was a thought, as its end has told just now.
+                reply, said = [], ""
             seconds = round(time.monotonic() - asked, 3)
             reply.append((seconds, whole[len(said) :]))
             said = whole

@@ -14,12 +14,14 @@ class Tokens:
         self.estimated = False
         self._asked = sum(size(each["content"]) for each in prompt)
 
-    def count(self, text: str, reported: int) -> int:
-        """Count a reply that came as far as `text`; returns all so far."""
+    def count(self, text: str, reported: int, hidden: int = 0) -> int:
+        """Count a reply that came as far as `text`, and the `hidden` bytes of
+        its reasoning; returns all so far.
+        """
         if reported:
             self.so_far, self.estimated = reported, False
         elif self.estimated or not self.so_far:
-            taken = self._asked + size(text)
+            taken = self._asked + size(text) + hidden
             self.so_far, self.estimated = -(-taken // BYTES_A_TOKEN), True
         return self.so_far
 

@@ -53,13 +53,7 @@ class Hand:
         else:
             house.cursors_hidden = action.action == "hide_cursors"
         house.save()
-        self.tell()
-
-    def tell(self) -> None:
-        """Tell all chat rooms what holds now."""
-        for place in self.parties.store.logs(Message):
-            if room := self.parties.room(*place):
-                room.broadcast(presenter())
+        tell(self.parties)
 
     async def clear(self, party: str, id: str) -> None:
         """Forget what was said in a room, and what the AI would say to it."""
@@ -116,3 +110,10 @@ class Hand:
                     self.heard[bare(each.user)] = each.user
         for name in list(self.heard)[:-MOST_HEARD]:
             del self.heard[name]
+
+
+def tell(parties: Parties) -> None:
+    """Tell all chat rooms what holds now."""
+    for place in parties.store.logs(Message):
+        if room := parties.room(*place):
+            room.broadcast(presenter())

@@ -37,6 +37,7 @@ const dots = html`<span class="dots" aria-hidden="true"><i /><i /><i /></span>`;
 /** @param {ItemProps} props */
 function note({ message, mine, waiting }) {
   const { role, status, error = "" } = message;
+  if (message.note) return message.note;
   if (status === "interrupted") return "This reply was cut off.";
   if (status === "failed" && role === "assistant") return error;
   if (status === "failed") return `Not sent. ${error}`;

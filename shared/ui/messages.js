@@ -16,6 +16,7 @@ import { isEarlier, lastPlace, overlap, staying } from "./places.js";
  * @property {"user" | "assistant"} role
  * @property {number} [place] in the room's log
  * @property {"thinking" | "streaming" | "interrupted" | "failed"} [status]
+ * @property {string} [note] how a reply was cut
  * @property {string} [error]
  * @property {number} [after] the place behind which it was not sent
  */

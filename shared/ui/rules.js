@@ -4,7 +4,8 @@ import { useLayoutEffect, useState } from "preact/hooks";
 
 /**
  * Muted names come as `bare` makes them.
- * @typedef {{ ai?: "paused", cursors?: "hidden", muted?: string[] }} Rules
+ * @typedef {{ ai?: "paused", judge?: "failing", cursors?: "hidden",
+ *   muted?: string[] }} Rules
  */
 
 /** @type {Rules} */
@@ -55,6 +56,7 @@ export function Notice({ rules = NONE }) {
   useLayoutEffect(() => become(rules), [rules]);
   const words = [
     rules.ai && "The presenter has paused the AI.",
+    rules.judge && "The AI is silent: the model that decides when it replies does not answer.",
     rules.cursors && "The presenter has hidden all cursors.",
   ];
   return html`

@@ -2,6 +2,6 @@
 
 from .ollama_stub import OllamaStub
 from .openai_stub import OpenAIStub
-from .serving import Exchange, Fault, serve
+from .serving import Exchange, Fault, lines, serve
 
-__all__ = ["Exchange", "Fault", "OllamaStub", "OpenAIStub", "serve"]
+__all__ = ["Exchange", "Fault", "OllamaStub", "OpenAIStub", "lines", "serve"]

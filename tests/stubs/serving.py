@@ -194,8 +194,17 @@ class Exchange:
 
 
 def last_message(body: Json) -> str:
-    """What the last message of a prompt says."""
-    return str(body["messages"][-1]["content"])
+    """The last line of a prompt: messages of one role are one, by lines."""
+    return lines(body)[-1]
+
+
+def lines(body: Json) -> list[str]:
+    """The lines of a prompt's messages."""
+    return [
+        line
+        for message in body["messages"]
+        for line in str(message["content"]).split("\n")
+    ]
 
 
 def you_said(body: Json) -> str:

@@ -1,0 +1,69 @@
+"""What can be told of a provider's settings before it is asked."""
+
+import re
+from urllib.parse import urlsplit
+
+from ..settings import Settings
+from .choice import OLLAMA
+
+UNFIT_FOR_A_KEY = {
+    "\n": "a newline",
+    "\r": "a newline",
+    "\t": "a tab",
+    " ": "a space",
+    '"': "a quote",
+    "'": "a quote",
+    "`": "a quote",
+    **dict.fromkeys("‘’‚‛“”„‟«»", "a curly quote"),
+}
+
+
+def key_problem(settings: Settings) -> str:
+    """Say why no server could take OPENAI_API_KEY; empty if one could."""
+    for letter in settings.openai_api_key:
+        unfit = "a character that no key has"
+        if found := UNFIT_FOR_A_KEY.get(letter):
+            unfit = found
+        if found or not "!" <= letter <= "~":
+            return f"OPENAI_API_KEY contains {unfit}"
+    return ""
+
+
+def url_problem(settings: Settings) -> str:
+    """Say why OPENAI_BASE_URL is no address of an API; empty if it may be."""
+    url = settings.openai_base_url
+    try:
+        parts = urlsplit(url)
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname)
+        _ = parts.port
+    except ValueError:
+        whole = False
+    if url and (not whole or re.search(r"\s", url)):
+        return "OPENAI_BASE_URL is no address such as http://127.0.0.1:8000/v1"
+    if url and parts.path.rstrip("/").endswith("/completions"):
+        return "OPENAI_BASE_URL has to end before /chat/completions"
+    return ""
+
+
+def problem_with(settings: Settings) -> str:
+    """Say which of OpenAI's settings cannot work, and why; empty: none."""
+    return key_problem(settings) or url_problem(settings)
+
+
+def lacks_version(settings: Settings) -> bool:
+    """Whether OPENAI_BASE_URL has no /v1, which most servers need."""
+    url = settings.openai_base_url
+    return bool(url) and not re.search(r"/v\d", urlsplit(url).path)
+
+
+def is_here(settings: Settings, kind: str) -> bool:
+    """Whether the model runs on this machine, and may have to be loaded."""
+    url = settings.openai_base_url if kind == "openai" else settings.ollama_host
+    if kind != "openai":
+        url = url or OLLAMA
+    host = urlsplit(url if "//" in url else f"//{url}").hostname or ""
+    return (
+        kind == "local"
+        or host in ("localhost", "0.0.0.0", "::1")
+        or bool(re.match(r"127\.", host))
+    )

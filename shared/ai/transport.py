@@ -1,0 +1,124 @@
+"""HTTP clients that bound and watch what a provider sends.
+
+Both `openai` and `ollama` take event hooks; theirs are httpx2 and httpx,
+which have the same classes under the same names.
+"""
+
+import zlib
+from collections.abc import AsyncIterator, Iterator
+from types import ModuleType
+from typing import Any
+
+from .chunks import BadStream, EventReader, LineReader, OllamaReader
+from .watchdog import watchdog
+
+MAX_BODY_BYTES = 8 * 1024 * 1024
+"""Of what is no stream, such as a list of models."""
+
+MAX_ERROR_BYTES = 64 * 1024
+"""Of an error's words."""
+
+PIECE_BYTES = 64 * 1024
+"""Decompressed at once."""
+
+ENCODINGS = {"gzip", "x-gzip", "deflate"}
+
+
+class RedirectRefused(Exception):
+    """The provider wants the conversation to go to another host."""
+
+
+class WebPage(Exception):
+    """A web page came instead of a reply."""
+
+
+def bounded(module: ModuleType) -> dict[str, Any]:
+    """Return arguments for a client of `httpx` or `httpx2`."""
+
+    class Body(_Body, module.AsyncByteStream):  # type: ignore[misc, name-defined]
+        """The bytes of a response."""
+
+    async def check(response: Any) -> None:
+        check_redirect(response)
+        body = Body(response)
+        # Decompressed here, where it is bounded.
+        response.headers.pop("content-encoding", None)
+        response.stream = body
+
+    return {
+        "event_hooks": {"response": [check]},
+        "headers": {"Accept-Encoding": "identity"},
+    }
+
+
+def check_redirect(response: Any) -> None:
+    """Let no conversation go to another host, or out of TLS."""
+    if response.has_redirect_location:
+        here = response.request.url
+        there = here.join(response.headers["location"])
+        downgraded = here.scheme == "https" != there.scheme
+        if there.host != here.host or downgraded:
+            raise RedirectRefused(f"{here.host} redirects to {there.host}")
+
+
+class _Body:
+    """A response's body: watched, decompressed, bounded and rewritten."""
+
+    def __init__(self, response: Any) -> None:
+        self._source = response.stream
+        self._watchdog = watchdog.get()
+        self._encoding = response.headers.get("content-encoding", "").strip()
+        self._reader = self._reader_for(response)
+        self._left = MAX_ERROR_BYTES if response.is_error else MAX_BODY_BYTES
+        if self._encoding in ("", "identity"):
+            self._inflate = None
+        elif self._encoding in ENCODINGS:
+            # 32: whether it is gzip or zlib is told by the header.
+            self._inflate = zlib.decompressobj(32 + zlib.MAX_WBITS)
+        else:
+            raise BadStream(f"it is compressed: {self._encoding[:20]}")
+
+    def _reader_for(self, response: Any) -> LineReader | None:
+        path = response.request.url.path
+        kind = response.headers.get("content-type", "").lower()
+        if response.request.method != "POST" or not response.is_success:
+            return None
+        if "text/html" in kind:
+            raise WebPage("a web page came instead of a reply")
+        if path.endswith("/chat/completions"):
+            return EventReader(self._watchdog)
+        if path.endswith("/api/chat"):
+            return OllamaReader(self._watchdog)
+        return None
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for data in self._source:
+            if self._watchdog:
+                self._watchdog.reset()
+            for piece in self._pieces(data):
+                if self._reader:
+                    for line in self._reader.feed(piece):
+                        yield line
+                    continue
+                yield piece[: self._left]
+                self._left -= len(piece)
+                if self._left <= 0:
+                    return
+        for line in self._reader.end() if self._reader else ():
+            yield line
+
+    def _pieces(self, data: bytes) -> Iterator[bytes]:
+        if not self._inflate:
+            yield data
+            return
+        while data:
+            try:
+                piece = self._inflate.decompress(data, PIECE_BYTES)
+            except zlib.error:
+                raise BadStream("its compression is broken") from None
+            if piece:
+                yield piece
+            data = self._inflate.unconsumed_tail
+
+    async def aclose(self) -> None:
+        await self._source.aclose()
