@@ -168,7 +168,9 @@ async def ask_openai(model: Model) -> Finding:
         names = [each.id for each in page.data]
     except APIStatusError as error:
         if is_elsewhere(error):
-            return wrong(f"AI: {where} has no API there: {VERSION}; or", WITHOUT)
+            return wrong(
+                f"AI: {where} has no API there: {VERSION}; or", WITHOUT
+            )
         return refused(where, error.status_code, str(error))
     except (TimeoutError, APIConnectionError):
         # Networks come and go; one's own server has to be started.
