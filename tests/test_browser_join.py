@@ -71,14 +71,17 @@ def read_codes(page: Page) -> list[str]:
     return [found.text for found in zxingcpp.read_barcodes(picture)]
 
 
+def certify(folder: Path) -> None:
+    """Make a certificate of party.example's own, and its key."""
+    if not shutil.which("openssl"):
+        pytest.skip("There is no openssl on this machine.")
+    subprocess.run(CERTIFY.split(), cwd=folder, check=True, capture_output=True)
+
+
 @pytest.fixture
 def tls(tmp_path: Path) -> SSLContext:
     """A certificate of party.example's own."""
-    if not shutil.which("openssl"):
-        pytest.skip("There is no openssl on this machine.")
-    subprocess.run(
-        CERTIFY.split(), cwd=tmp_path, check=True, capture_output=True
-    )
+    certify(tmp_path)
     context = SSLContext(PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "certificate.pem", tmp_path / "key.pem")
     return context

@@ -14,7 +14,7 @@ let leaving = false;
 const loaded = performance.now();
 
 /** Which build runs, and since when: empty while no server says it. */
-async function running() {
+export async function running() {
   try {
     const signal = AbortSignal.timeout(PATIENCE);
     const answer = await fetch(`${root}/build`, { cache: "no-store", signal });

@@ -1,4 +1,5 @@
 // Where the party server is, and how a page keeps its sockets to it.
+import "./blocked.js";
 import { settled } from "./build.js";
 import { keepAlive } from "./heartbeat.js";
 import { rested } from "./rest.js";
