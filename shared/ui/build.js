@@ -1,5 +1,4 @@
 // Notices that another stage, or another build of it, runs: reloads the page.
-import { root } from "./root.js";
 import { anySockets, eachSocket } from "./sockets.js";
 
 const KEY = "party-chat-builds";
@@ -9,12 +8,12 @@ const PAUSE = 500;
 const FRESH = 1000;
 const MOST = 100;
 
-const mine = document.documentElement.dataset.build;
+const { build: mine, root = "" } = document.documentElement.dataset;
 let leaving = false;
 const loaded = performance.now();
 
 /** Which build runs, and since when: empty while no server says it. */
-export async function running() {
+async function running() {
   try {
     const signal = AbortSignal.timeout(PATIENCE);
     const answer = await fetch(`${root}/build`, { cache: "no-store", signal });

@@ -1,7 +1,6 @@
 // All chats: a card for each room.
 import { html } from "htm/preact";
-import { show } from "./page.js";
-import { root } from "./root.js";
+import { root, show } from "./page.js";
 
 /** @typedef {{ slug: string, name: string, about: string }} Room */
 

@@ -1,7 +1,6 @@
 // The start page: what this is, and the way in.
 import { html } from "htm/preact";
-import { show } from "./page.js";
-import { root } from "./root.js";
+import { root, show } from "./page.js";
 
 const SKIN = `M0-70C40-70 64-40 64-6 64 34 28 66 0 66S-64 34-64-6
   C-64-40-40-70 0-70z`;

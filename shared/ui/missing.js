@@ -1,7 +1,6 @@
 // The page for an address that leads nowhere.
 import { html } from "htm/preact";
-import { show } from "./page.js";
-import { root } from "./root.js";
+import { root, show } from "./page.js";
 
 function Missing() {
   return html`

@@ -3,6 +3,9 @@ import { html, render } from "htm/preact";
 import { Account } from "./account.js";
 import { startWire } from "./wire_switch.js";
 
+/** The path of the app itself, such as "/app" in a PUBLIC_URL; mostly "". */
+export const { root = "" } = document.documentElement.dataset;
+
 /** @param {string} id */
 function slot(id) {
   return /** @type {HTMLElement} */ (document.getElementById(id));

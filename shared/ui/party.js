@@ -1,5 +1,4 @@
 // Where the party server is, and how a page keeps its sockets to it.
-import "./blocked.js";
 import { settled } from "./build.js";
 import { keepAlive } from "./heartbeat.js";
 import { rested } from "./rest.js";
@@ -9,6 +8,10 @@ import { eachSocket, KnownSocket } from "./sockets.js";
 /** @typedef {import("./sender.js").Socket} Socket */
 
 const SUPERSEDED = 4001;
+
+/** Milliseconds and attempts without a socket, after which a page says so. */
+const PATIENCE = 4000;
+const MIN_ATTEMPTS = 3;
 
 /** Of this page's own host and scheme, unless PARTY_HOST says another. */
 const parties = new URL(
@@ -21,6 +24,21 @@ const page = Math.random();
 let attempts = 0;
 
 eachSocket(keepAlive);
+
+let failures = 0;
+let failingSince = 0;
+
+eachSocket((socket) =>
+  socket.addEventListener("open", () => (failures = 0)),
+);
+
+/** Begin an attempt to connect, which the server has just invited. */
+function begin() {
+  if (!failures++) failingSince = performance.now();
+  const time = performance.now() - failingSince;
+  if (failures <= MIN_ATTEMPTS || time < PATIENCE) return;
+  import("./blocked.js").then(({ showBlocked }) => showBlocked(), () => {});
+}
 
 /** Options of every socket: spread them into `usePartySocket({ … })`. */
 export const server = {
@@ -35,6 +53,7 @@ export const server = {
   query: async () => {
     await rested();
     await settled();
+    begin();
     // The server refuses one that comes after a later one of the same page.
     return { attempt: `${page}-${++attempts}` };
   },

@@ -1,6 +1,6 @@
 // The presenter's hand: their key, what they do, and how things are.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { root } from "./root.js";
+import { root } from "./page.js";
 
 /**
  * @typedef {object} Room
