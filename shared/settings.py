@@ -1,29 +1,22 @@
 """Every setting there is, read from the environment and from `.env`."""
 
 import os
-import re
 from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from .doors import Doors
+from .addresses import AddressSettings
 from .limits import LimitSettings
-from .listed import Hosts, Sites
-from .sites import split
 from .storage import Stored
 
 ROOT = Path(__file__).resolve().parent.parent
 """The folder that holds the stages."""
 
-URL = re.compile(r"(?:([a-z]+)://)?([^/?#]*)((?:/(?!\.)[A-Za-z0-9._~-]+)*)/?")
-"""Scheme, host with port, and path; of a path, what needs no encoding."""
 
-
-class Settings(LimitSettings):
+class Settings(AddressSettings, LimitSettings):
     """What `.env.example` documents; the environment wins over `.env`."""
 
     model_config = SettingsConfigDict(
@@ -39,11 +32,7 @@ class Settings(LimitSettings):
     reload: bool = True
     fast: bool = True
     grace: float | None = Field(default=None, ge=0)
-    public_url: str = ""
-    party_host: str = ""
     country_header: str = ""
-    allowed_hosts: Hosts = []
-    allowed_origins: Sites = []
     presenter_key: str = ""
     cookie_secret: str = ""
     store: Stored = "memory"
@@ -84,51 +73,6 @@ class Settings(LimitSettings):
             return host if host == "localhost" else str(ip_address(host))
         except ValueError:
             return "127.0.0.1"
-
-    @field_validator("public_url")
-    @classmethod
-    def whole_address(cls, url: str) -> str:
-        """Take an address that a browser could open, or none."""
-        found = URL.fullmatch(url)
-        if url and (not found or found[1] not in ("http", "https")):
-            raise ValueError(
-                "give it all, as in https://party.example.org or "
-                "https://example.org/party"
-            )
-        Doors(public_url=url)
-        return url
-
-    @field_validator("party_host")
-    @classmethod
-    def parse_party_host(cls, host: str) -> str:
-        """Accept a host, with a port, a scheme and a path if need be."""
-        found = URL.fullmatch(host)
-        schemes = (None, "http", "https", "ws", "wss")
-        name, port = split(found[2]) if found else ("", "")
-        known = found and found[1] in schemes and name
-        if host and not (known and int(port or 0) < 65_536):
-            raise ValueError(
-                "give a host, as in parties.example.org:2000, or with http, "
-                "https, ws or wss, as in wss://parties.example.org"
-            )
-        return host
-
-    @property
-    def root_path(self) -> str:
-        """The path of PUBLIC_URL, without a slash at its end."""
-        return urlsplit(self.public_url).path.rstrip("/")
-
-    @property
-    def parties_url(self) -> str:
-        """The parties' address, relative to a page's own.
-
-        It has no host without PARTY_HOST, and no scheme if that has none.
-        """
-        if not self.party_host:
-            return f"{self.root_path}/parties"
-        scheme, _, rest = self.party_host.rpartition("://")
-        start = scheme and scheme.replace("http", "ws") + ":"
-        return f"{start}//{rest.rstrip('/')}/parties"
 
     @property
     def listens_at(self) -> str:

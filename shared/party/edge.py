@@ -1,8 +1,6 @@
 """From a URL to a room: WebSocket and HTTP, and who may come in."""
 
 import asyncio
-import logging
-import time
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
@@ -15,19 +13,10 @@ from .answers import ENDING, error_response
 from .errors import Refused
 from .frames import Frame, size
 from .gate import Gate, id_in
+from .handshakes import UpgradeCheck
 from .parties import Parties
 from .rooms import Connection, Server
 from .senders import Identify, Identity, MessageLimit
-
-logger = logging.getLogger("party")
-
-NO_UPGRADE = (
-    "A WebSocket handshake came without “Upgrade: websocket”: a proxy in "
-    "between drops that header. It has to pass on Upgrade and Connection, by "
-    "HTTP/1.1."
-)
-WARNING_INTERVAL = 60.0
-"""Seconds between two lines in the log that say so."""
 
 
 class Edge:
@@ -38,7 +27,7 @@ class Edge:
     ) -> None:
         self.parties = parties
         self.identify = identify
-        self.warned_at = -WARNING_INTERVAL
+        self.upgrade = UpgradeCheck()
 
     async def __call__(
         self, scope: Scope, receive: Receive, send: Send
@@ -47,7 +36,7 @@ class Edge:
             request = Request(scope, receive, send)
             try:
                 self.check_open()
-                self.check_upgrade(request)
+                self.upgrade.check(request)
                 response = await self.parties.respond(*address(scope), request)
             except HTTPException as error:
                 response = error_response(error)
@@ -63,15 +52,6 @@ class Edge:
         """Turn away who comes when the server ends; parties may go on."""
         if self.parties.closed:
             raise HTTPException(*ENDING)
-
-    def check_upgrade(self, request: Request) -> None:
-        """Refuse a handshake that arrives as plain HTTP, and log that."""
-        if "sec-websocket-key" not in request.headers:
-            return
-        if time.monotonic() - self.warned_at >= WARNING_INTERVAL:
-            self.warned_at = time.monotonic()
-            logger.warning(NO_UPGRADE)
-        raise HTTPException(426, NO_UPGRADE, {"Upgrade": "websocket"})
 
     async def connect(self, websocket: WebSocket) -> None:
         """Let a WebSocket into its room, or refuse the handshake."""
