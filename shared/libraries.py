@@ -43,9 +43,7 @@ def lean(name: str, text: bytes) -> bytes:
 
 def as_module(name: str, text: bytes) -> bytes:
     """A library's file, as a module, and lean."""
-    if ".umd/" in name:
-        return MODULE.encode() % text
-    return lean(name, text)
+    return lean(name, MODULE.encode() % text if ".umd/" in name else text)
 
 
 def library_folder() -> Folder:

@@ -15,7 +15,7 @@ const MIN_ATTEMPTS = 3;
 
 /** Of this page's own host and scheme, unless PARTY_HOST says another. */
 const parties = new URL(
-  document.documentElement.dataset.parties ?? "",
+  document.documentElement.dataset.parties ?? "/parties",
   location.href,
 );
 
@@ -25,18 +25,18 @@ let attempts = 0;
 
 eachSocket(keepAlive);
 
-let failures = 0;
-let failingSince = 0;
+/** When this page tried to connect since a socket was open. @type {number[]} */
+const times = [];
 
 eachSocket((socket) =>
-  socket.addEventListener("open", () => (failures = 0)),
+  socket.addEventListener("open", () => (times.length = 0)),
 );
 
-/** Begin an attempt to connect, which the server has just invited. */
+/** Begin an attempt: the server has just answered a request. */
 function begin() {
-  if (!failures++) failingSince = performance.now();
-  const time = performance.now() - failingSince;
-  if (failures <= MIN_ATTEMPTS || time < PATIENCE) return;
+  const now = performance.now();
+  times.push(now);
+  if (times.length <= MIN_ATTEMPTS || now - times[0] < PATIENCE) return;
   import("./blocked.js").then(({ showBlocked }) => showBlocked(), () => {});
 }
 
