@@ -1,6 +1,7 @@
 """What a party reports of the tokens that a reply took."""
 
-from typing import Self
+from typing import ClassVar, Self
+from uuid import uuid4
 
 from pydantic import Field, ValidationError
 from starlette.exceptions import HTTPException
@@ -16,6 +17,8 @@ MOST = 10_000_000
 class Spent(Entry):
     """What one reply took, in tokens."""
 
+    is_owed: ClassVar[bool] = True
+    id: str = Field(default_factory=lambda: uuid4().hex)
     usage: int = Field(strict=True, ge=0, le=MOST)
 
     total: int = 0

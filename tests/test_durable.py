@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from functools import partial
@@ -22,7 +23,8 @@ from shared.party.writer import Job, Writer
 from shared.storage import known
 
 from .conftest import STAGES
-from .running import start
+from .running import PATIENCE, start
+from .stubs import OpenAIStub
 
 FULL = "database or disk is full"
 
@@ -565,6 +567,37 @@ def test_a_reply_that_a_crash_cut_off_is_not_waited_for() -> None:
     read = Message.model_validate_json(reply.model_dump_json())
     read.recall()
     assert (read.status, read.body) == ("interrupted", "…")
+
+
+def test_the_text_so_far_of_a_reply_outlives_a_server_that_is_killed(
+    tmp_path: Path,
+) -> None:
+    """Seen to catch: text that is only written once it is whole."""
+    file = tmp_path / "party.db"
+    settings = {"AI": "openai", "STORE": f"sqlite:{file}"}
+    with (
+        OpenAIStub() as openai,
+        start(
+            STAGES[-1], OPENAI_BASE_URL=openai.base_url, **settings
+        ) as running,
+    ):
+        openai.held = True
+        with running.join() as ada, closing(sqlite3.connect(file)) as reader:
+            ada.say("How far will it come?")
+            exchange = openai.next_request()
+            exchange.step(2)
+            text = "".join(exchange.said[:2])
+            ada.hear(text)
+            deadline = time.monotonic() + PATIENCE
+            query = "SELECT count(*) FROM entries WHERE instr(entry, ?)"
+            while not reader.execute(query, [text]).fetchone()[0]:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            running.kill()
+        running.start()
+        with running.join() as ada:
+            _, reply = ada.wait_for("history")["messages"]
+            assert (reply["body"], reply["status"]) == (text, "interrupted")
 
 
 def test_what_was_said_outlives_a_server_that_is_killed(

@@ -11,6 +11,7 @@ from shared.party.durable import NOT_KEPT, DurableStore
 
 from .conftest import STAGES
 from .running import Running, start
+from .stubs import OpenAIStub
 from .test_presence import User
 
 LONG = 1_000
@@ -81,3 +82,38 @@ def test_what_a_full_disk_cannot_keep_is_refused_and_the_rest_goes_on(
         running.start()
         with running.join() as again:
             assert again.next()["messages"] == said
+
+
+def test_usage_that_is_reported_on_a_full_disk_is_counted_once(
+    tmp_path: Path,
+) -> None:
+    """Seen to catch: a report that is refused; one that is not told later."""
+    with (
+        OpenAIStub() as openai,
+        start(
+            STAGES[-1],
+            AI="openai",
+            OPENAI_BASE_URL=openai.base_url,
+            STORE=f"sqlite:{tmp_path / 'party.db'}",
+        ) as running,
+    ):
+        openai.held = True
+        with (
+            running.join() as ada,
+            running.join("total", "usage") as watcher,
+        ):
+            assert watcher.next() == {"tally": 0}
+            question = ada.say("Is it full?")["body"]
+            exchange = openai.next_request()
+            exchange.step(1)
+            ada.hear(exchange.said[0])
+            limit(running, (tmp_path / "party.db-wal").stat().st_size)
+            exchange.release()
+            ada.hear(f"You said: {question}")
+            assert watcher.next() == {"tally": 0}
+            limit(running, resource.RLIM_INFINITY)
+            tally = {"tally": sum(exchange.usage())}
+            assert watcher.next() == tally
+        running.kill()
+        running.start()
+        assert running.get("/parties/usage/total").json() == tally

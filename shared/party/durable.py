@@ -12,9 +12,20 @@ from starlette.exceptions import HTTPException
 
 from .answers import LATER
 from .disk import Found, Row, open_file
+from .entry import Entry
 from .errors import Refused
-from .jobs import Append, Clear, Load, Names, Read, Tail, Watch
-from .log import Entry, Log
+from .jobs import (
+    Append,
+    Checkpoint,
+    Clear,
+    Load,
+    Names,
+    Read,
+    Tail,
+    Watch,
+    text_of,
+)
+from .log import Log
 from .store import Key, Store
 from .writer import Writer
 
@@ -29,7 +40,8 @@ AGAIN = 1.0
 """Seconds until it is tried again to write the end of a reply."""
 
 GLANCE = 1.0
-"""Seconds between two looks at what another process has written."""
+"""Seconds between two looks at what another process has written, and at how
+far the replies of this one have come."""
 
 
 class DurableLog(Log[M], Generic[M]):
@@ -40,6 +52,8 @@ class DurableLog(Log[M], Generic[M]):
     ) -> None:
         super().__init__(store.epoch, model, store.most)
         self.store, self.key, self.name = store, key, name_of(key)
+        # By their places, those that grow, and what of them is written.
+        self.open: dict[int, tuple[M, str]] = {}
         self.begin_anew(found.start - 1)
         for row in found.rows:
             self.replace(self.read(row))
@@ -50,18 +64,21 @@ class DurableLog(Log[M], Generic[M]):
         """Keep an entry, as Log does, and more than that.
 
         Refused, if the file cannot be written. The end of a reply is then
-        shown all the same, and written as soon as it can be.
+        shown all the same, and written as soon as it can be, as is what
+        `is_owed`.
         """
         try:
             await self.store.writer.do(Append(self, entry))
         except asyncio.CancelledError:
-            if entry.place is not None:
+            if entry.is_owed or entry.place is not None:
                 self.store.owe(self, entry)
             raise
         except sqlite3.Error:
-            if entry.place is None:
+            if not entry.is_owed and entry.place is None:
                 raise Refused(NOT_KEPT, entry.id) from None
             self.store.owe(self, entry)
+        if entry.is_open and entry.place is not None:
+            self.open[entry.place] = entry, text_of(entry)
 
     async def clear(self) -> None:
         """Forget all entries, as Log does; Refused, if that cannot be kept."""
@@ -161,14 +178,35 @@ class DurableStore(Store):
     async def _pay(self, log: DurableLog[M], entry: M) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), AGAIN)
-        with suppress(Refused):  # the room was cleared meanwhile
+        is_new = entry.place is None
+        with suppress(Refused):  # it is kept already, or the room was cleared
             await log.append(entry)
+            if is_new and entry.place is not None:
+                self.tell(log.key, entry)
 
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(GLANCE)
             with suppress(sqlite3.Error):
                 await self.writer.do(Watch(self))
+                await self._checkpoint()
+
+    async def _checkpoint(self) -> None:
+        """Write how far replies have come, for the case of a crash."""
+        logs = self.at_hand()
+        for log in logs:
+            log.open = {k: v for k, v in log.open.items() if v[0].is_open}
+        grown = [
+            (log, place, entry, text)
+            for log in logs
+            for place, (entry, written) in log.open.items()
+            if (text := text_of(entry)) != written
+        ]
+        if grown:
+            rows = [(text, log.name, place) for log, place, _, text in grown]
+            await self.writer.do(Checkpoint(rows))
+            for log, place, entry, text in grown:
+                log.open[place] = entry, text
 
     def at_hand(self) -> list[DurableLog[Any]]:
         """The logs of this process, now."""

@@ -13,14 +13,15 @@ from .disk import (
     rows_from,
     state_of,
 )
+from .entry import Entry, cleared, conflict
 from .errors import Refused
-from .log import Entry, cleared, conflict
 from .writer import Job
 
 if TYPE_CHECKING:
     from .durable import DurableLog, DurableStore
 
 INSERT = "INSERT INTO entries VALUES (?, ?, ?, ?, ?)"
+UPDATE = "UPDATE entries SET entry = ? WHERE log = ? AND place = ?"
 
 
 class Tail(NamedTuple):
@@ -37,6 +38,11 @@ class Kept(NamedTuple):
     missed: list[Row]
     place: int = 0
     refusal: Refused | None = None
+
+
+def text_of(entry: Entry) -> str:
+    """Return an entry as a row has it."""
+    return entry.model_dump_json(exclude={"id", "place"}, exclude_none=True)
 
 
 class Append(Job[Kept]):
@@ -74,9 +80,7 @@ class Append(Job[Kept]):
             self.entry.follow(newest)
         elif first < start:
             raise cleared(self.entry)
-        text = self.entry.model_dump_json(
-            exclude={"id", "place"}, exclude_none=True
-        )
+        text = text_of(self.entry)
         row = [self.log.name, place, first, self.entry.id, text]
         try:
             database.execute(INSERT, row)
@@ -134,6 +138,19 @@ class Clear(Job[tuple[list[Row], int]]):
         """Begin anew."""
         self.log.begin_anew(result[1])
         return result
+
+
+class Checkpoint(Job[None]):
+    """Write how far open entries have come, where each of them began."""
+
+    def __init__(self, rows: list[tuple[str, str, int]]) -> None:
+        super().__init__()
+        self.rows = rows
+
+    def work(self, database: Database) -> None:
+        """Update them in place: none of it is news to another process."""
+        for row in self.rows:
+            database.execute(UPDATE, row)
 
 
 class Read(Job[list[Row]]):

@@ -2,38 +2,11 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from typing import Generic, Self, TypeVar, overload
+from typing import Generic, TypeVar, overload
 from uuid import uuid4
 
-from pydantic import BaseModel
-
-from .errors import Refused, Repeated
+from .entry import Entry, cleared, conflict
 from .frames import Frame
-
-
-class Entry(BaseModel):
-    """What a log keeps: subclass it, and add what there is to remember."""
-
-    id: str = ""
-    """Names the entry; a log keeps each name once. Empty: it has none."""
-
-    place: int | None = None
-    """Where in the log it stands, from 0; set by the log."""
-
-    @property
-    def is_open(self) -> bool:
-        """Override: whether the entry still grows, and is appended again."""
-        return False
-
-    def follow(self, before: Self | None) -> None:
-        """Override to go on from the newest entry, just before it is kept."""
-
-    def recall(self) -> None:
-        """Override to correct what a process that has ended left behind."""
-
-    def news(self) -> object:
-        """Override: the frame for a room that has missed this entry."""
-
 
 M = TypeVar("M", bound=Entry)
 
@@ -114,16 +87,3 @@ class Log(Sequence[M], Generic[M]):
 
     def __len__(self) -> int:
         return len(self._entries)
-
-
-def conflict(entry: Entry, earlier: Entry) -> Refused:
-    """What becomes of an entry whose id is in the log already."""
-    kept = earlier.model_dump(exclude={"place"})
-    if entry.model_dump(exclude={"place"}) == kept:
-        return Repeated(entry.id, earlier.place or 0)
-    return Refused("Another message has this id already.", entry.id)
-
-
-def cleared(entry: Entry) -> Refused:
-    """What becomes of an entry that the log has forgotten."""
-    return Refused("This room was cleared meanwhile.", entry.id)

@@ -12,10 +12,10 @@ from starlette.responses import Response
 from .answers import answer, error_response
 from .backlog import Backlog
 from .ending import MOMENT, end
+from .entry import Entry
 from .fetch import Party
 from .limits import Bounds
 from .live import Live
-from .log import Entry
 from .rooms import Connection, Room, Server
 from .senders import Senders
 from .store import Key, Store

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar
 from uuid import uuid4
 
-from .log import Entry, Log
+from .entry import Entry
+from .log import Log
 
 M = TypeVar("M", bound=Entry)
 Key: TypeAlias = tuple[str, str]

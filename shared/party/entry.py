@@ -1,0 +1,50 @@
+"""An entry of a log, and why one is refused."""
+
+from typing import ClassVar, Self
+
+from pydantic import BaseModel
+
+from .errors import Refused, Repeated
+
+
+class Entry(BaseModel):
+    """What a log keeps: subclass it, and add what there is to remember."""
+
+    id: str = ""
+    """Names the entry; a log keeps each name once. Empty: it has none."""
+
+    place: int | None = None
+    """Where in the log it stands, from 0; set by the log."""
+
+    is_owed: ClassVar[bool] = False
+    """Whether it is written later, not refused, if it cannot be written now.
+
+    Such an entry needs an id, so that it is kept once.
+    """
+
+    @property
+    def is_open(self) -> bool:
+        """Override: whether the entry still grows, and is appended again."""
+        return False
+
+    def follow(self, before: Self | None) -> None:
+        """Override to go on from the newest entry, just before it is kept."""
+
+    def recall(self) -> None:
+        """Override to correct what a process that has ended left behind."""
+
+    def news(self) -> object:
+        """Override: the frame for a room that has missed this entry."""
+
+
+def conflict(entry: Entry, earlier: Entry) -> Refused:
+    """What becomes of an entry whose id is in the log already."""
+    kept = earlier.model_dump(exclude={"place"})
+    if entry.model_dump(exclude={"place"}) == kept:
+        return Repeated(entry.id, earlier.place or 0)
+    return Refused("Another message has this id already.", entry.id)
+
+
+def cleared(entry: Entry) -> Refused:
+    """What becomes of an entry that the log has forgotten."""
+    return Refused("This room was cleared meanwhile.", entry.id)
