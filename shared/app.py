@@ -27,6 +27,7 @@ from .pages import Shell
 from .party.edge import Edge
 from .party.parties import Parties as Live
 from .party.rooms import Server
+from .sayings import name_problem
 from .settings import settings
 from .storage import open_store
 
@@ -89,6 +90,7 @@ def party_chat(
             Mount("/parties", Edge(live, identify)),
             *routes,
             Route("/healthz", healthy),
+            Route("/name", check_name),
             *shell.assets.routes,
             *build.routes,
             *news.routes(shell),
@@ -110,6 +112,12 @@ def party_chat(
 async def healthy(request: Request) -> Response:
     """Say that the app runs."""
     return PlainTextResponse("ok\n")
+
+
+async def check_name(request: Request) -> Response:
+    """Answer with why a room refuses a name; with nothing if it does not."""
+    name = request.query_params.get("name", "")
+    return PlainTextResponse(name_problem(name) or "")
 
 
 async def missing(request: Request, error: Exception) -> Response:

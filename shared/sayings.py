@@ -20,14 +20,21 @@ MAX_OLDER_BYTES = 256 * 1024
 """Bytes of JSON of earlier messages that are told at once."""
 
 
+MAX_NAME = 40
+"""Characters of a name; `ui/user.js` and `ui/draft.js` know the limits too."""
+
+MAX_BODY = 4_000
+"""Characters of a message."""
+
+
 class Saying(BaseModel):
     """What a page may say: the server decides the rest."""
 
     model_config = ConfigDict(strict=True)
 
     id: str = Field(min_length=1, max_length=64)
-    user: str = Field(min_length=1, max_length=40)
-    body: str = Field(min_length=1, max_length=4_000)
+    user: str = Field(min_length=1, max_length=MAX_NAME)
+    body: str = Field(min_length=1, max_length=MAX_BODY)
     role: Literal["user"] = "user"
 
 
@@ -73,14 +80,19 @@ def said(frame: Frame, messages: Log[Message] | None = None) -> Message:
     except ValidationError as error:
         field = str(error.errors()[0]["loc"][0])
         raise Refused(RULES[field], id) from None
-    problem = problem_with(saying.user)
+    problem = name_problem(saying.user)
     if not saying.body.strip():
         problem = RULES["body"]
-    if house.silences(saying.user):
-        problem = MUTED
     if problem:
         raise Refused(problem, id)
     return Message(id=saying.id, user=saying.user, body=saying.body)
+
+
+def name_problem(name: str) -> str | None:
+    """Return why a room refuses a name, in words for a person, if it does."""
+    if not 0 < len(name) <= MAX_NAME:
+        return RULES["user"]
+    return MUTED if house.silences(name) else problem_with(name)
 
 
 async def older(messages: Log[Message], before: int) -> Frame:

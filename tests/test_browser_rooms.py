@@ -615,8 +615,10 @@ def waits_until(person: Person, count: int) -> list[int]:
 def test_what_the_server_refuses_says_why_and_is_nobody_elses(
     rooms: Running, person: People
 ) -> None:
-    # With a letter that only looks like an A: the page does not see it.
-    eve = person(rooms, "\u0410I", "on-page-help")
+    """Also under a name that was kept from before it was refused."""
+    eve = person(rooms, "Eve", "on-page-help")
+    eve.page.evaluate("sessionStorage.setItem('party-chat-name', '\u0410I')")
+    eve.page.reload()
     bob = person(rooms, "Bob", "on-page-help")
     eve.say("I am the AI")
     message = eve.sees("I am the AI")

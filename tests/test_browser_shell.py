@@ -129,7 +129,8 @@ def test_a_name_that_will_not_do_is_refused_in_words(
     problem = ada.page.get_by_role("alert")
     for name, words in [
         ("  ", "Please type a name."),
-        ("ai", "“ai” is taken. Try another?"),
+        ("ai", "This name is taken: choose another one."),
+        ("\u200b", "A message needs a name: text of 1 to 40 characters."),
         ("x" * 41, "40 characters at most."),
     ]:
         field.fill(name)

@@ -7,6 +7,7 @@ hears nothing of it, and what both say afterwards works.
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -33,7 +34,7 @@ KEPT = "Another message has this id already."
 @pytest.fixture(scope="module")
 def rooms(stage: Stage) -> Iterator[Running]:
     """One server for all tests of this file; it must print no traceback."""
-    with start(stage) as running:
+    with start(stage, MESSAGES_A_SECOND="1000") as running:
         yield running
 
 
@@ -210,9 +211,12 @@ def test_people_cannot_speak_as_the_model_does(pair: Pair, role: Any) -> None:
     ],
     ids=ascii,
 )
-def test_nobody_else_has_the_ais_name(pair: Pair, name: str) -> None:
+def test_nobody_else_has_the_ais_name(
+    rooms: Running, pair: Pair, name: str
+) -> None:
     """Seen to catch: comparing with "AI" only; letters, but not their look."""
     is_refused(pair, message(user=name), TAKEN, id="m1")
+    assert checked_name(rooms, name) == TAKEN
 
 
 @pytest.mark.parametrize(
@@ -220,8 +224,18 @@ def test_nobody_else_has_the_ais_name(pair: Pair, name: str) -> None:
     [..., None, 1, [], "", " ", "\u200b", "\u3164\u2800", "\ufe0f", "x" * 41],
     ids=ascii,
 )
-def test_a_name_is_text_that_can_be_seen(pair: Pair, name: Any) -> None:
+def test_a_name_is_text_that_can_be_seen(
+    rooms: Running, pair: Pair, name: Any
+) -> None:
     is_refused(pair, message(user=name), NAME, id="m1")
+    if isinstance(name, str):
+        assert checked_name(rooms, name) == NAME
+    assert checked_name(rooms, "Ada") == ""
+
+
+def checked_name(rooms: Running, name: str) -> str:
+    """What the page is told of a name at sign-in."""
+    return rooms.get(f"/name?{urlencode({'name': name})}").text
 
 
 @pytest.mark.parametrize(

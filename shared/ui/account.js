@@ -1,7 +1,8 @@
 // The header's corner: sign in with a name, or log out.
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
-import { useUser } from "./user.js";
+import { wellFormed } from "./own.js";
+import { nameProblem, useUser } from "./user.js";
 
 function dialog() {
   return /** @type {HTMLDialogElement} */ (document.getElementById("sign-in"));
@@ -38,12 +39,15 @@ function useAnswer() {
   const { signIn } = useUser();
   const [problem, setProblem] = useState("");
   /** @param {SubmitEvent} event */
-  function submit(event) {
+  async function submit(event) {
     event.preventDefault();
-    const found = signIn(field().value);
+    const name = wellFormed(field().value).trim();
+    const found = await nameProblem(name);
+    if (!dialog().open) return;
     setProblem(found);
-    if (found) field().focus();
-    else close();
+    if (found) return field().focus();
+    signIn(name);
+    close();
   }
   function forget() {
     setProblem("");

@@ -9,14 +9,22 @@ const MOST = 2000;
 const own = new Set(readOwn());
 
 /**
- * A message that this page is about to send. Half a character, as what is
- * left of an emoji that was cut in two, fits in no frame.
+ * Text without half a character, as is left of an emoji that was cut in two:
+ * it fits in no frame. Old browsers leave it to the server.
+ * @param {string} text
+ */
+export function wellFormed(text) {
+  return text.toWellFormed?.() ?? text;
+}
+
+/**
+ * A message that this page is about to send.
  * @param {string} user
  * @param {string} text
  * @returns {Message}
  */
 export function newMessage(user, text) {
-  const body = text.toWellFormed?.() ?? text;
+  const body = wellFormed(text);
   const id = randomId();
   own.add(id);
   keepOwn();

@@ -1,9 +1,10 @@
 // Who sits at this tab: a name, kept over a refresh of the page.
 import { useLayoutEffect, useState } from "preact/hooks";
+import { root } from "./root.js";
 
 const KEY = "party-chat-name";
-const LONGEST = 40;
-const RESERVED = ["ai", "assistant", "system"];
+const MAX_NAME = 40;
+const ANSWER_TIMEOUT = 2000;
 
 /** @type {Set<(name: string | null) => void>} */
 const listeners = new Set();
@@ -41,24 +42,22 @@ function subscribe(listener) {
   return () => void listeners.delete(listener);
 }
 
-/** @param {string} name */
-function complaint(name) {
-  if (!name) return "Please type a name.";
-  if ([...name].length > LONGEST) return `${LONGEST} characters at most.`;
-  const letters = name.normalize("NFKC").replace(/[^\p{L}\p{N}]/gu, "");
-  const plain = letters.toLowerCase();
-  return RESERVED.includes(plain) ? `“${name}” is taken. Try another?` : "";
-}
-
 /**
- * Sign in, and say what is wrong with the name: "" if nothing is.
- * @param {string} typed
+ * Ask the server what is wrong with a name: "" if nothing is, or if there is
+ * no server, as then the room will say it.
+ * @param {string} name
  */
-function signIn(typed) {
-  const name = typed.trim();
-  const problem = complaint(name);
-  if (!problem) become(name);
-  return problem;
+export async function nameProblem(name) {
+  if (!name) return "Please type a name.";
+  if ([...name].length > MAX_NAME) return `${MAX_NAME} characters at most.`;
+  try {
+    const query = new URLSearchParams({ name });
+    const signal = AbortSignal.timeout(ANSWER_TIMEOUT);
+    const answer = await fetch(`${root}/name?${query}`, { signal });
+    return answer.ok ? await answer.text() : "";
+  } catch {
+    return "";
+  }
 }
 
 function signOut() {
@@ -69,5 +68,5 @@ function signOut() {
 export function useUser() {
   const [name, setName] = useState(current);
   useLayoutEffect(() => subscribe(setName), []);
-  return { name, signIn, signOut };
+  return { name, signIn: become, signOut };
 }
