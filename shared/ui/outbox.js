@@ -1,15 +1,25 @@
 // What waits for the server's word: sent a few at a time, and again.
-import { Pace } from "./pace.js";
-import { keep, recall } from "./unsent.js";
-
 /** @typedef {import("./messages.js").Message} Message */
 /** @typedef {import("./sender.js").Socket} Socket */
+/** @typedef {{ name: string, room?: string }} Place */
 
 /** Milliseconds without an answer, after which a connection is a dead one. */
 const PATIENCE = 5000;
 
 /** Messages that may be on their way at once. */
 const MOST_FLYING = 10;
+
+/** Frames that may go without a pause. */
+const AT_ONCE = 10;
+
+/** Milliseconds: the server takes more than that, unless it is told not to. */
+const PAUSE = 200;
+
+/** Where a tab keeps what was not acknowledged: it outlives a reload. */
+const KEY = "party-chat-unsent";
+
+/** Messages that are kept there. */
+const MAX_KEPT = 200;
 
 /** The messages of one socket, until each is acknowledged. */
 export class Outbox {
@@ -147,5 +157,62 @@ export class Outbox {
     this.flying.clear();
     clearTimeout(this.expecting);
     this.expecting = 0;
+  }
+}
+
+/** How fast a page sends: some frames at once, then one after each pause. */
+class Pace {
+  /** @param {() => void} onMore what to do when more may go */
+  constructor(onMore) {
+    this.onMore = onMore;
+    this.left = AT_ONCE;
+    this.timer = 0;
+  }
+
+  take() {
+    this.left -= 1;
+    this.timer ||= setInterval(() => this.refill(), PAUSE);
+  }
+
+  refill() {
+    this.left += 1;
+    if (this.left === AT_ONCE) this.reset();
+    this.onMore();
+  }
+
+  /** Begin again, as on a new connection. */
+  reset() {
+    this.left = AT_ONCE;
+    clearInterval(this.timer);
+    this.timer = 0;
+  }
+}
+
+/** @param {Place} place */
+function key({ name, room }) {
+  return `${KEY}:${name}/${room}`;
+}
+
+/**
+ * What was not acknowledged in a room when the page was left.
+ * @param {Place} place
+ * @returns {Message[]}
+ */
+function recall(place) {
+  try {
+    return JSON.parse(sessionStorage.getItem(key(place)) ?? "[]");
+  } catch {
+    return [];
+  }
+}
+
+/** @param {Place} place @param {Map<string, Message>} messages */
+function keep(place, messages) {
+  try {
+    const text = JSON.stringify([...messages.values()].slice(-MAX_KEPT));
+    if (messages.size) sessionStorage.setItem(key(place), text);
+    else sessionStorage.removeItem(key(place));
+  } catch {
+    // Without storage, it lasts as long as the page.
   }
 }

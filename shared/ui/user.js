@@ -1,10 +1,10 @@
 // Who sits at this tab: a name, kept over a refresh of the page.
 import { useLayoutEffect, useState } from "preact/hooks";
-import { root } from "./root.js";
 
 const KEY = "party-chat-name";
 const MAX_NAME = 40;
 const ANSWER_TIMEOUT = 2000;
+const { root = "" } = document.documentElement.dataset;
 
 /** @type {Set<(name: string | null) => void>} */
 const listeners = new Set();
