@@ -307,7 +307,13 @@ def test_redirects_lead_to_the_scheme_and_host_that_the_browser_asked(
             ("/usage//", "/app/usage"),
             ("/app", "/app/"),
         ):
-            for host in ("chat.example", f"127.0.0.1:{running.port}"):
+            for host in (
+                "chat.example",
+                f"127.0.0.1:{running.port}",
+                "localhost\r\nX-Forwarded-Proto: gopher",
+                "localhost\r\nX-Forwarded-Host: evil.example",
+                "localhost\r\nX-Forwarded-Prefix: /evil",
+            ):
                 request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"
                 answer = running.raw(request.encode())
                 assert status_of(answer) == 307
