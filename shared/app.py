@@ -94,7 +94,7 @@ def party_chat(
             *shell.assets.routes,
             *build.routes,
             *news.routes(shell),
-            *presenter.routes(shell, live),
+            *presenter.routes(shell, live, doors),
         ],
         middleware=[
             Middleware(Doorkeeper, doors=doors),

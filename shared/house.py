@@ -8,11 +8,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from .names import bare, problem_with
+from .names import bare, problem_with, skeletons
 from .party import Refused
 
 MOST_MUTED = 100
 """How many names may be muted."""
+
+MAX_LABELS = 1_000
+"""Names of cursors that are remembered, so that look-alikes can be hidden."""
+
+MUTED = "The presenter has muted this name."
 
 KEPT = "PRESENTER_RULES"
 """The variable that names the file in which they outlast a restart."""
@@ -27,6 +32,8 @@ class House:
         self.judge_failing = False
         self.tell: Callable[[], None] = lambda: None
         """Tells all rooms what holds now; the app sets it."""
+        self._muted_skeletons: frozenset[str] = frozenset()
+        self._labels: dict[str, str] = {}
         self._going = asyncio.Event()
         self._going.set()
         self._writing: set[asyncio.Task[Any]] = set()
@@ -46,7 +53,8 @@ class House:
         if self.judge_failing:
             rules["judge"] = "failing"
         if self.muted:
-            rules["muted"] = list(self.muted)
+            looks_muted = filter(self.silences, self._labels.values())
+            rules["muted"] = list({*self.muted, *map(bare, looks_muted)})
         return rules
 
     def pause(self) -> None:
@@ -90,14 +98,40 @@ class House:
         if len(self.muted) >= MOST_MUTED and bare(name) not in self.muted:
             raise Refused(f"At most {MOST_MUTED} names can be muted.")
         self.muted[bare(name)] = name
+        self._note_skeletons()
 
     def unmute(self, name: str) -> None:
         """Let people speak under that name again."""
         self.muted.pop(bare(name), None)
+        self._note_skeletons()
 
     def silences(self, name: str) -> bool:
-        """Whether a name is muted, however it is written."""
-        return bare(name) in self.muted
+        """Whether a name is muted, or looks like one that is."""
+        muted = self._muted_skeletons
+        return bool(muted) and not muted.isdisjoint(skeletons(name))
+
+    def check_label(self, name: str | None) -> str | None:
+        """Return the name at a cursor; raise Refused if it may not be used.
+
+        Pages hide the names that they know to be muted. A look-alike that
+        comes later is refused, as they do not know it.
+        """
+        if not name:
+            return name
+        if problem := problem_with(name):
+            raise Refused(problem)
+        spelling = bare(name)
+        if self.silences(name) and spelling not in {*self.muted, *self._labels}:
+            raise Refused(MUTED)
+        self._labels.pop(spelling, None)
+        self._labels[spelling] = name
+        if len(self._labels) > MAX_LABELS:
+            del self._labels[next(iter(self._labels))]
+        return name
+
+    def _note_skeletons(self) -> None:
+        names = self.muted.values()
+        self._muted_skeletons = frozenset[str]().union(*map(skeletons, names))
 
     def save(self) -> None:
         """Keep what holds now for the server that comes after this one."""
@@ -114,6 +148,7 @@ class House:
                 self.pause()
             self.cursors_hidden = "cursors" in rules
             self.muted = rules["muted"]
+            self._note_skeletons()
 
 
 house = House()

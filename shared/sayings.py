@@ -1,11 +1,17 @@
 """What a page may say, and what the server makes of it."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 from pydantic_core import from_json
 
-from .house import house
+from .house import MUTED, house
 from .messages import Message, history
 from .names import problem_with
 from .party import Frame, Log, Refused
@@ -47,7 +53,12 @@ RULES = {
 
 HALF_A_CHARACTER = "A message may not have half a character (a lone surrogate)."
 
-MUTED = "The presenter has muted this name."
+Label = Annotated[
+    str | None,
+    Field(default=None, max_length=MAX_NAME),
+    AfterValidator(house.check_label),
+]
+"""The name at a cursor: names that nobody may speak under are refused."""
 
 
 def said(frame: Frame, messages: Log[Message] | None = None) -> Message:

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from starlette.applications import Starlette
 from uvicorn import Config, Server
 
@@ -44,6 +45,9 @@ LARGEST_ANSWERED = 2 * 1024 * 1024
 
 LAST_WORDS = 0.9
 """Seconds after the replies' in which all else has to end, or is ended."""
+
+SECRETS = {"presenter_key", "cookie_secret", "openai_api_key"}
+"""Settings that are never written to the terminal."""
 
 OWN = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """Where the machine itself finds what listens everywhere."""
@@ -125,13 +129,18 @@ def read_settings() -> Settings:
         return key.with_key(settings())
     except ValidationError as error:
         wrong = [
-            f"  {str(each['loc'][0]).upper()}={each['input']}: "
+            f"  {str(each['loc'][0]).upper()}={shown(each)}: "
             + each["msg"].removeprefix("Value error, ")
             for each in error.errors()
         ]
         sys.exit("\n".join(["These settings do not work:", *wrong]))
     except UnicodeDecodeError:
         sys.exit(f"{Settings.model_config['env_file']} is not UTF-8 text.")
+
+
+def shown(error: ErrorDetails) -> object:
+    """Return a wrong setting as the terminal may show it: no secret."""
+    return "…" if error["loc"][0] in SECRETS else error["input"]
 
 
 def configure(arguments: list[str], choice: Settings) -> tuple[str, Config]:

@@ -16,6 +16,10 @@ ROOT = Path(__file__).resolve().parent.parent
 """The folder that holds the stages."""
 
 
+MIN_KEY_LENGTH = 16
+"""Characters of the presenter's key."""
+
+
 class Settings(AddressSettings, LimitSettings):
     """What `.env.example` documents; the environment wins over `.env`."""
 
@@ -73,6 +77,14 @@ class Settings(AddressSettings, LimitSettings):
             return host if host == "localhost" else str(ip_address(host))
         except ValueError:
             return "127.0.0.1"
+
+    @field_validator("presenter_key")
+    @classmethod
+    def check_presenter_key(cls, key: str) -> str:
+        """Accept no key that could be guessed."""
+        if key and len(key) < MIN_KEY_LENGTH:
+            raise ValueError(f"give at least {MIN_KEY_LENGTH} characters")
+        return key
 
     @property
     def listens_at(self) -> str:

@@ -17,7 +17,7 @@ PAGES = [
     "/chats/room-4",
     "/usage",
     "/whats-new",
-    "/presenter#a-key",
+    "/presenter#a-key-of-16-letters",
 ]
 
 FETCHED = """
@@ -53,7 +53,7 @@ def test_a_page_asks_for_what_it_names_and_once_for_each(
     serve: Callable[..., Running], person: People
 ) -> None:
     """Seen to catch: a module that another names by another address."""
-    running = serve(PRESENTER_KEY="a-key")
+    running = serve(PRESENTER_KEY="a-key-of-16-letters")
     ada = Asked(person(running))
     for path in PAGES:
         ada.opens(path)

@@ -393,7 +393,7 @@ def test_what_was_refused_can_be_sent_again_or_removed(
     serve: Callable[..., Running], person: People
 ) -> None:
     """Seen to catch: a failure that a refresh forgets; no way to the keys."""
-    running = serve(PRESENTER_KEY="key")
+    running = serve(PRESENTER_KEY="a-key-of-16-letters")
     phone = {"width": 390, "height": 844}
     ada = person(running, "Ada", viewport=phone)
     bob = person(running, "Bob")
@@ -433,7 +433,9 @@ def test_what_was_refused_can_be_sent_again_or_removed(
 def presenter(running: Running, action: str, name: str) -> None:
     """Do what the presenter can do to a name."""
     does = {"action": action, "name": name}
-    answer = running.ask("POST", "/presenter", does, Authorization="Bearer key")
+    answer = running.ask(
+        "POST", "/presenter", does, Authorization="Bearer a-key-of-16-letters"
+    )
     assert answer.status == 200
 
 

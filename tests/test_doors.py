@@ -366,11 +366,13 @@ def test_a_page_of_another_site_may_change_nothing(stage: Stage) -> None:
 
     Seen to catch: an Origin that is asked for with sockets alone.
     """
-    with start(stage, **SETTINGS, PRESENTER_KEY="a-key") as running:
+    with start(
+        stage, **SETTINGS, PRESENTER_KEY="a-key-of-16-letters"
+    ) as running:
 
         def pause(**headers: str) -> int:
             action = {"action": "pause"}
-            bearer = {"Authorization": "Bearer a-key", **headers}
+            bearer = {"Authorization": "Bearer a-key-of-16-letters", **headers}
             return running.ask("POST", "/presenter", action, **bearer).status
 
         assert pause() == pause(Origin=running.url) == 200

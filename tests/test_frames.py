@@ -23,6 +23,8 @@ NAME = "A message needs a name: text of 1 to 40 characters."
 BODY = "A message needs a body: text of 1 to 4,000 characters."
 ROLE = "People speak as role “user”; only the AI speaks as another."
 TAKEN = "This name is taken: choose another one."
+ALIKE = "This name looks like the AI’s: add a surname, for example."
+CONTROL = "A name may have no line breaks or control characters."
 NOT_JSON = "This is not JSON."
 SURROGATE = "A message may not have half a character (a lone surrogate)."
 TYPE = "This room takes frames of type “message”."
@@ -200,9 +202,7 @@ def test_people_cannot_speak_as_the_model_does(pair: Pair, role: Any) -> None:
         "A.I.",
         "«AI»",
         "🤖 AI",
-        "\u0410I",
-        "A\u0406",
-        "\u0391\u0399",
+        "A\nI",
         "\U0001d400\U0001d408",
         "Assistant",
         "ASSISTANT",
@@ -217,6 +217,50 @@ def test_nobody_else_has_the_ais_name(
     """Seen to catch: comparing with "AI" only; letters, but not their look."""
     is_refused(pair, message(user=name), TAKEN, id="m1")
     assert checked_name(rooms, name) == TAKEN
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        *((name, ALIKE) for name in ("Al", "al", "AL", "A1", "a|", "A\u0131")),
+        *((name, ALIKE) for name in ("\u0410I", "A\u0406", "\u0391\u0399")),
+        *(
+            (name, ALIKE)
+            for name in ("\ua4ee\ua4f2", "\u13aaI", "\u13aa\ua4f2")
+        ),
+        *(
+            (name, ALIKE)
+            for name in ("s\u0443stem", "ASSlSTANT", "\u0455ystem")
+        ),
+        *((name, ALIKE) for name in ("\U0001f170\U0001f178", "\u15c5l.")),
+        *((f"Eve{each}x", CONTROL) for each in "\n\r\t\0\x1b\x85\u2028\u2029"),
+    ],
+    ids=ascii,
+)
+def test_name_that_could_mislead_is_refused(
+    pair: Pair, name: str, why: str
+) -> None:
+    is_refused(pair, message(user=name), why, id="m1")
+
+
+def test_names_of_people_are_accepted(pair: Pair) -> None:
+    ada, _ = pair
+    for name in (
+        *("Ada", "Al Gore", "Ali", "Alice", "Ai Weiwei", "Iris", "Lil", "Å"),
+        *(
+            "李",
+            "Иван",
+            "Αλίκη",
+            "יעל",
+            "علي",
+            "अली",
+            "Zoë",
+            "O’Neil",
+            "👩‍👩‍👧",
+        ),
+    ):
+        ada.say("hello", name)
+        ada.until(f"an ack for {name}", lambda frame: frame["type"] == "ack")
 
 
 @pytest.mark.parametrize(

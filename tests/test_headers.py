@@ -68,7 +68,7 @@ PARTIES: list[tuple[int, str, str, dict[str, str]]] = [
 
 @pytest.fixture(scope="module")
 def server(stage: Stage) -> Iterator[Running]:
-    with start(stage, PRESENTER_KEY="a-key") as running:
+    with start(stage, PRESENTER_KEY="a-key-of-16-letters") as running:
         yield running
 
 
@@ -93,7 +93,7 @@ def routes(stage: Stage) -> list[str]:
         env=environment(
             {
                 "PYTHONPATH": f"{stage.folder.parent}{os.pathsep}{ROOT}",
-                "PRESENTER_KEY": "a-key",
+                "PRESENTER_KEY": "a-key-of-16-letters",
             }
         ),
         capture_output=True,

@@ -254,6 +254,20 @@ def test_what_is_left_out_is_null_for_everybody(
         assert bob.next()["presence"] == {"ada": NOWHERE}
 
 
+@pytest.mark.parametrize("text", [False, True])
+def test_label_that_nobody_may_speak_under_is_refused(
+    server: Running, room: str, text: bool
+) -> None:
+    names = ("AI", "Al", "\ua4ee\ua4f2", "s\u0443stem", "Ada\nAI", "\u202eIA")
+    with joined(server, room, "bob") as bob, enter(server, room, "eve") as eve:
+        for name in names:
+            eve.send(join_frame(name), text)
+            assert "name" in eve.next()["message"].lower()
+        eve.join("Al Gore")
+        bob.until(lambda users: "eve" in users)
+        assert bob.users["eve"]["info"] == {"name": "Al Gore"}
+
+
 def test_keys_that_nobody_knows_are_ignored(server: Running, room: str) -> None:
     with joined(server, room, "bob") as bob, enter(server, room, "ada") as ada:
         frame = join_frame("Ada")

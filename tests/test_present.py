@@ -279,8 +279,8 @@ def test_the_qr_code_leaves_the_screen_to_the_talking_points(
 
 def test_what_the_presenter_decided_holds_in_the_next_stage() -> None:
     """Seen to catch: rules that end with their server."""
-    key = {"Authorization": "Bearer key"}
-    with presenting(PRESENTER_KEY="key") as present:
+    key = {"Authorization": "Bearer a-key-of-16-letters"}
+    with presenting(PRESENTER_KEY="a-key-of-16-letters") as present:
         for stage in (1, 2):
             present.runs(stage)
             if stage == 1:

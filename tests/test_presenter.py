@@ -1,6 +1,7 @@
 """The presenter's hand on the room, and that nobody else has it."""
 
 import asyncio
+import itertools
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from shared.party import Room
 from shared.party.parties import Parties
 
 from .running import (
+    PATIENCE,
     ROOT,
     Answer,
     Door,
@@ -93,7 +95,7 @@ class Presenter:
 
 @pytest.fixture(scope="module")
 def long_running(stage: Stage) -> Iterator[Running]:
-    with start(stage, PRESENTER_KEY=KEY) as running:
+    with start(stage, PRESENTER_KEY=KEY, MESSAGES_A_SECOND="1000") as running:
         yield running
 
 
@@ -211,6 +213,42 @@ def test_without_a_key_there_is_no_page(serve: Serve) -> None:
 
 
 @pytest.mark.stages(2)
+def test_key_guard_limits_wrong_guesses_and_locks_out_no_presenter(
+    serve: Serve,
+) -> None:
+    """Also after a restart, and whoever else guesses at their address."""
+    running = serve(PRESENTER_KEY=KEY, COOKIE_SECRET="secret")
+    wrong = Presenter(running, "wrong")
+    right = Presenter(running).ask("GET", "/presenter/state")
+    assert right.status == 200
+    cookie, *attributes = right.headers["set-cookie"].split("; ")
+    assert {"HttpOnly", "SameSite=strict", "Path=/presenter"} <= {*attributes}
+    guesses = [wrong.ask("GET", "/presenter/state") for _ in range(30)]
+    assert [each.status for each in guesses[:10]] == [403] * 10
+    assert guesses[-1].status == 429
+    words = "Too many wrong keys came from your address. Wait a minute."
+    assert guesses[-1].json() == {"error": words}
+    assert guesses[-1].headers["retry-after"] == "60"
+
+    def ask(key: str, **headers: str) -> int:
+        bearer = f"Bearer {key}"
+        path = "/presenter/state"
+        return running.get(path, Authorization=bearer, **headers).status
+
+    assert ask(KEY) == 429
+    assert ask(KEY, X_Forwarded_For="192.0.2.1") == 200
+    assert ask(KEY, Cookie=cookie) == 200
+    assert ask("wrong", Cookie=cookie) == 403
+    assert ask(KEY, Cookie=cookie[:-1]) == 429
+    running.stop()
+    running.start()
+    for _ in range(30):
+        wrong.ask("GET", "/presenter/state")
+    assert ask(KEY) == 429
+    assert ask(KEY, Cookie=cookie) == 200
+
+
+@pytest.mark.stages(2)
 def test_without_the_link_nothing_can_be_done(
     running: Running, presenter: Presenter, guests: Guests
 ) -> None:
@@ -218,20 +256,27 @@ def test_without_the_link_nothing_can_be_done(
     ada = guests(running)
     kept(ada, "hello")
     before = presenter.sees()
-    for headers in WRONG:
+    guess = itertools.count()
+    for wrong in WRONG:
         for query in ("", f"?key={KEY}", f"?{KEY}"):
-            state = running.get(f"/presenter/state{query}", **headers)
-            answers = [state] + [
-                running.ask("POST", f"/presenter{query}", action, **headers)
-                for action in [*ACTIONS, {}]
-            ]
-            for answer in answers:
+            for action in [None, *ACTIONS, {}]:
+                # A proxy says that each comes from somewhere else.
+                headers = {
+                    **wrong,
+                    "X-Forwarded-For": f"2001:db8:{next(guess):x}::1",
+                }
+                if action is None:
+                    answer = running.get(f"/presenter/state{query}", **headers)
+                else:
+                    answer = running.ask(
+                        "POST", f"/presenter{query}", action, **headers
+                    )
                 assert answer.status == 403, headers
                 told = {"error": "This takes the presenter’s link."}
                 assert answer.json() == told
         for method in ("PUT", "PATCH", "DELETE", "OPTIONS"):
             for path in ("/presenter", "/presenter/state"):
-                answer = running.ask(method, path, ACTIONS[0], **headers)
+                answer = running.ask(method, path, ACTIONS[0], **wrong)
                 assert answer.status == 405
     assert presenter.sees() == before
     assert bodies(history(running)) == ["hello"]
@@ -287,9 +332,9 @@ def test_the_terminal_prints_a_link_to_the_presenters_page(
 @pytest.mark.stages(1, 1)
 def test_a_key_with_any_letters_works_as_the_link_has_it(serve: Serve) -> None:
     """Seen to catch: printing it as it is."""
-    running = serve(**LAN, PRESENTER_KEY="Käse & #1")
+    running = serve(**LAN, PRESENTER_KEY="Käse & #1 und Brot")
     _, key = printed_link(running)
-    assert key == "K%C3%A4se%20%26%20%231"
+    assert key == "K%C3%A4se%20%26%20%231%20und%20Brot"
     assert Presenter(running, key).sees()
 
 
@@ -423,7 +468,10 @@ def test_nobody_speaks_under_a_muted_name(
     assert "Eve" not in state["names"]
     told = {"type": "presenter", "muted": ["eve"]}
     assert ada.next() == eve.next() == told
-    for name in ("Eve", "EVE", "e v e", "\uff25ve", "E\u200bv\u00ade", " eve "):
+    for name in (
+        *("Eve", "EVE", "e v e", "\uff25ve", "E\u200bv\u00ade", " eve "),
+        *("\u0415ve", "Ev\u0435", "E\u03bde", "\U0001d404ve"),
+    ):
         said = eve.say("listen!", name)
         refused = {
             "type": "error",
@@ -439,6 +487,30 @@ def test_nobody_speaks_under_a_muted_name(
     kept(eve, "again", user="Eve")
     assert ada.next()["message"]["body"] == "again"
     assert "presenter" not in history(running)
+
+
+@pytest.mark.stages(5)
+def test_look_alike_of_a_muted_name_has_no_cursor(
+    running: Running, presenter: Presenter, guests: Guests
+) -> None:
+    """Pages are told of those that are there; later ones are refused."""
+    first, later = "Ev\u0435", "\u0415ve"
+    presence = {"cursor": None, "message": None}
+
+    def join(guest: Guest, name: str) -> Any:
+        info = {"name": name}
+        guest.send({"type": "join", "presence": presence, "info": info})
+        return guest.socket.recv(PATIENCE)
+
+    reader = guests(running)
+    with running.join(party="presence", max_queue=None) as eve:
+        assert b"sync" in join(eve, first)
+        presenter.does("mute", name="Eve")
+        told = reader.wait_for("presenter")["muted"]
+        assert sorted(told) == ["eve", first.lower()]
+        with running.join(party="presence", max_queue=None) as other:
+            assert "muted this name" in str(join(other, later))
+            assert b"sync" in join(other, "Eve")
 
 
 @pytest.mark.stages(2)

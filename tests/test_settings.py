@@ -105,6 +105,7 @@ def test_each_wrong_setting_is_named() -> None:
         "PARTY_HOST": "ftp://example.org",
         "AI": "gpt",
         "AI_TIMEOUT": "0",
+        "PRESENTER_KEY": "15-letters-long",
         "LARGEST_FRAME": "0",
         "LARGEST_BODY": "64k",
         "MESSAGES_A_SECOND": "0.5",
@@ -118,6 +119,7 @@ def test_each_wrong_setting_is_named() -> None:
     said = fails_to_start("demo_01", **wrong).splitlines()
     assert said[0] == "These settings do not work:"
     assert len(said) == 1 + len(wrong)
+    wrong["PRESENTER_KEY"] = "…"  # no secret is printed
     for name, value in wrong.items():
         assert any(line.startswith(f"  {name}={value}: ") for line in said)
 

@@ -268,14 +268,14 @@ def test_a_reply_that_is_paused_is_counted_as_far_as_it_came(
 ) -> None:
     """Seen to catch: a `finishing` that lets a cancellation pass."""
     stub.held = True
-    running = serve(**using(stub), PRESENTER_KEY="key")
+    running = serve(**using(stub), PRESENTER_KEY="a-key-of-16-letters")
     with running.join("total", "usage") as watcher, running.join() as ada:
         assert tally(watcher) == 0
         ada.say("Tell me all!")
         exchange = stub.next_request()
         exchange.step()
         ada.hear("You")
-        key = {"Authorization": "Bearer key"}
+        key = {"Authorization": "Bearer a-key-of-16-letters"}
         running.ask("POST", "/presenter", {"action": "pause"}, **key)
         assert tally(watcher) == about(exchange, "You")
 

@@ -50,7 +50,7 @@ STEPS = {
     ),
     5: Step(
         idea="Presence: everybody's cursors, with flags",
-        most_added=280,
+        most_added=290,
         adds=(
             "party/presence.py",
             "party/presence_schema.py",

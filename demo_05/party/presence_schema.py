@@ -7,6 +7,7 @@ from pydantic import Field, TypeAdapter
 from typing_extensions import TypedDict
 
 from shared.party import Frame, Refused
+from shared.sayings import Label
 
 
 class Cursor(TypedDict):
@@ -27,7 +28,7 @@ class Presence(TypedDict):
 class Info(TypedDict):
     """What rarely changes."""
 
-    name: Annotated[str | None, Field(default=None, max_length=40)]
+    name: Label
 
 
 class User(TypedDict):

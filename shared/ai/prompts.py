@@ -5,6 +5,7 @@ from itertools import islice
 from typing import TypeAlias
 
 from ..messages import Message
+from ..names import one_line
 from .model import model
 
 Prompt: TypeAlias = list[dict[str, str]]
@@ -65,7 +66,7 @@ def for_template(prompt: Prompt) -> Prompt:
 def content(message: Message, named: bool) -> str:
     """What a message says, and, where several people speak, who says it."""
     if named and message.role == "user":
-        return f"{message.user}: {message.body}"
+        return f"{one_line(message.user)}: {message.body}"
     return message.body
 
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -11,9 +12,24 @@ from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import Response
 
+from ..browsers import sign
+from ..doors import Doors
 from ..house import KEPT
+from ..party.limits import Rate
+from ..party.senders import MAX_SENDERS, network
 from ..settings import Settings, settings
+
+COOKIE = "party-chat-presenter"
+
+WRONG_GUESSES_PER_MINUTE = 10
+
+TOO_MANY_GUESSES = (
+    429,
+    "Too many wrong keys came from your address. Wait a minute.",
+    {"Retry-After": "60"},
+)
 
 
 def with_key(choice: Settings) -> Settings:
@@ -63,8 +79,52 @@ def banner(address: str) -> list[str]:
     return [f"For the presenter alone: {address}/presenter#{key()}"]
 
 
-def check_key(request: Request) -> None:
-    """Refuse whoever does not have the key."""
-    given = request.headers.get("authorization", "")
-    if not compare_digest(given.encode(), f"Bearer {key()}".encode()):
-        raise HTTPException(403, "This takes the presenter’s link.")
+class KeyGuard:
+    """Checks the key, and how often somebody guesses it.
+
+    An address has ten wrong guesses a minute. A browser that had the key once
+    is exempt by a signed cookie: others at its address cannot lock it out.
+    """
+
+    def __init__(self, doors: Doors) -> None:
+        self.doors = doors
+        self._guesses: OrderedDict[str, Rate] = OrderedDict()
+
+    def check(self, request: Request) -> None:
+        """Raise HTTPException for whoever does not have the key."""
+        given = request.headers.get("authorization", "").encode()
+        had_key = compare_digest(
+            request.cookies.get(COOKIE, "").encode(), exemption().encode()
+        )
+        guesses = self._guesses_of(network(request))
+        if not had_key and not guesses.allows():
+            raise HTTPException(*TOO_MANY_GUESSES)
+        if not compare_digest(given, f"Bearer {key()}".encode()):
+            raise HTTPException(403, "This takes the presenter’s link.")
+        if not had_key:
+            guesses.left += 1  # it was none
+
+    def exempt(self, request: Request, response: Response) -> None:
+        """Set the cookie by which this browser is known to have the key."""
+        response.set_cookie(
+            COOKIE,
+            exemption(),
+            path=f"{self.doors.root_path}/presenter",
+            secure=self.doors.encrypted(request.scope),
+            httponly=True,
+            samesite="strict",
+        )
+
+    def _guesses_of(self, address: str) -> Rate:
+        guesses = self._guesses.pop(address, None)
+        self._guesses[address] = guesses or Rate(
+            WRONG_GUESSES_PER_MINUTE / 60, WRONG_GUESSES_PER_MINUTE
+        )
+        if len(self._guesses) > MAX_SENDERS:
+            self._guesses.popitem(last=False)
+        return self._guesses[address]
+
+
+def exemption() -> str:
+    """Return the value of the cookie of browsers that had this key."""
+    return sign(f"presenter {key()}")

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from ..doors import Doors
 from ..house import house
 from ..pages import Shell, page
 from ..party import Refused
@@ -13,7 +14,7 @@ from ..party.answers import error_response
 from ..party.parties import Parties
 from .actions import actions
 from .hand import Hand
-from .key import check_key, key
+from .key import KeyGuard, key
 
 RULES = (
     "An action is pause, resume, hide_cursors or show_cursors; mute or "
@@ -22,17 +23,17 @@ RULES = (
 )
 
 
-def routes(shell: Shell, parties: Parties) -> list[BaseRoute]:
+def routes(shell: Shell, parties: Parties, doors: Doors) -> list[BaseRoute]:
     """The page, and what it may do; nothing, where there is no key."""
     if not key():
         return []
     house.load()
-    hand = Hand(parties)
+    hand, guard = Hand(parties), KeyGuard(doors)
 
     async def act(request: Request) -> Response:
         """Do what the presenter decided; answers with how things are."""
         try:
-            check_key(request)
+            guard.check(request)
             await hand.wake()
             if request.method == "POST":
                 await hand.act(actions.validate_json(await request.body()))
@@ -41,7 +42,9 @@ def routes(shell: Shell, parties: Parties) -> list[BaseRoute]:
         except (HTTPException, Refused) as error:
             return error_response(error)
         state = {"ai": shell.notes, **hand.state()}
-        return JSONResponse(state, headers={"Cache-Control": "no-store"})
+        response = JSONResponse(state, headers={"Cache-Control": "no-store"})
+        guard.exempt(request, response)
+        return response
 
     return [
         Route("/presenter", open_page),
