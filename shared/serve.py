@@ -40,9 +40,6 @@ MOST_IN_SYSTEM = 64 * 1024
 Linux takes it twice. A socket has it from the one that it came in by.
 """
 
-LARGEST_ANSWERED = 2 * 1024 * 1024
-"""Bytes of a frame that is refused in words; a larger one ends its socket."""
-
 LAST_WORDS = 0.9
 """Seconds after the replies' in which all else has to end, or is ended."""
 
@@ -159,7 +156,7 @@ def configure(arguments: list[str], choice: Settings) -> tuple[str, Config]:
         root_path=choice.root_path,
         http=FastHTTP if choice.fast else PartyHTTP,
         ws=FastProtocol if choice.fast else PartyProtocol,
-        ws_max_size=max(LARGEST_ANSWERED, choice.largest_frame),
+        ws_max_size=choice.largest_frame,
         ws_per_message_deflate=False,
         ws_ping_interval=choice.ping,
         ws_ping_timeout=choice.ping,

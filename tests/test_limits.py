@@ -25,7 +25,6 @@ from shared.party.gate import Gate, id_in
 from shared.party.limits import Bounds, Rate
 from shared.party.parties import Parties
 from shared.party.senders import Identity, MessageLimit
-from shared.serve import configure
 from shared.settings import Settings
 
 from .party_server import Echo, open_house
@@ -90,18 +89,6 @@ def test_each_bound_is_a_setting_with_the_same_default() -> None:
     assert {name: settings[name].default for name in bounds} == bounds
     chosen = {name: 2_000_000 + number for number, name in enumerate(bounds)}
     assert asdict(Settings(**chosen).bounds) == chosen  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("largest", "ends_a_socket"),
-    [(1_024, 2_097_152), (65_536, 2_097_152), (5_000_000, 5_000_000)],
-)
-def test_no_frame_that_may_be_sent_ends_its_socket(
-    largest: int, ends_a_socket: int
-) -> None:
-    """Seen to catch: `ws_max_size=LARGEST_ANSWERED`."""
-    _, config = configure(["demo_02"], Settings(largest_frame=largest))
-    assert config.ws_max_size == ends_a_socket
 
 
 @pytest.mark.stages(2)
@@ -443,7 +430,7 @@ def test_nothing_more_is_read_of_who_is_sent_away() -> None:
         def send(self, message: object) -> None:
             self.told.append(message)
 
-        def close(self, code: int = 1000, reason: str = "") -> None:
+        def dismiss(self, code: int, reason: str) -> None:
             self.told.append(code)
 
         async def closed(self) -> None:
@@ -452,7 +439,8 @@ def test_nothing_more_is_read_of_who_is_sent_away() -> None:
     async def flood(eve: Eve) -> None:
         parties = Parties({}, Bounds(messages_a_second=1))
         server, heard = Server(Room("teller", "1", parties)), list[Frame]()
-        gate = Gate(server, eve, limit_in(server.room), heard.append)
+        limit = limit_in(server.room)
+        gate = Gate(server, eve, limit, 1_024, heard.append)
         for _ in range(105):
             await gate.take("x")
         assert len(heard) == 5

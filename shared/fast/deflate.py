@@ -1,6 +1,5 @@
 """What is agreed with a client about compression: RFC 7692."""
 
-import zlib
 from collections.abc import Sequence
 
 from websockets.exceptions import NegotiationError
@@ -8,12 +7,6 @@ from websockets.extensions.base import Extension, ServerExtensionFactory
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame
 from websockets.typing import ExtensionName, ExtensionParameter
-
-from .window import TAIL
-
-LARGEST = 64 * 1024
-"""Bytes of what is inflated here; more is for a parser that can refuse it."""
-
 
 NO_LIMITS: dict[str, set[str | None]] = {
     "client_no_context_takeover": {None},
@@ -54,17 +47,6 @@ class Agreement(ServerExtensionFactory):
             ("client_no_context_takeover", None)
         ]
         return answer, Inflated(True, True, 15, 15)
-
-
-def inflate(data: bytes) -> bytes | None:
-    """What was compressed, unless that is too much or cannot be read."""
-    inflater = zlib.decompressobj(wbits=-15)
-    try:
-        said = inflater.decompress(data + TAIL, LARGEST)
-    except zlib.error:
-        return None
-    # At the limit, some of it may still be in the inflater.
-    return said if len(said) < LARGEST else None
 
 
 AGREEMENT = Agreement()

@@ -1,11 +1,12 @@
 """The project's WebSocket protocol, with a short way in and out."""
 
-from collections.abc import Callable
 from typing import Any, Protocol
 
-from ..party.frames import Frame, SharedFrame
+from ..party.frame_reader import TEXT
+from ..party.frames import SharedFrame
+from ..party.gate import Gate
 from ..party.rooms import Connection
-from .frames import TEXT, head
+from .frames import head
 from .post import post_of
 from .reading import ReadingProtocol
 from .window import Window
@@ -49,15 +50,16 @@ class FastProtocol(ReadingProtocol):
         self.go_apart()
         super().connection_lost(exc)
         self.conn.parser_exc = None
-        self.window = self.desk = self.reader = self.hear = None
+        self.window = self.desk = self.reader = None
         del self.conn.parser
         extensions = getattr(self, "scope", {}).get("extensions", {})
         for name in ("party.line", "party.shortcut"):
             extensions.pop(name, None)
 
-    def begin(self, reader: Connection, hear: Callable[[Frame], bool]) -> None:
+    def begin(self, connection: Connection, gate: Gate) -> None:
         """Begin to be somebody's line, in a room."""
-        self.reader, self.hear = reader, hear
+        super().begin(connection, gate)
+        self.reader, self.hear = connection, gate.admit
 
     def pause_writing(self) -> None:
         """Leave a reader that doesn't take what is written to the outbox."""

@@ -1,92 +1,105 @@
-"""The way in: simple frames are read here, and handed over at once."""
+"""The way in: complete messages are handed over at once, without a queue."""
 
+import zlib
 from collections.abc import Callable
 from typing import Any
 
-from ..party.frames import Frame
+from websockets.http11 import Request
+
+from ..party.frame_reader import BINARY, NO_UTF8, RSV1, TEXT
+from ..party.frames import LOOKED_AT, Frame, Oversized
 from ..party.protocol import PartyProtocol
-from .deflate import AGREEMENT, inflate
-from .frames import PACKED, PING, PONG, TEXT, alone, extent, unmask
+from .deflate import AGREEMENT
+from .frames import alone
+from .window import TAIL
+
+PACKED_MESSAGES = {TEXT | RSV1, BINARY | RSV1}
 
 
 class ReadingProtocol(PartyProtocol):
-    """Leaves to uvicorn's parser what is not simple, and all after it.
+    """Hands over messages past ASGI; those that are compressed, as they are."""
 
-    A ping or a pong goes there on its own, so that it is between two frames.
-    """
-
-    hear: Callable[[Frame], bool] | None = None
-    """Takes a frame at once, or returns that it does not."""
+    hear: Callable[..., object] | None = None
+    """Takes a message, and what inflates it if it is compressed."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.conn.available_extensions = [AGREEMENT]
-        self.rest = b""
-        self.odd = False
 
     @property
     def inflates(self) -> bool:
         """Whether frames may be compressed, both ways."""
         return bool(self.conn.extensions)
 
+    def handle_connect(self, event: Request) -> None:
+        """Take a handshake, after which frames may be compressed."""
+        super().handle_connect(event)
+        if self.inflates:
+            self.simple = self.simple | PACKED_MESSAGES
+
+    def stop_reading(self) -> None:
+        """Hand nothing over any more."""
+        self.hear = None
+        super().stop_reading()
+
     def data_received(self, data: bytes) -> None:
         """Read what comes; a cursor's move goes the shortest way."""
-        waits = self.rest or self.read_paused
-        hear = None if waits or self.odd or self.close_sent else self.hear
-        if hear and (said := alone(data)) and hear(said):
-            return
-        data, self.rest = self.rest + data, b""
-        if self.odd or self.close_sent or not self.handshake_complete:
-            # Who does not wait for our answer may be amid a frame by then.
-            self.odd = self.odd or self.handshake_initiated
+        hear = self.hear
+        if self.rest or self.first or self.read_paused or self.close_sent:
             super().data_received(data)
-            return
-        at = 0
-        while at < len(data) and not self.close_sent:
-            if not (end := self.take(data, at)):
-                break
-            at = end
-        if self.odd or self.close_sent:
-            super().data_received(data[at:])
+        elif hear and (message := alone(data)):
+            hear(message)
         else:
-            self.rest = data[at:]
+            self.read_frames(data)
 
-    def take(self, data: bytes, at: int) -> int:
-        """Take one frame: where the next begins, or 0 if there is none yet."""
-        mask, end = extent(data, at)
-        if not at < end <= len(data):
-            self.odd = not end
-            return 0
-        if data[at] in (PING, PONG):
-            super().data_received(data[at:end])
-            return end
-        frame = self.read(data[at], unmask(data, mask, end))
-        if frame is None:
-            self.odd = True
-            return 0
-        self.hand_over(frame)
-        return end
+    def _take_message(self, first: int, payload: bytes) -> None:
+        if self._deadline:
+            self._clear_deadline()
+        hear = None if self.read_paused else self.hear
+        if first & RSV1:
+            unpack = self.unpack_text if first & 1 else self.unpack
+            if hear:
+                hear(payload, unpack)
+            elif (message := unpack(payload, self.max_size)) is not None:
+                self.hand_over(message)
+        elif not hear:
+            super()._take_message(first, payload)
+        elif first & 1:
+            try:
+                text = payload.decode()
+            except UnicodeDecodeError:
+                self.refuse(*NO_UTF8)
+            else:
+                hear(text)
+        else:
+            hear(payload)
 
-    def read(self, kind: int, said: bytes) -> Frame | None:
-        """What a frame says, unless that cannot be told."""
-        if kind & PACKED:
-            unpacked = inflate(said) if self.inflates else None
-            if unpacked is None:
-                return None
-            said = unpacked
+    def unpack(self, data: bytes, most: int) -> bytes | None:
+        """Inflate bytes, as far as `most`; None: the connection is closed."""
         try:
-            return said.decode() if kind & ~PACKED == TEXT else said
+            inflater = zlib.decompressobj(wbits=-15)
+            plain = inflater.decompress(data + TAIL, most + 1)
+        except zlib.error:
+            self.refuse(1002, "This cannot be inflated.")
+            return None
+        self._inflated += len(plain) >> 10
+        return plain if len(plain) <= most else Oversized(plain[:LOOKED_AT])
+
+    def unpack_text(self, data: bytes, most: int) -> Frame | None:
+        """Inflate text, likewise."""
+        plain = self.unpack(data, most)
+        try:
+            return plain.decode() if type(plain) is bytes else plain
         except UnicodeDecodeError:
+            self.refuse(*NO_UTF8)
             return None
 
-    def hand_over(self, frame: Frame) -> None:
-        """Give a frame to whoever hears it, or else to the queue.
+    def hand_over(self, message: Frame) -> None:
+        """Give a message to whoever hears it, or else to the queue.
 
         It may not overtake what is in that already.
         """
-        if self.hear and not self.read_paused and self.hear(frame):
-            return
-        text = isinstance(frame, str)
-        self.curr_msg_data_type = "text" if text else "bytes"
-        self.frames = [frame.encode() if isinstance(frame, str) else frame]
-        self.send_receive_event_to_app()
+        if self.hear and not self.read_paused:
+            self.hear(message)
+        else:
+            super().hand_over(message)

@@ -15,6 +15,7 @@ from .frames import Frame, size
 from .gate import Gate, id_in
 from .handshakes import UpgradeCheck
 from .parties import Parties
+from .reader import line_of
 from .rooms import Connection, Server
 from .senders import Identify, Identity, MessageLimit
 
@@ -96,10 +97,10 @@ class Edge:
                         server.on_message, frame, connection, caller=connection
                     )
 
-        gate = Gate(server, connection, limit, pass_on)
+        gate = Gate(server, connection, limit, most, pass_on)
         room.join(connection)
-        if connection.shortcut:
-            connection.shortcut.begin(connection, gate.takes)
+        if line := line_of(websocket):
+            line.begin(connection, gate)
         try:
             room.run(
                 server.on_connect, connection, websocket, caller=connection

@@ -29,10 +29,20 @@ class SharedFrame(str):
         return super().__sizeof__() + sys.getsizeof(self.data)
 
 
+LOOKED_AT = 4_096
+"""How much of a frame that is refused is looked at, to name its message."""
+
 IN_A_THREAD = (
     "A thread cannot send or broadcast. There, it takes the event loop: "
     "loop.call_soon_threadsafe(room.broadcast, message)"
 )
+
+
+class Oversized(bytes):
+    """The beginning of a frame that is too large, and was not kept."""
+
+    def __len__(self) -> int:
+        return sys.maxsize
 
 
 def encode(message: object) -> Frame:

@@ -3,9 +3,10 @@
 import asyncio
 import re
 from collections.abc import Callable
+from typing import Any
 
 from .errors import Refused
-from .frames import PING, PONG, Frame
+from .frames import LOOKED_AT, PING, PONG, Frame
 from .limits import Rate
 from .rooms import Connection, Server
 from .senders import MessageLimit
@@ -16,8 +17,14 @@ PATIENCE = 100
 FLOODING = 1008, "You were sending too much. Come back in a moment."
 """With what somebody is sent away who goes on and on."""
 
-LOOKED_AT = 4_096
-"""How much of a frame that comes too fast is looked at."""
+CONTROL_BURST_SECONDS = 5
+"""Seconds' worth of pings, pongs and partial frames to take at once."""
+
+MAX_INFLATED_AT_ONCE = 32
+"""Bytes of a compressed frame that may be a page's heartbeat."""
+
+Unpack = Callable[[bytes, int], Frame | None]
+"""Inflates a frame up to so many bytes; None: it has closed the connection."""
 
 ID = re.compile(r'"id"\s?:\s?"([^"\\]{1,64})"')
 
@@ -34,54 +41,85 @@ class Gate:
         server: Server,
         sender: Connection,
         limit: MessageLimit,
+        max_size: int,
         pass_on: Callable[[Frame], object],
     ) -> None:
         self.sender = sender
         self.limit = limit
+        self.max_size = max_size
         self.pass_on = pass_on
         self.own = server.frames_a_second
         most = self.own or limit.sender.a_second
         self.rate = Rate(most, most)
         self.patience = Rate(most, most * PATIENCE)
-        self._latest: Frame = ""
+        self.is_flooded = False
+        self._control = Rate(most, most * CONTROL_BURST_SECONDS)
+        self._latest: tuple[Frame, Unpack | None] = "", None
         self._timer: asyncio.TimerHandle | None = None
 
     async def take(self, frame: Frame) -> None:
         """Take a frame in; returns once there is time for the next one."""
-        if not self.takes(frame):
-            self.sender.close(*FLOODING)
+        if not self.is_flooded:
+            self.admit(frame)
+        if self.is_flooded:
             await self.sender.closed()
 
-    def takes(self, frame: Frame) -> bool:
-        """Take a frame in, unless it is far too much."""
+    def admit(self, frame: Any, unpack: Unpack | None = None) -> None:
+        """Pass a frame on, refuse it, or close the connection for flooding.
+
+        A frame that came compressed is inflated by `unpack`, and only when it
+        is passed on; to refuse it takes no more than its beginning.
+        """
+        if unpack and len(frame) <= MAX_INFLATED_AT_ONCE:
+            frame, unpack = unpack(frame, self.max_size), None
         if frame == PING:
-            self.sender.send(PONG)
-            return self.patience.allows()
-        if self.own:
-            return self._takes_latest(frame)
-        if not (refusal := self.limit.refusal()):
-            self.pass_on(frame)
-        elif not self.patience.allows():
-            return False
+            if self.counts_frame():
+                self.sender.send(PONG)
+        elif self.own:
+            self._admit_latest(frame, unpack)
+        elif not (refusal := self.limit.refusal()):
+            self._pass(frame, unpack)
+        elif self.patience.allows():
+            start = unpack(frame, LOOKED_AT) if unpack else frame
+            if start is not None:
+                why, seconds = refusal
+                self.sender.send(Refused(why, id_in(start), seconds).frame)
         else:
-            why, seconds = refusal
-            self.sender.send(Refused(why, id_in(frame), seconds).frame)
-        return True
+            self._dismiss()
+
+    def counts_frame(self) -> bool:
+        """Count a frame that is no message: whether it is within the rate."""
+        if self._control.allows():
+            return True
+        if not self.patience.allows():
+            self._dismiss()
+        return False
 
     def close(self) -> None:
         """Pass nothing on any more."""
         if self._timer:
             self._timer.cancel()
 
-    def _takes_latest(self, frame: Frame) -> bool:
+    def _admit_latest(self, frame: Frame, unpack: Unpack | None) -> None:
         if not self._timer and self.rate.allows():
-            self.pass_on(frame)
-        elif not self.patience.allows():
-            return False
-        else:
-            self._latest = frame
+            self._pass(frame, unpack)
+        elif self.patience.allows():
+            self._latest = frame, unpack
             self._timer = self._timer or self._pass_soon(1 / self.rate.a_second)
-        return True
+        else:
+            self._dismiss()
+
+    def _pass(self, frame: Any, unpack: Unpack | None) -> None:
+        if unpack:
+            frame = unpack(frame, self.max_size)
+        if frame is not None:
+            self.pass_on(frame)
+
+    def _dismiss(self) -> None:
+        """Close the connection, and read nothing of it any more."""
+        if not self.is_flooded:
+            self.is_flooded = True
+            self.sender.dismiss(*FLOODING)
 
     def _pass_soon(self, seconds: float) -> asyncio.TimerHandle:
         loop = asyncio.get_running_loop()
@@ -90,7 +128,7 @@ class Gate:
     def _pass_latest(self, seconds: float) -> None:
         if self.rate.allows():
             self._timer = None
-            self.pass_on(self._latest)
+            self._pass(*self._latest)
         else:
             self._timer = self._pass_soon(seconds)
 

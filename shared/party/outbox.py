@@ -66,6 +66,12 @@ class Outbox:
             self._ending = code, reason
             self.watch()
 
+    def dismiss(self, code: int, reason: str) -> None:
+        """Close the connection as well, and read nothing of it any more."""
+        if line := reader.line_of(self.websocket):
+            line.stop_reading()
+        self.close(code, reason)
+
     def watch(self) -> None:
         """Look what is to do: wait for the reader, then send what waits."""
         self.idle = False

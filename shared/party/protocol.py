@@ -2,25 +2,20 @@
 
 from typing import Any
 
-from uvicorn.protocols.websockets.websockets_sansio_impl import (
-    WebSocketsSansIOProtocol,
-)
 from websockets.http11 import Request, Response
 from websockets.protocol import Protocol
 
-from .frames import PING, PONG
+from .frame_reader import FrameReader
+from .gate import Gate
 
 LAST_CHANCE = 2.0
 """Seconds in which a reader may still fetch what it was sent."""
-
-MOST_PARTS = 1_000
-"""In how many parts a frame may come: each takes memory, even an empty one."""
 
 SILENT = 1011, "You were not there any more."
 """With what a reader that answers no ping is left behind."""
 
 
-class PartyProtocol(WebSocketsSansIOProtocol):
+class PartyProtocol(FrameReader):
     """Offers itself to the app, as `scope["extensions"]["party.line"]`.
 
     ASGI's own close waits until everything before it was read, which a
@@ -58,45 +53,14 @@ class PartyProtocol(WebSocketsSansIOProtocol):
             extensions: dict[str, Any] = self.scope["extensions"]
             extensions["party.line"] = self
 
-    def handle_ping(self) -> None:
-        """Answer, unless answers pile up: nobody has to have each."""
-        if self.writable.is_set():
-            super().handle_ping()
-        else:
-            self.conn.data_to_send()
+    def begin(self, connection: Any, gate: Gate) -> None:
+        """Read for a connection in its room, within the limits of a gate."""
+        self.gate, self.max_size = gate, gate.max_size
 
-    def handle_cont(self, event: Any) -> None:
-        """Take one more part of a frame."""
-        if len(self.frames) < MOST_PARTS:
-            super().handle_cont(event)
-        else:
-            self.refuse(1009, "A frame in so many parts is too big.")
-
-    def send_receive_event_to_app(self) -> None:
-        """Pass on a frame, but for a heartbeat, which is answered here.
-
-        Text that is not UTF-8 ends its socket; uvicorn ends it too, with a
-        traceback in the log.
-        """
-        if self.curr_msg_data_type == "text":
-            text = b"".join(self.frames)
-            if text == PING.encode() and self.handshake_complete:
-                if not self.close_sent:
-                    self.conn.send_text(PONG.encode())
-                    self.handle_ping()
-                return
-            try:
-                text.decode()
-            except UnicodeDecodeError:
-                self.refuse(1007, "Text must be UTF-8.")
-                return
-        super().send_receive_event_to_app()
-
-    def refuse(self, code: int, reason: str) -> None:
-        """End the socket of who sends what cannot be taken."""
-        self.frames = []
-        self.conn.fail(code, reason)
-        self.handle_parser_exception()
+    def stop_reading(self) -> None:
+        """Parse nothing any more, and wait less long for the client to end."""
+        self.close_timeout = LAST_CHANCE
+        super().stop_reading()
 
     def handle_parser_exception(self) -> None:
         """End a socket, also one that is not open yet."""

@@ -20,6 +20,12 @@ class Line(Protocol):
 
     writable: asyncio.Event
 
+    def begin(self, connection: Any, gate: Any) -> None:
+        """Read for a connection in its room, within the limits of a gate."""
+
+    def stop_reading(self) -> None:
+        """Parse nothing any more of what comes."""
+
     def unread(self) -> int:
         """How many bytes the system has not even begun to send."""
 
