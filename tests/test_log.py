@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +11,20 @@ from pydantic_core import to_json
 
 from shared.house import house
 from shared.messages import MAX_HISTORY_BYTES, Message, Reply, history
-from shared.party import Entry, Log, Refused, Repeated
+from shared.party import (
+    Connection,
+    Entry,
+    Frame,
+    Log,
+    Refused,
+    Repeated,
+    Server,
+)
+from shared.party.durable import DurableStore
 from shared.party.store import Store
 from shared.sayings import MAX_OLDER_BYTES, older
+
+from .party_server import open_house
 
 
 class Note(Entry):
@@ -82,6 +94,62 @@ def test_another_entry_under_the_same_name_is_refused(log: Log[Note]) -> None:
     assert refused.value.frame["type"] == "error"
     assert refused.value.frame["id"] == "a"
     assert [note.text for note in log] == ["hello"]
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+def test_log_knows_ids_of_entries_that_it_forgot(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the newest ones in memory; the file has all."""
+    monkeypatch.setattr(Log, "max_old_ids", 50)
+    store = Store(10) if kind == "memory" else DurableStore(f"{tmp_path}/d", 10)
+
+    async def test() -> None:
+        await store.start()
+        await store.load("chat", "1")
+        log = store.log("chat", "1", Note)
+        for number in range(40):
+            await log.append(Note(id=f"{number}", text="mine"))
+        assert len(log) == 10
+        with pytest.raises(Repeated) as repeated:
+            await log.append(Note(id="0", text="mine"))
+        assert repeated.value.frame == {"type": "ack", "id": "0", "place": 0}
+        with pytest.raises(Refused) as refused:
+            await log.append(Note(id="7", text="another's"))
+        assert refused.value.frame["type"] == "error"
+        for number in range(40, 100):
+            await log.append(Note(id=f"{number}", text="mine"))
+        if kind == "memory":
+            assert len(log._old) == 50
+            await log.append(Note(id="0", text="after very long"))
+        await log.clear()
+        await log.append(Note(id="99", text="after a clearing"))
+        await store.stop()
+
+    asyncio.run(test())
+
+
+def test_id_of_a_forgotten_message_cannot_be_taken() -> None:
+    class Chat(Server):
+        def on_start(self) -> None:
+            self.notes = self.room.log(Note)
+
+        async def on_message(self, message: Frame, sender: Connection) -> None:
+            note = Note.model_validate_json(message)
+            await self.notes.append(note)
+            self.room.broadcast({"type": "update", "message": note})
+
+    with open_house(chat=Chat) as house:
+        house.parties.store.most = 10
+        with house.join("1", "chat") as ada, house.join("1", "chat") as eve:
+            for number in range(30):
+                ada.send({"id": f"{number}", "text": "hers"})
+                assert eve.wait_for("update")["message"]["place"] == number
+            eve.send({"id": "3", "text": "his"})
+            assert eve.next()["id"] == "3"
+            eve.send({"id": "30", "text": "his"})
+            assert eve.next()["message"]["id"] == "30"
+            ada.until("the next", lambda frame: frame["message"]["id"] == "30")
 
 
 def test_a_reply_keeps_the_place_that_it_took_first(log: Log[Note]) -> None:

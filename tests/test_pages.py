@@ -618,3 +618,27 @@ def test_nobody_is_asked_while_there_is_no_connection(page: Page) -> None:
     assert page.sent() == []
     assert page.scroll()
     assert page.sent() == [{"type": "older", "before": 40}]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        said("m1", 9, body="a longer text in place of the first one"),
+        said("m1", 1, user="Eve", body="something else that is longer"),
+        said("m1", 9, user="AI", role="assistant", body="says the AI, longer"),
+        said("r", 9, user="AI", body="a person who says more than the AI"),
+    ],
+    ids=lambda frame: f"{frame['id']} by {frame['user']}, {frame['role']}",
+)
+def test_stored_message_is_replaced_by_nobody_else(
+    page: Page, other: Frame
+) -> None:
+    """Seen to catch: taking the longer of two with one id."""
+    page.open()
+    first = [*log(0, 2), reply(None, "Yes.")]
+    page.receive(history(*first))
+    before = page.shown()
+    for frame in (update(other), older(other), history(*first[1:], other)):
+        page.receive(frame)
+        shown = {each["id"]: each["body"] for each in page.shown()}
+        assert {each["id"]: each["body"] for each in before} == shown

@@ -47,6 +47,8 @@ far the replies of this one have come."""
 class DurableLog(Log[M], Generic[M]):
     """A log whose entries are in a file before anybody hears of them."""
 
+    max_old_ids = 0  # the file has them all
+
     def __init__(
         self, store: "DurableStore", key: Key, model: type[M], found: Found
     ) -> None:

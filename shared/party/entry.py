@@ -39,10 +39,19 @@ class Entry(BaseModel):
 
 def conflict(entry: Entry, earlier: Entry) -> Refused:
     """What becomes of an entry whose id is in the log already."""
-    kept = earlier.model_dump(exclude={"place"})
-    if entry.model_dump(exclude={"place"}) == kept:
-        return Repeated(entry.id, earlier.place or 0)
+    return conflict_with(entry, digest(earlier), earlier.place or 0)
+
+
+def conflict_with(entry: Entry, earlier: int, place: int) -> Refused:
+    """What becomes of an entry whose id one of that digest has already."""
+    if digest(entry) == earlier:
+        return Repeated(entry.id, place)
     return Refused("Another message has this id already.", entry.id)
+
+
+def digest(entry: Entry) -> int:
+    """Return a hash of all but the place, of which this process has the key."""
+    return hash(entry.model_dump_json(exclude={"place"}))
 
 
 def cleared(entry: Entry) -> Refused:

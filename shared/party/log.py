@@ -2,13 +2,17 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import islice
 from typing import Generic, TypeVar, overload
 from uuid import uuid4
 
-from .entry import Entry, cleared, conflict
+from .entry import Entry, cleared, conflict, conflict_with, digest
 from .frames import Frame
 
 M = TypeVar("M", bound=Entry)
+
+MAX_OLD_IDS = 100_000
+"""Entries that a log no longer has, and whose ids nobody else may take."""
 
 
 class Log(Sequence[M], Generic[M]):
@@ -19,6 +23,8 @@ class Log(Sequence[M], Generic[M]):
     hand; `snapshot` keeps a frame that was made of that, and for what.
     """
 
+    max_old_ids = MAX_OLD_IDS
+
     def __init__(self, epoch: str, model: type[M], most: int) -> None:
         self.epoch = epoch
         self.model = model
@@ -28,6 +34,8 @@ class Log(Sequence[M], Generic[M]):
         self.snapshot: tuple[object, Frame] | None = None
         self._entries: list[M] = []
         self._named: dict[str, M] = {}
+        # By hashes of ids: hashes of the entries, and their places.
+        self._old: dict[int, tuple[int, int]] = {}
 
     async def append(self, entry: M) -> None:
         """Keep an entry, and set its `place`.
@@ -43,6 +51,8 @@ class Log(Sequence[M], Generic[M]):
         elif entry.place is not None:
             if entry.place < self.start:
                 raise cleared(entry)
+        elif old := self._old.get(hash(entry.id)):
+            raise conflict_with(entry, *old)
         else:
             entry.follow(self._entries[-1] if self._entries else None)
             entry.place = self._next
@@ -68,14 +78,19 @@ class Log(Sequence[M], Generic[M]):
         more = len(self._entries) - self.most
         if more > self.most // 100:
             for old in self._entries[:more]:
-                self._named.pop(old.id, None)
+                if self._named.pop(old.id, None) and self.max_old_ids:
+                    self._old[hash(old.id)] = digest(old), old.place or 0
             del self._entries[:more]
+            too_many = max(0, len(self._old) - self.max_old_ids)
+            for key in list(islice(self._old, too_many)):
+                del self._old[key]
 
     def forget(self, epoch: str, start: int) -> None:
         """Begin a new epoch, with nothing in it."""
         self.revision += 1
         self._entries.clear()
         self._named.clear()
+        self._old.clear()
         self.epoch, self.start = epoch, start
 
     @overload

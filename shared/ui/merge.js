@@ -60,6 +60,8 @@ export function isFinished(message) {
  */
 function later(old, news) {
   if (!old || !isKept(old)) return news;
+  // Replies grow; what a person said never changes once it is stored.
+  if (old.role !== "assistant" || news.role !== "assistant") return old;
   const steps = step(news) - step(old) || news.body.length - old.body.length;
   return steps > 0 ? { ...news, place: old.place } : old;
 }
