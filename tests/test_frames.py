@@ -387,7 +387,8 @@ def test_a_frame_of_3_mb_ends_its_own_socket_alone(
         while True:
             assert eve.next()["type"] == "history"
 
-    with rooms.join("room-4") as eve, pytest.raises(ConnectionClosed):
+    joined = rooms.join("room-4", compression=None)
+    with joined as eve, pytest.raises(ConnectionClosed):
         send_too_much(eve)
     notices_nothing(*pair)
 
