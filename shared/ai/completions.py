@@ -22,7 +22,9 @@ class Completions(AsyncCompletions):
         try:
             return await super().create(**options)
         except (BadRequestError, UnprocessableEntityError) as error:
-            refused = re.search("stream_options|include_usage", str(error))
+            refused = re.search(
+                "stream_options|include_usage", f"{error} {error.body}"
+            )
             if not refused or "stream_options" not in options:
                 raise
         logger.warning(

@@ -40,7 +40,7 @@ def words(error: Exception) -> str:
     if isinstance(error, NotRecorded):
         return str(error)
     error = cause(error)
-    name, text = type(error).__name__, str(error)
+    name, text = type(error).__name__, full_text(error)
     status = getattr(error, "status_code", None)
     code = str(getattr(error, "code", None))
     if status is None and re.fullmatch("[45][0-9][0-9]", code):
@@ -81,11 +81,22 @@ def cause(error: Exception) -> Exception:
     return inner if ours and isinstance(inner, Exception) else error
 
 
+def full_text(error: Exception) -> str:
+    """Return an error's text, and what openai's leaves out of a body."""
+    text, body = str(error), getattr(error, "body", None)
+    left_out = isinstance(body, dict) and not isinstance(
+        body.get("message"), str
+    )
+    return f"{text} {body}" if left_out else text
+
+
 def is_elsewhere(error: Exception) -> bool:
     """Whether no API answers at the address, as its /v1 is missing."""
     status = getattr(error, "status_code", None)
     odd = type(error).__name__ in ("WebPage", "BadStream")
-    odd = odd or (status in (404, 405) and "model" not in str(error).lower())
+    odd = odd or (
+        status in (404, 405) and "model" not in full_text(error).lower()
+    )
     return odd and lacks_version(settings())
 
 
@@ -95,7 +106,7 @@ def details(error: Exception, file: str) -> str:
     Of a mistake, it tells the last line of `file` that led to it.
     """
     error = cause(error)
-    line = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    line = f"{type(error).__name__}: {' '.join(full_text(error).split())[:300]}"
     if is_elsewhere(error):
         line += f" ({VERSION})"
     frames = traceback.extract_tb(error.__traceback__)

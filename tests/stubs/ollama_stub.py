@@ -35,14 +35,31 @@ class OllamaStub(Stub):
     def __init__(self) -> None:
         super().__init__()
         self.models = ["llama3.2:latest", "mistral:latest"]
+        self.loaded: list[str] = []
+        self.thoughts: list[str] = []
+        self.done_reason = "stop"
 
     def routes(self) -> list[Route]:
         """The addresses that our code may call."""
         return [
             Route("/api/chat", self.chat, methods=["POST"]),
+            Route("/api/generate", self.load, methods=["POST"]),
             Route("/api/tags", self.tags),
             Route("/api/version", self.version),
         ]
+
+    async def load(self, request: Request) -> Response:
+        """Load a model, as a prompt without text does."""
+        self.loaded.append(str((await request.json())["model"]))
+        return JSONResponse(
+            {
+                "model": self.loaded[-1],
+                "created_at": NOW,
+                "response": "",
+                "done": True,
+                "done_reason": "load",
+            }
+        )
 
     async def tags(self, request: Request) -> Response:
         """List the pulled models."""
@@ -90,6 +107,10 @@ class OllamaStub(Stub):
 
     async def stream(self, exchange: Exchange) -> AsyncIterator[str]:
         """Write a line of JSON a piece, and a last one that counts tokens."""
+        for thought in self.thoughts:
+            part = _part(exchange, "")
+            part["message"]["thinking"] = thought
+            yield json.dumps(part) + "\n"
         async for piece in exchange.pieces():
             yield json.dumps(_part(exchange, piece)) + "\n"
         if exchange.fault == "error":
@@ -98,7 +119,8 @@ class OllamaStub(Stub):
             yield '{"model": "llam\n'
         elif exchange.fault != "ends_early":
             exchange.complete = True
-            yield json.dumps(_part(exchange, "") | _end(exchange)) + "\n"
+            end = _end(exchange) | {"done_reason": self.done_reason}
+            yield json.dumps(_part(exchange, "") | end) + "\n"
 
     def completion(self, exchange: Exchange) -> Json:
         """Write the whole reply as one object."""
