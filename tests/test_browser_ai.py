@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, expect
 
 from .browser import People, Person
 from .running import Running
-from .stubs import Fault, OpenAIStub
+from .stubs import Fault, OpenAIStub, last_message
 
 pytestmark = pytest.mark.stages(3)
 
@@ -200,6 +200,37 @@ def test_a_reply_that_fails_says_so_and_the_next_question_works(
     for each in (ada, bob):
         each.sees("You said: Bob: and now?")
         expect(replies(each)).to_have_count(len(FAILURES) + 1)
+
+
+def test_a_reply_that_was_cut_and_a_judge_that_fails_are_told(
+    serve: Callable[..., Running], model: OpenAIStub, person: People
+) -> None:
+    """Seen to catch: a cut reply that looks whole, and silence unexplained."""
+    running = serve(
+        AI="openai",
+        OPENAI_BASE_URL=model.base_url,
+        OPENAI_API_KEY="sk-test",
+        SHOULD_REPLY="1",
+    )
+    model.reply = lambda body: (
+        "YES" if "YES or NO" in last_message(body) else "It is"
+    )
+    model.finish_reason = "length"
+    ada = person(running, "Ada")
+    ada.say("what is two and two?")
+    for _ in range(2):
+        expect(replies(ada)).to_contain_text("It is")
+        note = replies(ada).locator(".note")
+        expect(note).to_have_text("Cut off at the model's limit.")
+        ada.page.reload()
+    model.fault = "500"
+    ada.say("and now?")
+    notice = ada.page.get_by_role("status").filter(has_text="The AI is silent")
+    expect(notice).to_be_visible()
+    model.fault = None
+    ada.say("and again?")
+    expect(replies(ada)).to_have_count(2)
+    expect(notice).not_to_be_visible()
 
 
 def test_the_page_says_which_model_answers(

@@ -373,6 +373,33 @@ def test_openai_without_a_key_is_told(ask: Ask) -> None:
     assert "OPENAI_API_KEY is not set" in finding.text
 
 
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        (f"{KEY}\n", "OPENAI_API_KEY contains a newline"),
+        (f"{KEY} ", "OPENAI_API_KEY contains a space"),
+        (f"“{KEY}”", "OPENAI_API_KEY contains a curly quote"),
+    ],
+)
+def test_a_key_that_no_server_can_take_is_told(
+    ask: Ask, openai: OpenAIStub, key: str, told: str
+) -> None:
+    """Seen to catch: “does not answer”."""
+    finding = ask(**{**keyed(openai.base_url), "openai_api_key": key})
+    assert finding.level == "WRONG"
+    assert told in finding.text
+    assert KEY not in finding.text
+
+
+def test_a_base_url_without_its_version_is_told(
+    ask: Ask, openai: OpenAIStub
+) -> None:
+    """Seen to catch: a note that nobody knows whether it would answer."""
+    finding = ask(**keyed(openai.url))
+    assert finding.level == "WRONG"
+    assert "OPENAI_BASE_URL may lack /v1" in finding.text
+
+
 def test_a_model_that_is_not_served_is_told(
     ask: Ask, openai: OpenAIStub
 ) -> None:

@@ -23,7 +23,7 @@ from shared.ai import clients, local, recordings
 from shared.ai.checks import lacks_version
 from shared.ai.choice import OLLAMA
 from shared.ai.model import Model
-from shared.ai.words import VERSION, is_elsewhere
+from shared.ai.words import VERSION
 from shared.settings import Settings, settings
 
 from . import setup
@@ -167,7 +167,7 @@ async def ask_openai(model: Model) -> Finding:
             page = await model.client.models.list()
         names = [each.id for each in page.data]
     except APIStatusError as error:
-        if is_elsewhere(error):
+        if error.status_code in (404, 405) and lacks_version(settings()):
             return wrong(
                 f"AI: {where} has no API there: {VERSION}; or", WITHOUT
             )

@@ -2,6 +2,14 @@
 
 from .ollama_stub import OllamaStub
 from .openai_stub import OpenAIStub
-from .serving import Exchange, Fault, lines, serve
+from .serving import Exchange, Fault, last_message, lines, serve
 
-__all__ = ["Exchange", "Fault", "OllamaStub", "OpenAIStub", "lines", "serve"]
+__all__ = [
+    "Exchange",
+    "Fault",
+    "OllamaStub",
+    "OpenAIStub",
+    "last_message",
+    "lines",
+    "serve",
+]

@@ -20,6 +20,7 @@ class OpenAIStub(Stub):
     """Speaks OpenAI's chat completions to `AsyncOpenAI(base_url=…)`."""
 
     media_type = "text/event-stream"
+    finish_reason = "stop"
     errors: Mapping[Fault, Json] = {
         "400": _error(
             "This model's maximum context length is 8192 tokens. "
@@ -107,7 +108,7 @@ class OpenAIStub(Stub):
         elif exchange.fault == "garbage":
             yield 'data: {"choices": [{"delta"\n\n'
         elif exchange.fault != "ends_early":
-            yield event([_choice({}, "stop")])
+            yield event([_choice({}, self.finish_reason)])
             if counted and exchange.reports_usage:
                 yield event([], _usage(exchange))
             exchange.complete = True
