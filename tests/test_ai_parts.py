@@ -53,7 +53,7 @@ def setting(monkeypatch: pytest.MonkeyPatch) -> Change:
 
     def change(**values: Any) -> Settings:
         settings = Settings(_env_file=None, **values)
-        for name in ("model", "clients", "failures", "turns"):
+        for name in ("model", "clients", "failures", "readiness", "turns"):
             module = importlib.import_module(f"shared.ai.{name}")
             monkeypatch.setattr(module, "settings", lambda: settings)
         return settings

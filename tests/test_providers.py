@@ -10,7 +10,6 @@ import re
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
-from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +24,7 @@ from starlette.responses import (
 )
 from starlette.routing import Route
 
-from shared.ai.model import Model
+from shared.ai import readiness
 from shared.ai.words import words
 from shared.settings import Settings
 
@@ -501,13 +500,11 @@ def test_a_model_on_this_machine_may_take_longer_to_load(
 
     def limit(kind: Any, answered: str = "", **values: Any) -> float:
         choice = Settings(_env_file=None, **values)
-        module = import_module("shared.ai.model")
-        monkeypatch.setattr(module, "settings", lambda: choice)
-        model = Model()
-        model.kind = kind
+        monkeypatch.setattr(readiness, "settings", lambda: choice)
+        ready = readiness.Readiness()
         if answered:
-            model.note_answer(answered)
-        return model.first_token_timeout("stub")
+            ready.note_answer(answered)
+        return ready.first_token_timeout(kind, "stub")
 
     for name in ("AI_TIMEOUT", "AI_FIRST_TOKEN_TIMEOUT"):
         monkeypatch.delenv(name, raising=False)

@@ -50,6 +50,14 @@ def problem_with(settings: Settings) -> str:
     return key_problem(settings) or url_problem(settings)
 
 
+def remark(settings: Settings) -> str:
+    """Say what is wrong with OpenAI's settings, behind the model's name."""
+    wrong = problem_with(settings)
+    if not (settings.openai_api_key or settings.openai_base_url):
+        wrong = "OPENAI_API_KEY is not set"
+    return f", but {wrong}" if wrong else ""
+
+
 def lacks_version(settings: Settings) -> bool:
     """Whether OPENAI_BASE_URL has no /v1, which most servers need."""
     url = settings.openai_base_url
@@ -67,3 +75,13 @@ def is_here(settings: Settings, kind: str) -> bool:
         or host in ("localhost", "0.0.0.0", "::1")
         or bool(re.match(r"127\.", host))
     )
+
+
+def ignored(settings: Settings, kind: str) -> list[str]:
+    """Say which settings mean nothing to what answers."""
+    told = []
+    if settings.should_reply and kind in ("local", "replay"):
+        told.append("SHOULD_REPLY is ignored: this AI cannot judge it")
+    if settings.ai_record and kind == "replay":
+        told.append("AI_RECORD is ignored: these are recordings")
+    return told

@@ -55,7 +55,7 @@ def guarded(stream: Guarded[P]) -> Guarded[P]:
             return
         name = str(next(iter([*args, *kwargs.values()]), "") or model.name)
         limits = Watchdog(
-            model.first_token_timeout(name),
+            model.readiness.first_token_timeout(model.kind, name),
             settings().ai_timeout,
             settings().ai_reply_timeout,
         )
@@ -73,7 +73,7 @@ def guarded(stream: Guarded[P]) -> Guarded[P]:
                     text, _ = await anext(parts)
                 yield text, answer.tokens.so_far
         except StopAsyncIteration:
-            model.note_answer(name)
+            model.readiness.note_answer(name)
             if judging:
                 house.report_judge(failing=False)
             elif answer.cut:

@@ -2,13 +2,12 @@
 
 import asyncio
 import logging
-import time
-from contextlib import suppress
 from typing import Any
 
 from ..settings import settings
 from . import checks, clients, local, recordings
 from .choice import Choice, choose
+from .readiness import Readiness
 from .replay import Replay
 
 logger = logging.getLogger("ai")
@@ -18,13 +17,6 @@ INSTRUCTIONS = (
     "Where several speak, their messages begin with their names; yours never "
     "do. Answer the last message, kindly and briefly, in plain text."
 )
-
-
-FIRST_TOKEN_SECONDS = 30.0
-LOADING_SECONDS = 120.0
-"""For a first token, while a model on this machine may still be loading."""
-LOADED_SECONDS = 240.0
-"""After a reply, in which a model is still loaded: Ollama's are for 300."""
 
 
 class Model:
@@ -39,8 +31,7 @@ class Model:
         self.name = ""
         self.judge = ""
         self.note = ""
-        self.problem = ""
-        """Why no provider can be asked, if the settings are no good."""
+        self.problem = ""  # why no provider can be asked
         self.client: Any = None
         self.options: dict[str, Any] = {}
         self.record = ""
@@ -48,7 +39,7 @@ class Model:
         self.window = 12_000
         self.knows_names = True
         self._loading: asyncio.Task[Any] | None = None
-        self._answered: dict[str, float] = {}
+        self.readiness = Readiness()
         self._local: local.Local | None = None
 
     async def start(self) -> None:
@@ -57,16 +48,14 @@ class Model:
         if self.kind == "openai":
             self._answer_with(settings().openai_model, "OpenAI")
             self.problem = checks.problem_with(settings())
-            if self.problem:
-                self.note += f", but {self.problem}"
-            else:
+            self.note += checks.remark(settings())
+            if not self.problem:
                 self.client = clients.openai_client()
-            if not (settings().openai_api_key or settings().openai_base_url):
-                self.note += ", but OPENAI_API_KEY is not set"
         elif self.kind == "ollama":
             self.client = clients.ollama_client()
             self._answer_with(settings().ollama_model, "Ollama", "mistral")
-            self._loading = asyncio.create_task(self._load_ollama())
+            load = self.readiness.load(self.client, self.judge, self.name)
+            self._loading = asyncio.create_task(load)
         elif self.kind == "local":
             self.name = local.NAME
             self.note = local.NOTE if local.installed() else local.MISSING
@@ -75,27 +64,11 @@ class Model:
             self._play_back(*recordings.replayed(settings().ai))
         else:
             self.note = "No AI answers (AI=none)"
-        self._say_what_is_ignored()
+        for each in checks.ignored(settings(), self.kind):
+            logger.warning(each)
         if self.kind not in ("none", "replay") and settings().ai_record:
             self.record = settings().ai_record
             self.note += "; its replies are recorded"
-
-    def first_token_timeout(self, name: str) -> float:
-        """Seconds that a model may take for its first token."""
-        choice = settings()
-        if choice.ai_first_token_timeout is not None:
-            return choice.ai_first_token_timeout
-        if "ai_timeout" in choice.model_fields_set:
-            return choice.ai_timeout
-        answered = self._answered.get(name)
-        loaded = answered and time.monotonic() - answered < LOADED_SECONDS
-        if loaded or not checks.is_here(choice, self.kind):
-            return FIRST_TOKEN_SECONDS
-        return LOADING_SECONDS
-
-    def note_answer(self, name: str) -> None:
-        """Note that a model has answered, and so is loaded."""
-        self._answered[name] = time.monotonic()
 
     async def ready(self) -> None:
         """Wait until the model is loaded; raises if it could not be."""
@@ -127,14 +100,6 @@ class Model:
         self.knows_names = False
         self._loading = asyncio.create_task(self._load())
 
-    async def _load_ollama(self) -> None:
-        """Let Ollama load its models, before somebody waits for them."""
-        for name in filter(None, dict.fromkeys([self.judge, self.name])):
-            # It may be started later: a reply says so, if it fails.
-            with suppress(Exception):
-                await self.client.generate(model=name)
-                self.note_answer(name)
-
     async def _load(self) -> Any:
         self._local = await local.start()
         return clients.local_client(self._local)
@@ -149,12 +114,6 @@ class Model:
             self.note += f"; other questions go to {who}"
             self._use_local()
         self.client = Replay(found, self._loading)
-
-    def _say_what_is_ignored(self) -> None:
-        if settings().should_reply and self.kind in ("local", "replay"):
-            logger.warning("SHOULD_REPLY is ignored: this AI cannot judge it")
-        if settings().ai_record and self.kind == "replay":
-            logger.warning("AI_RECORD is ignored: these are recordings")
 
 
 model = Model()
