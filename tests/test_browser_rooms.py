@@ -242,6 +242,21 @@ def test_frozen_connection_is_noticed_and_the_page_catches_up(
         ada.sees_all(*said)
 
 
+def test_page_connects_over_a_slow_line(wire: Wire, person: People) -> None:
+    """More than two seconds for a round trip, as on a crowded network.
+
+    Seen to catch: giving up on each request for the build after two seconds.
+    """
+    ada = person(wire, "Ada")
+    ada.is_told("Connected")
+    wire.cut()
+    ada.expect_error(NO_SERVER)
+    ada.is_told("Reconnecting…")
+    wire.delay = 1.2
+    wire.mend()
+    ada.is_told("Connected again")
+
+
 def test_page_is_not_superseded_by_its_own_late_handshake(
     running: Running, person: People
 ) -> None:

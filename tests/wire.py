@@ -21,6 +21,7 @@ class Wire(Door):
         self.server = server
         self.open = True
         self.frozen = False
+        self.delay = 0.0  # seconds that data takes, in each direction
         self.ends: dict[asyncio.StreamWriter, str] = {}
         self.deaf: set[asyncio.StreamWriter] = set()
 
@@ -68,6 +69,7 @@ class Wire(Door):
         """Carry one direction."""
         with suppress(OSError):
             while data := await near.read(65_536):
+                await asyncio.sleep(self.delay)
                 await self.pass_on(data, far)
 
     async def pass_on(self, data: bytes, far: asyncio.StreamWriter) -> None:

@@ -3,22 +3,26 @@ import { anySockets, eachSocket } from "./sockets.js";
 
 const KEY = "party-chat-builds";
 const OFTEN = 1200;
-const PATIENCE = 2000;
+const MAX_TIMEOUT = 8000;
 const PAUSE = 500;
 const FRESH = 1000;
 const MOST = 100;
 
 const { build: mine, root = "" } = document.documentElement.dataset;
 let leaving = false;
+
+/** Milliseconds for an answer: on a slow line, it takes longer than at first. */
+let timeout = 2000;
 const loaded = performance.now();
 
 /** Which build runs, and since when: empty while no server says it. */
 async function running() {
+  const signal = AbortSignal.timeout(timeout);
   try {
-    const signal = AbortSignal.timeout(PATIENCE);
     const answer = await fetch(`${root}/build`, { cache: "no-store", signal });
     return answer.ok ? await answer.text() : "";
   } catch {
+    if (signal.aborted) timeout = Math.min(2 * timeout, MAX_TIMEOUT);
     return "";
   }
 }

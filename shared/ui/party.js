@@ -57,6 +57,8 @@ export const server = {
     // The server refuses one that comes after a later one of the same page.
     return { attempt: `${page}-${++attempts}` };
   },
+  // A handshake takes two round trips, which are slow on a crowded network.
+  connectionTimeout: 10_000,
   // While there is no server, `settled` waits for it: these are for one that
   // takes no more, and not from all pages in step.
   minReconnectionDelay: 200 + 50 * Math.random(),
