@@ -24,11 +24,15 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         why = f"A request may have {self.most:,} bytes at most."
-        size = 0
+        size, complete = 0, False
 
         async def receive_some() -> Message:
-            nonlocal size
+            nonlocal size, complete
             message = await receive()
+            if message["type"] == "http.disconnect" and not complete:
+                # Its sender has gone, or cannot write chunks.
+                raise HTTPException(400, "The request is incomplete.")
+            complete = not message.get("more_body", False)
             size += len(message.get("body", b""))
             if size > self.most:
                 raise HTTPException(413, why)

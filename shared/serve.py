@@ -29,8 +29,8 @@ from .libraries import LIBRARIES, PACKAGES
 from .party.http_protocol import PartyHTTP
 from .party.protocol import PartyProtocol
 from .reload import Reload, end_with_parent
-from .settings import ROOT, Settings, settings
-from .trouble import trouble
+from .settings import ROOT, SECRETS, Settings, settings
+from .trouble import escape_unprintable, trouble
 
 logger = logging.getLogger("party")
 
@@ -42,9 +42,6 @@ Linux takes it twice. A socket has it from the one that it came in by.
 
 LAST_WORDS = 0.9
 """Seconds after the replies' in which all else has to end, or is ended."""
-
-SECRETS = {"presenter_key", "cookie_secret", "openai_api_key"}
-"""Settings that are never written to the terminal."""
 
 OWN = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """Where the machine itself finds what listens everywhere."""
@@ -70,7 +67,7 @@ class PartyServer(Server):
             f"{shell.stage} runs at {url(sock)} (Ctrl+C stops it)",
             *join.banner(sock.getsockname()[1]),
             *key.banner(url(sock)),
-            *shell.notes,
+            *map(escape_unprintable, shell.notes),
             *filter(None, [self.party_app.state.parties.store.note]),
         ]
         print("\n".join(lines), flush=True)
@@ -130,14 +127,16 @@ def read_settings() -> Settings:
             + each["msg"].removeprefix("Value error, ")
             for each in error.errors()
         ]
-        sys.exit("\n".join(["These settings do not work:", *wrong]))
+        lines = map(escape_unprintable, ["These settings do not work:", *wrong])
+        sys.exit("\n".join(lines))
     except UnicodeDecodeError:
         sys.exit(f"{Settings.model_config['env_file']} is not UTF-8 text.")
 
 
-def shown(error: ErrorDetails) -> object:
+def shown(error: ErrorDetails) -> str:
     """Return a wrong setting as the terminal may show it: no secret."""
-    return "…" if error["loc"][0] in SECRETS else error["input"]
+    secret = error["loc"][0] in SECRETS
+    return "…" if secret else str(error["input"])[:80]
 
 
 def configure(arguments: list[str], choice: Settings) -> tuple[str, Config]:

@@ -4,8 +4,9 @@ import os
 from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from .addresses import AddressSettings
@@ -20,6 +21,10 @@ MIN_KEY_LENGTH = 16
 """Characters of the presenter's key."""
 
 
+SECRETS = {"presenter_key", "cookie_secret", "openai_api_key"}
+"""Settings that are never written to the terminal."""
+
+
 class Settings(AddressSettings, LimitSettings):
     """What `.env.example` documents; the environment wins over `.env`."""
 
@@ -28,6 +33,7 @@ class Settings(AddressSettings, LimitSettings):
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
+        allow_inf_nan=False,
     )
 
     host: str = "127.0.0.1"
@@ -35,8 +41,8 @@ class Settings(AddressSettings, LimitSettings):
     lan: bool = False
     reload: bool = True
     fast: bool = True
-    grace: float | None = Field(default=None, ge=0)
-    country_header: str = ""
+    grace: float | None = Field(default=None, ge=0, le=3_600)
+    country_header: str = Field(default="", pattern="^[A-Za-z0-9_-]*$")
     presenter_key: str = ""
     cookie_secret: str = ""
     store: Stored = "memory"
@@ -48,11 +54,27 @@ class Settings(AddressSettings, LimitSettings):
     openai_model: str = "gpt-4o-mini"
     ollama_host: str = ""
     ollama_model: str = "llama3.2"
-    ai_timeout: float = Field(default=30.0, gt=0)
-    ai_first_token_timeout: float | None = Field(default=None, gt=0)
-    ai_reply_timeout: float = Field(default=300.0, gt=0)
+    ai_timeout: float = Field(default=30.0, gt=0, le=3_600)
+    ai_first_token_timeout: float | None = Field(default=None, gt=0, le=3_600)
+    ai_reply_timeout: float = Field(default=300.0, gt=0, le=3_600)
     should_reply: bool = False
     should_reply_model: str = ""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def refuse_unprintable(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse line breaks and terminal codes where they would be shown."""
+        shown = info.field_name not in SECRETS
+        if shown and isinstance(value, str) and not value.isprintable():
+            raise ValueError("it has a line break or a control character")
+        return value
+
+    @field_validator("ollama_host")
+    @classmethod
+    def parse_ollama_host(cls, host: str) -> str:
+        """Accept what has a host and a port, if any at all."""
+        _ = urlsplit(host if "//" in host else f"//{host}").port
+        return host
 
     @field_validator("ai")
     @classmethod

@@ -33,6 +33,8 @@ class Static(StaticFiles):
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Answer as StaticFiles does, 304 included."""
+        if "\0" in path:
+            raise HTTPException(404)
         build, _, rest = path.replace(os.sep, "/").partition("/")
         name = rest if BUILD.fullmatch(build) else path
         file = self.folder.get(name)

@@ -7,6 +7,16 @@ BEGIN = "Traceback (most recent call last):\n"
 FRAME = re.compile(r'  File "(.+)", line (\d+)')
 
 
+def escape_unprintable(text: str) -> str:
+    """Write line breaks and terminal codes as Python would, as in `\\x1b`."""
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode()
+        for each in text
+    )
+
+
 def trouble(text: str, folder: Path) -> str:
     """What the last traceback in a text says of the code in a folder.
 

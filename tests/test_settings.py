@@ -13,8 +13,10 @@ import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from shutil import which
+from typing import get_args
 
 import pytest
+from pydantic import ValidationError
 from websockets.exceptions import ConnectionClosed
 
 from shared.kit.build import OFTEN
@@ -100,10 +102,13 @@ def test_each_wrong_setting_is_named() -> None:
     wrong = {
         "PORT": "abc",
         "RELOAD": "perhaps",
-        "GRACE": "-1",
+        "GRACE": "inf",
         "PUBLIC_URL": "https://example.org/app?x",
         "PARTY_HOST": "ftp://example.org",
+        "COUNTRY_HEADER": "…",
+        "OLLAMA_HOST": "http://[::1",
         "AI": "gpt",
+        "AI_RECORD": "replies\x1b[31m\n",
         "AI_TIMEOUT": "0",
         "PRESENTER_KEY": "15-letters-long",
         "LARGEST_FRAME": "0",
@@ -120,8 +125,22 @@ def test_each_wrong_setting_is_named() -> None:
     assert said[0] == "These settings do not work:"
     assert len(said) == 1 + len(wrong)
     wrong["PRESENTER_KEY"] = "…"  # no secret is printed
+    wrong["AI_RECORD"] = r"replies\x1b[31m\n"
     for name, value in wrong.items():
         assert any(line.startswith(f"  {name}={value}: ") for line in said)
+
+
+def test_a_number_is_finite_and_within_bounds() -> None:
+    numeric = {
+        name
+        for name, field in Settings.model_fields.items()
+        if {int, float} & {field.annotation, *get_args(field.annotation)}
+    }
+    assert "grace" in numeric
+    for value in ("inf", "nan", "-inf", "-1", "1e400", "1" + 30 * "0"):
+        with pytest.raises(ValidationError) as wrong:
+            Settings(_env_file=None, **dict.fromkeys(numeric, value))  # type: ignore
+        assert {error["loc"][0] for error in wrong.value.errors()} == numeric
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from shared.trouble import escape_unprintable
+
 from . import setup
 
 DEMO = "make demo-03"
@@ -82,9 +84,9 @@ def show(finding: Finding) -> None:
     level = finding.level.ljust(5)
     if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
         level = f"\033[{COLOURS[finding.level]}m{level}\033[0m"
-    print(level, finding.text)
+    print(level, escape_unprintable(finding.text))
     for mend in finding.mends:
-        print(f"        {mend}")
+        print(f"        {escape_unprintable(mend)}")
 
 
 def examine() -> list[Finding]:

@@ -199,7 +199,7 @@ def another_model(model: Model, names: list[str]) -> str:
     """The command that takes a model which is there."""
     usual = str(Settings.model_fields["openai_model"].default)
     known = [name for name in (model.name, usual) if name in names]
-    (name, *_) = [*known, *names, usual]
+    (name, *_) = map(shlex.quote, [*known, *names, usual])
     judge = f" SHOULD_REPLY_MODEL={name}" if model.judge else ""
     return f"{DEMO} OPENAI_MODEL={name}{judge}"
 
