@@ -1,6 +1,7 @@
 """The pages' shell: one template, an import map, data, and a module."""
 
 import gzip
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,6 +25,13 @@ TALKING = ("room", "usage")
 """The pages that say which model answers."""
 
 
+def templates() -> Environment:
+    """Return the templates of all pages."""
+    return Environment(
+        loader=FileSystemLoader(UI), autoescape=select_autoescape()
+    )
+
+
 class Shell:
     """The pages of one stage, around the modules in its `ui` folder."""
 
@@ -35,9 +43,7 @@ class Shell:
         self.assets = Assets(stage, self.ui, self.root)
         self.build = ""
         self.links: dict[str, str] = {}
-        self.templates = Environment(
-            loader=FileSystemLoader(UI), autoescape=select_autoescape()
-        )
+        self.templates = templates()
 
     @property
     def template(self) -> Template:
@@ -94,10 +100,16 @@ def packed(request: Request, response: Response) -> Response:
     """A response, compressed if the browser takes that."""
     response.headers["Vary"] = "Accept-Encoding"
     if takes_gzip(request.scope):
-        response.body = gzip.compress(response.body, 6)
+        response.body = compressed(bytes(response.body))
         response.headers["Content-Encoding"] = "gzip"
         response.headers["Content-Length"] = str(len(response.body))
     return response
+
+
+@lru_cache(maxsize=16)
+def compressed(body: bytes) -> bytes:
+    """Compress a page, once for all who get the same."""
+    return gzip.compress(body, 6, mtime=0)
 
 
 def island(data: dict[str, object]) -> str:

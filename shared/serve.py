@@ -136,7 +136,7 @@ def read_settings() -> Settings:
 def shown(error: ErrorDetails) -> str:
     """Return a wrong setting as the terminal may show it: no secret."""
     secret = error["loc"][0] in SECRETS
-    return "…" if secret else str(error["input"])[:80]
+    return "…" if secret else str(error["input"])[:200]
 
 
 def configure(arguments: list[str], choice: Settings) -> tuple[str, Config]:

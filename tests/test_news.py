@@ -1,5 +1,7 @@
 """What's new: the real difference from the stage before (stage 2 on)."""
 
+import asyncio
+import os
 import re
 import shutil
 import subprocess
@@ -14,7 +16,7 @@ from urllib.parse import unquote
 import pytest
 
 from shared.kit.differences import LARGEST, LONGEST, differences, lines
-from shared.kit.news import stage_before
+from shared.kit.news import News, stage_before
 from shared.kit.readme import sections
 
 from .running import ROOT, Running, Stage, start
@@ -295,11 +297,54 @@ def test_the_stage_before_is_the_one_copied_from_or_the_number_before(
     assert stage_before(old.with_name("talk3")) == old.with_name("talk2")
 
 
-def test_a_class_that_asks_at_once_is_answered(mine: Running) -> None:
-    """Seen to catch: a lock that is never given back."""
-    with ThreadPoolExecutor(20) as pool:
-        found = pool.map(lambda _: mine.get(PAGE).status, range(40))
-        assert set(found) == {200}
+def seconds_of(running: Running) -> float:
+    """The computing time that a server's own process has taken so far."""
+    stat = Path(f"/proc/{running.process.pid}/stat").read_text("utf-8")
+    user, system = stat.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc here")
+@pytest.mark.stages(5)
+def test_a_class_that_asks_at_once_costs_others_nothing(stage: Stage) -> None:
+    """The page takes a second of computing, and once it does for all.
+
+    Seen to catch: a lock that is never given back; a thread in place of the
+    process; a page that is made for each.
+    """
+    with start(stage) as running, ThreadPoolExecutor(20) as pool:
+        running.get("/chats")
+        before = seconds_of(running)
+        found = [*pool.map(lambda _: running.get(PAGE), range(60))]
+        assert {each.status for each in found} == {200}
+        assert len({each.text for each in found}) == 1
+        assert running.ask("POST", f"{PAGE}?%ff=%00", {}).status == 405
+        assert seconds_of(running) - before < 0.5
+
+
+def test_a_page_that_cannot_be_made_says_so(
+    my_demo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen to catch: an empty page for those who asked at the same time."""
+    made = iter([False, False, True, False])
+
+    def make() -> str:
+        if not next(made):
+            raise OSError("Too many open files")
+        return "made"
+
+    async def ask() -> None:
+        news = News(my_demo.with_name("demo_02"), my_demo)
+        monkeypatch.setattr(news, "make", make)
+        asked = [news.render(), news.render(), news.render()]
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        codes = [each.status_code for each in found[:2]]  # type: ignore[union-attr]
+        assert codes == [503, 503]
+        assert await news.render() == "made"
+        (my_demo / "new.py").touch()
+        assert await news.render() == "made"
+
+    asyncio.run(ask())
 
 
 def test_pygments_is_loaded_only_for_this_page() -> None:

@@ -1,7 +1,6 @@
 """Source code in colours: each line as runs of text that look the same."""
 
 from collections.abc import Set
-from functools import lru_cache
 from itertools import groupby
 from typing import TypeAlias
 
@@ -12,10 +11,9 @@ Line: TypeAlias = list[tuple[str, str]]
 """What each run is, for the style sheet, and its text."""
 
 
-@lru_cache(maxsize=100)
 def coloured(name: str, text: str) -> list[Line]:
     """The tokens in each line of a file, by pygments' short names."""
-    # Here, as it takes a while, and most who run a stage never need it.
+    # Here, as it takes a while, and a server never needs it itself.
     from pygments import lexers, token  # type: ignore[import-untyped]
 
     found = lexers.find_lexer_class_for_filename(name) or lexers.TextLexer

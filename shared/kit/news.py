@@ -1,16 +1,30 @@
 """What is new in a stage: the real difference from the one before it."""
 
+import asyncio
+import logging
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
-from threading import Lock
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from ..pages import Shell
+from ..assets import UI
+from ..files import stamps
+from ..pages import Shell, templates
+from ..settings import ROOT
 from .columns import blocks
 from .differences import differences
 from .readme import sections
+
+logger = logging.getLogger("kit")
+
+MAKE_TIMEOUT = 30.0
+"""Seconds after which the page is not waited for any more."""
 
 PATH, TITLE = "/whats-new", "What’s new"
 
@@ -25,16 +39,72 @@ def routes(shell: Shell) -> list[BaseRoute]:
     if before is None:
         return []
     shell.links[PATH] = TITLE
-    alone = Lock()
+    news = News(before, folder)
 
-    # Not async, as it reads files; and once at a time, as it takes a while.
-    def whats_new(request: Request) -> Response:
-        template = shell.templates.get_template("news.html")
-        with alone:
-            body = template.render(contents(before, folder))
+    async def whats_new(request: Request) -> Response:
+        body = await news.render()
         return shell.render(request, "news", TITLE, {}, body=body)
 
     return [Route(PATH, whats_new)]
+
+
+class News:
+    """The page's body, which is made again once a file was saved.
+
+    Another process makes it, as that takes a second of pure computing.
+    """
+
+    def __init__(self, before: Path, folder: Path) -> None:
+        self.folders = before, folder
+        self.made_of: dict[Path, int] = {}
+        self.body = ""
+        self.looked = 0.0
+        self.lock = asyncio.Lock()
+
+    async def render(self) -> str:
+        """Return the body for the files as they are now.
+
+        Of those who ask at the same time, one looks at the files for all.
+        """
+        asked = time.monotonic()
+        try:
+            async with self.lock:
+                if self.looked < asked:
+                    self.looked = time.monotonic()
+                    await asyncio.to_thread(self.look)
+        except (OSError, subprocess.SubprocessError) as error:
+            logger.warning("%s cannot be made: %s", PATH, error)
+        if not self.body:
+            why = "This page cannot be shown right now. Try again later."
+            raise HTTPException(503, why)
+        return self.body
+
+    def look(self) -> None:
+        """Make the body again if a file was saved."""
+        found = stamps(*self.folders, UI, kinds=("",))
+        if found != self.made_of:
+            self.body, self.made_of = self.make(), found
+
+    def make(self) -> str:
+        """Have another process render it."""
+        return subprocess.run(
+            [sys.executable, "-m", __name__, *map(str, self.folders)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            encoding="utf-8",
+            timeout=MAKE_TIMEOUT,
+            check=True,
+        ).stdout
+
+
+def main() -> None:
+    """Print the body of the page for two folders."""
+    if hasattr(os, "nice"):
+        os.nice(10)  # the chat goes first
+    template = templates().get_template("news.html")
+    body = template.render(contents(*map(Path, sys.argv[1:])))
+    sys.stdout.buffer.write(body.encode())
 
 
 def contents(before: Path, folder: Path) -> dict[str, object]:
@@ -74,3 +144,7 @@ def command(old: str, new: str, copied: bool) -> str:
     if copied:
         return f"diff -ru -x __pycache__ {old} {new}"
     return f"make diff-{new.rpartition('_')[2]}"
+
+
+if __name__ == "__main__":
+    main()
