@@ -366,6 +366,27 @@ def test_busy_room_refuses_its_heaviest_senders_first(
     assert 2_000 < taken < 200 * 20 + 200
 
 
+def test_new_browsers_without_end_hold_up_nobody_who_is_here(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One who takes a new cookie for every ten messages silences no room.
+
+    Seen to catch: new senders that are lighter than all others.
+    """
+    now = 1_000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    room = Room("chat", "1", Parties({}))
+    ada = limit_in(room)
+    for step in range(1, 401):
+        now += 0.05
+        for number in range(20):
+            eve = limit_in(room, f"{step} {number}")
+            while not eve.refusal():
+                pass
+        if step % 40 == 0:
+            assert not ada.refusal()
+
+
 def test_one_sender_alone_may_use_all_that_a_sender_may() -> None:
     """A room's own rate is never below one sender's."""
     bounds = Bounds(messages_a_second=1_000, max_room_messages_per_second=1)

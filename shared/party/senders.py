@@ -30,6 +30,9 @@ HALF_LIFE = 5.0
 LIGHT_SENDER = 10.0
 """Recent messages with which a sender is halfway between light and heavy."""
 
+INITIAL_RECENT = 3.0
+"""Recent messages that a sender counts who was never seen before."""
+
 MAX_SENDERS = 10_000
 """Senders that are remembered; those not seen for longest are forgotten."""
 
@@ -59,7 +62,9 @@ class Sender(Rate):
     def __init__(self, per_second: float) -> None:
         initial = max(per_second, INITIAL_TOKENS)
         super().__init__(per_second, per_second * BURST_SECONDS, initial)
-        self._recent = 0.0
+        # A new browser is made at once, and may be the next one of a flooder:
+        # those who are here and say little go first.
+        self._recent = INITIAL_RECENT
         self._counted = self.last
 
     def recent(self) -> float:
