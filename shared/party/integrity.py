@@ -17,10 +17,14 @@ SUFFIXES = "", "-wal", "-shm"
 INDEX_HEADER = struct.Struct("=14xHI4xII8s8x")
 """Of which there are two copies: page size, frames, checksum, salts."""
 
+INDEX_BYTES = 2 * INDEX_HEADER.size + 4
+"""Both copies, and how many frames are in the database by now."""
+
 ATTEMPTED_AT = 128
 """Where the index says up to which frame a checkpoint is to come."""
 
 WAL_HEADER_BYTES = 32
+SALTS_AT = 16
 FRAME_HEADER = struct.Struct(">16xII")
 DATABASE_HEADER_BYTES = 100
 MAGIC = b"SQLite format 3\0"
@@ -89,25 +93,33 @@ class FileGuard:
                 raise damage(f"{self.path}-wal was truncated or overwritten")
             self._verify_database(State(*sizes[""], checkpoint))
 
+    def record(self) -> None:
+        """Take up what a checkpoint of this process has just changed."""
+        if index := self.files.get("-shm"):
+            _, _, checkpoint = split(read(index, 0, INDEX_BYTES))
+            if checkpoint != self.state.checkpoint:
+                self.verify()
+
     def _verify_log(self) -> bytes:
         """Return what a checkpoint changes, if the log ends as indexed."""
-        size = INDEX_HEADER.size
-        index = read(self.files["-shm"], 0, 2 * size + 4)
-        if index[:size] != index[size : 2 * size]:
+        index, copy, checkpoint = split(
+            read(self.files["-shm"], 0, INDEX_BYTES)
+        )
+        if index != copy:
             return b""
-        page, frames, *checksum, salts = INDEX_HEADER.unpack_from(index)
+        page, frames, first, second, salts = INDEX_HEADER.unpack(index)
         if frames:
             page = 65_536 if page == 1 else page
-            last = WAL_HEADER_BYTES + (frames - 1) * (page + FRAME_HEADER.size)
+            end = WAL_HEADER_BYTES + frames * (FRAME_HEADER.size + page)
             log = self.files["-wal"]
-            frame = read(log, last, FRAME_HEADER.size + page)
+            frame = read(log, end - page - FRAME_HEADER.size, FRAME_HEADER.size)
             if (
-                read(log, 0, WAL_HEADER_BYTES)[16:24] != salts
-                or len(frame) != FRAME_HEADER.size + page
-                or [*FRAME_HEADER.unpack_from(frame)] != checksum
+                os.fstat(log.fileno()).st_size < end
+                or FRAME_HEADER.unpack(frame) != (first, second)
+                or read(log, SALTS_AT, len(salts)) != salts
             ):
                 return b""
-        return bytes(salts + index[2 * size :])
+        return checkpoint
 
     def _verify_database(self, now: State) -> None:
         """Verify that nothing but a checkpoint has changed it since."""
@@ -127,6 +139,13 @@ class FileGuard:
         if now.checkpoint == before.checkpoint and not is_intact(self.path):
             raise damage(f"{self.path} was overwritten")
         self.state, self.header = now, header
+
+
+def split(index: bytes) -> tuple[bytes, bytes, bytes]:
+    """Return both headers of the index, and what a checkpoint changes."""
+    size = INDEX_HEADER.size
+    first, second = index[:size], index[size : 2 * size]
+    return first, second, first[32:40] + index[2 * size :]  # salts, frames
 
 
 def is_intact(path: str) -> bool:

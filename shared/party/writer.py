@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sqlite3
+from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
@@ -110,12 +111,12 @@ class Writer:
         reading = all(job.reads_only for job in batch)
         try:
             if not reading:
-                self._verify()
+                self._verify(FileGuard.verify)
             self.database.execute("BEGIN" if reading else "BEGIN IMMEDIATE")
             results = [self.attempt(job) for job in batch]
             self.database.execute("COMMIT")
             if not reading:
-                self._verify()
+                self._verify(FileGuard.record)
                 self._report("")
         except sqlite3.Error as error:
             self._report(str(error))
@@ -132,11 +133,11 @@ class Writer:
             ]
         return results
 
-    def _verify(self) -> None:
+    def _verify(self, how: Callable[[FileGuard], None]) -> None:
         """Raise sqlite3.Error if what is written would not outlive us."""
         if self.guard:
             try:
-                self.guard.verify()
+                how(self.guard)
             except OSError as error:
                 raise sqlite3.OperationalError(str(error)) from None
 
