@@ -478,7 +478,10 @@ class Histories(RuleBasedStateMachine):
         ids = [each.id for each in log]
         assert len(ids) == len(set(ids))
         told = [
-            {**each.model_dump(), "status": each.status or "sent"}
+            {
+                **each.model_dump(exclude_none=True),
+                "status": each.status or "sent",
+            }
             for each in log
         ]
         for tab in self.tabs:
