@@ -14,6 +14,9 @@ from .frames import Frame, SharedFrame
 MAX_QUEUED_BYTES = 256 * 1024 * 1024
 """Bytes that may wait in a process, unless a setting says otherwise."""
 
+MAX_CONNECTION_BYTES = 512 * 1024
+"""Bytes that may wait for one connection, behind the frame that is next."""
+
 REFERENCE_BYTES = 100
 """Bytes that a place in a queue takes, however small the frame is."""
 
@@ -21,7 +24,7 @@ RELIEF = 0.9
 """The part of the bound that may be left once the slowest were evicted."""
 
 LOG_INTERVAL = 60.0
-"""Seconds between two log lines about evictions."""
+"""Seconds between two log lines about evictions of one kind."""
 
 logger = logging.getLogger("party")
 
@@ -46,7 +49,7 @@ class Backlog:
         self.bytes = 0
         self.accounts: dict[Account, None] = {}
         self._holders: dict[int, int] = {}
-        self._logged = -LOG_INTERVAL
+        self._logged: dict[str, float] = {}
 
     def hold(self, frame: Frame) -> None:
         """Count a frame that begins to wait for one more connection."""
@@ -76,15 +79,19 @@ class Backlog:
             if evict := account.evict():
                 evict()
                 evicted += 1
+        self.warn(
+            "more than MAX_QUEUED_BYTES=%d waited for slow readers: "
+            "the slowest %d were evicted",
+            self.max_bytes,
+            evicted,
+        )
+
+    def warn(self, text: str, *details: object) -> None:
+        """Log an eviction: each kind at most once a minute."""
         now = asyncio.get_running_loop().time()
-        if now - self._logged >= LOG_INTERVAL:
-            self._logged = now
-            logger.warning(
-                "more than MAX_QUEUED_BYTES=%d waited for slow readers: "
-                "the slowest %d were evicted",
-                self.max_bytes,
-                evicted,
-            )
+        if now - self._logged.get(text, -LOG_INTERVAL) >= LOG_INTERVAL:
+            self._logged[text] = now
+            logger.warning(text, *details)
 
 
 class Account:
@@ -96,6 +103,7 @@ class Account:
         self.backlog = backlog
         self.websocket = websocket
         self.evict = WeakMethod(evict)
+        self.warn = backlog.warn
         self.queued = 0
         self._sending: Frame | None = None
         self._unread = 0
@@ -107,6 +115,13 @@ class Account:
         self.backlog.accounts[self] = None
         self.backlog.hold(frame)
         self.backlog.check()
+
+    def is_over(self, following: Frame) -> bool:
+        """Whether too much is queued behind the frame that is next.
+
+        That one may be of any size: it makes no slow reader by itself.
+        """
+        return self.queued - weight(following) > MAX_CONNECTION_BYTES
 
     def remove(self, frame: Frame) -> None:
         """Count a frame no more that will not be sent."""

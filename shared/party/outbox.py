@@ -8,11 +8,8 @@ from collections.abc import Hashable
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from . import reader
-from .backlog import Account, Backlog, weight
+from .backlog import Account, Backlog
 from .frames import Frame
-
-MOST_WAITING = 512 * 1024
-"""Bytes that may wait for one connection, behind the frame that is next."""
 
 TOO_SLOW = 1013, "You were reading too slowly. Come back in a moment."
 """With what a reader that does not keep up is sent away."""
@@ -55,9 +52,7 @@ class Outbox:
         self._waiting[slot] = frame
         self.watch()
         self._account.add(frame)
-        # A single frame makes no slow reader, however long it is.
-        following = next(iter(self._waiting.values()), "")
-        if self._account.queued - weight(following) > MOST_WAITING:
+        if self._account.is_over(next(iter(self._waiting.values()), "")):
             self._evict()
 
     def close(self, code: int = 1000, reason: str = "") -> None:
@@ -114,7 +109,7 @@ class Outbox:
             self._hang_up((1011, "Something went wrong in here."))
 
     def _evict(self) -> None:
-        logger.warning("%s: evicted, it does not keep up", self.name)
+        self._account.warn("%s: evicted, it does not keep up", self.name)
         self._hang_up()
 
     def _hang_up(self, how: tuple[int, str] = TOO_SLOW) -> None:
