@@ -185,9 +185,9 @@ def test_a_word_that_stands_for_no_key_may_be_logged(
         choice = Settings(_env_file=None, **keys)
         monkeypatch.setattr(discreet, "settings", lambda: choice)
         record = logging.LogRecord(
-            "ai", logging.ERROR, "", 0, "no %s is a key", ("none",), None
+            "ai", logging.ERROR, "", 0, "no %s is a key at all", ("none",), None
         )
         return discreet.discreet_handler().format(record)
 
-    assert logged(openai_api_key="none") == "ERROR ai: no none is a key"
-    assert logged(presenter_key="none is a key") == "ERROR ai: no …"
+    assert logged(openai_api_key="none") == "ERROR ai: no none is a key at all"
+    assert logged(presenter_key="none is a key at all") == "ERROR ai: no …"
