@@ -432,10 +432,12 @@ class Crowd:
 
     def remembered(self) -> bool:
         """Whether the log still has the first message of these people."""
-        with self.target.join(max_size=None) as guest:
-            guest.send({"type": "older", "before": self.places[0] + 1})
-            answer = guest.until("older", lambda told: told["type"] == "older")
-        return any(each["id"][0] == "p" for each in answer["messages"])
+        cookie = {"Cookie": self.target.cookie()}
+        with self.target.join(max_size=None, additional_headers=cookie) as ada:
+            ada.next()  # the history
+            ada.send({"type": "older", "before": self.places[0] + 1})
+            messages = ada.until("older", lambda told: "messages" in told)
+        return any(each["id"][0] == "p" for each in messages["messages"])
 
 
 def memory(running: Running, field: str) -> float:

@@ -30,7 +30,7 @@ HALF_LIFE = 5.0
 LIGHT_SENDER = 10.0
 """Recent messages with which a sender is halfway between light and heavy."""
 
-INITIAL_RECENT = 3.0
+INITIAL_RECENT = 5.0
 """Recent messages that a sender counts who was never seen before."""
 
 MAX_SENDERS = 10_000
