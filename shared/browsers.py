@@ -16,14 +16,24 @@ from .settings import settings
 
 COOKIE = "party-chat-browser"
 TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
+MAX_VALUES = 10
+VALUES = re.compile(rf"(?:^|;) *{COOKIE}=([^; ]*)")
 
 
 def identify(connection: HTTPConnection) -> Identity:
-    """Return the browser that the cookie names, and whether we signed that."""
-    cookie = connection.cookies.get(COOKIE, "")
-    browser, _, signature = cookie.partition(".")
-    is_proven = hmac.compare_digest(signature.encode(), sign(browser).encode())
-    return Identity(browser, is_proven)
+    """Return the browser that the cookie names, and whether we signed that.
+
+    Of several, the one that we signed: the others come from servers at
+    shorter paths of this host.
+    """
+    identity = Identity()
+    header = connection.headers.get("cookie", "")
+    for value in VALUES.findall(header)[:MAX_VALUES]:
+        browser, _, signature = value.partition(".")
+        if hmac.compare_digest(signature.encode(), sign(browser).encode()):
+            return Identity(browser, is_proven=True)
+        identity = Identity(browser)
+    return identity
 
 
 def sign(text: str) -> str:

@@ -265,6 +265,13 @@ def test_each_browser_gets_a_cookie_with_its_first_page(
     assert len(cookies) == 5
     has_one = {"Cookie": f"x=y; party-chat-browser={found[1]}"}
     assert cookie_of(running, **has_one) is None
+    # That of another server, at a shorter path of this host, comes with it.
+    other = f"party-chat-browser={'x' * 43}.{'y' * 43}"
+    for both in (
+        f"{other}; {has_one['Cookie']}",
+        f"{has_one['Cookie']}; {other}",
+    ):
+        assert cookie_of(running, Cookie=both) is None
     assert cookie_of(running, Cookie="party-chat-browser=") is not None
     stale = found[1].partition(".")[0] + ".made-up"
     signed = cookie_of(running, Cookie=f"party-chat-browser={stale}") or ""
