@@ -357,3 +357,59 @@ def test_room_is_never_larger_than_the_window(
     fits()
     ada.writing.fill("line\n" * 100)
     fits()
+
+
+PASTE = """async (isPlain) => {
+    const box = document.getElementById("message");
+    const area = isPlain ? document.createElement("textarea") : box;
+    if (isPlain) {
+        const style = getComputedStyle(box);
+        for (const name of ["font", "width", "height", "white-space"]) {
+            area.style.setProperty(name, style.getPropertyValue(name));
+        }
+        area.style.position = "fixed";
+        document.body.append(area);
+    }
+    const drawn = () => new Promise(requestAnimationFrame).then(
+        () => new Promise(requestAnimationFrame));
+    area.focus();
+    await drawn();
+    const start = performance.now();
+    document.execCommand("insertText", false, "lorem ipsum ".repeat(87_381));
+    await drawn();
+    const time = performance.now() - start;
+    area.select();
+    document.execCommand("delete");
+    await drawn();
+    if (isPlain) area.remove();
+    return time;
+}"""
+"""Milliseconds that 1 MB takes that is pasted."""
+
+
+@shared
+def test_pasting_1_mb_takes_little_longer_than_into_a_plain_textarea(
+    shell: Running, person: People
+) -> None:
+    """It took ten times as long: for its direction, and to grow with it."""
+    ada = person(shell, "Ada")
+    took: dict[bool, list[float]] = {True: [], False: []}
+    for is_plain in [True, False] * 3:
+        took[is_plain].append(ada.page.evaluate(PASTE, is_plain))
+    assert min(took[False]) <= 2 * min(took[True]) + 200, took
+
+
+@shared
+def test_message_is_written_in_the_direction_of_its_script(
+    shell: Running, person: People
+) -> None:
+    ada = person(shell, "Ada")
+    for text, direction in [
+        ("", "ltr"),
+        ("hello", "ltr"),
+        ("1. שלום", "rtl"),
+        ("مرحبا hello", "rtl"),
+        ("hello שלום", "ltr"),
+    ]:
+        ada.writing.fill(text)
+        expect(ada.writing).to_have_attribute("dir", direction)

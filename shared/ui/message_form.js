@@ -10,6 +10,12 @@ import { useUser } from "./user.js";
 
 const NEAR_THE_LIMIT = 200;
 
+/** Characters of a draft after which its box does not grow any more. */
+const MAX_GROWTH = 4000;
+
+/** Text whose first letter is of a script that runs from right to left. */
+const RIGHT_TO_LEFT = /^\P{L}*[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/u;
+
 /** @param {KeyboardEvent} event */
 function sends(event) {
   // Safari reports the Enter that ends a composition as key code 229.
@@ -66,11 +72,14 @@ function Area({ draft, area, name, submit }) {
   const type = ({ target }) => setText(target.value);
   /** @param {KeyboardEvent} event */
   const press = (event) => sends(event) && submit(event);
+  const start = text.slice(0, MAX_GROWTH);
+  // Of 1 MB, which somebody may paste, `auto` takes seconds.
+  const dir = RIGHT_TO_LEFT.test(start) ? "rtl" : "ltr";
   return html`
-    <div class="grow" data-text=${text}>
+    <div class="grow" data-text=${start}>
       <label class="unseen" for="message">Your message</label>
       <textarea id="message" ref=${area} value=${text} disabled=${!name}
-        onInput=${type} onKeyDown=${press} rows="1" dir="auto"
+        onInput=${type} onKeyDown=${press} rows="1" dir=${dir}
         placeholder=${name ? "Say something…" : "Join in…"}
         autocomplete="off" enterkeyhint="send" aria-describedby="left"
         aria-invalid=${left < 0 ? "true" : "false"} />
