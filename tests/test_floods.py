@@ -288,3 +288,21 @@ def test_a_body_in_tiny_chunks_is_read_in_portions(
     assert answer.endswith(b"9000")
     assert max(events) == MAX_EVENTS_PER_TURN
     assert sum(events) > 9_000
+
+
+def test_what_comes_right_behind_a_handshake_is_read() -> None:
+    """Also half a frame, and what is larger than what is kept of others."""
+    bounds = Bounds(largest_frame=3 * MB)
+    with open_house(bounds=bounds, echo=Echo) as house:
+        with house.connected() as ada:
+            request = HANDSHAKE % b"/parties/echo/1"
+            sent = frame(TEXT, b"first") + frame(TEXT, b"second")
+            ada.sendall(request + sent[:-3])
+            while not ada.recv(65_536).endswith(b'"first"}'):
+                pass
+            ada.sendall(sent[-3:])
+            assert answers(ada, lambda _, payload: b'"second"' in payload)
+        with house.join("1", "echo", max_size=None) as ada:
+            ada.next()
+            ada.send("x" * 3 * MB)
+            assert len(ada.next()["echo"]) == 3 * MB

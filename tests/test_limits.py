@@ -732,7 +732,11 @@ INCOMPLETE = {
     ("sent", "answer"), INCOMPLETE.values(), ids=list(INCOMPLETE)
 )
 def test_an_incomplete_request_ends_at_its_deadline(
-    monkeypatch: pytest.MonkeyPatch, sent: bytes, answer: bytes, drips: bool
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    sent: bytes,
+    answer: bytes,
+    drips: bool,
 ) -> None:
     """Also one of which a byte comes now and then."""
     monkeypatch.setattr("shared.party.http_protocol.REQUEST_TIMEOUT", 0.3)
@@ -742,6 +746,7 @@ def test_an_incomplete_request_ends_at_its_deadline(
         heard = dripping(slow, drop) if drips and sent else read_all(slow)
         assert heard.startswith(answer)
         assert house.get("/parties/reader/1").json() == 0
+    assert "Traceback" not in caplog.text
 
 
 def test_socket_has_no_deadline(monkeypatch: pytest.MonkeyPatch) -> None:

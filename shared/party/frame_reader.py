@@ -96,6 +96,7 @@ class FrameReader(WebSocketsSansIOProtocol):
             data, self.rest = self.rest + data, b""
         if self._has_more:
             self.rest = data
+            self.transport.pause_reading()
         else:
             self.read_frames(data)
 

@@ -118,10 +118,12 @@ class PartyHTTP(H11Protocol):
             self.send_400_response("A header has an invalid value.")
             return
         method, target = event.method.decode(), event.target.decode()
-        self.upgrade(Request(target, headers, method))
+        self.upgrade(
+            Request(target, headers, method), self.conn.trailing_data[0]
+        )
 
-    def upgrade(self, request: Request) -> None:
-        """Go on as a WebSocket."""
+    def upgrade(self, request: Request, data: bytes = b"") -> None:
+        """Go on as a WebSocket, of which `data` has come already."""
         self._is_upgraded = True
         self._clear_deadline()
         self.connections.discard(self)
@@ -130,6 +132,8 @@ class PartyHTTP(H11Protocol):
         line.connection_made(self.transport)
         self.transport.set_protocol(line)
         line.greet(request)
+        if data:
+            line.data_received(data)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what the parser refuses, with the status that it names."""

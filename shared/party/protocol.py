@@ -119,3 +119,5 @@ class PartyProtocol(FrameReader):
         await super().send(message)
         if self.close_sent:
             self.handshake_complete = True
+            if self._has_more:
+                self.loop.call_soon(self._read_on)
