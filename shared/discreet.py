@@ -29,7 +29,12 @@ class Discreet(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Write a record, with its traceback, but without the keys."""
         text = super().format(record)
-        for key in (settings().openai_api_key, settings().presenter_key):
+        secrets = (
+            settings().openai_api_key,
+            settings().presenter_key,
+            settings().cookie_secret,
+        )
+        for key in secrets:
             if len(key) >= SHORTEST:
                 text = text.replace(key, "…")
         return text

@@ -86,3 +86,35 @@ def test_at_an_address_of_ipv6_the_policy_is_one_that_browsers_know(
     ada.is_told("Connected")
     ada.say("from afar")
     ada.is_sent("from afar")
+
+
+@pytest.mark.parametrize("fast", ["1", "0"])
+def test_cookies_of_another_port_are_accepted_or_named(
+    serve: Callable[..., Running], person: People, fast: str
+) -> None:
+    """Browsers keep one set of cookies for all ports of a host."""
+    running = serve(FAST=fast)
+    ada = person(running)
+    ada.expect_error(NO_SERVER)
+    ada.expect_error("Failed to load resource: .* 431 .*")
+
+    def set_cookies(count: int, size: int) -> None:
+        ada.page.context.add_cookies(
+            [
+                {"name": f"other{n}", "value": "x" * size, "url": running.url}
+                for n in range(count)
+            ]
+        )
+
+    set_cookies(9, 980)
+    ada.enter()
+    ada.is_told("Connected")
+    running.stop()
+    set_cookies(18, 4_000)
+    running.start()
+    alert = ada.page.get_by_role("alert").filter(has_text="cookies")
+    expect(alert).to_contain_text("delete them")
+    assert running.errors().count("cookies") == 1
+    ada.page.context.clear_cookies(name=re.compile("other"))
+    ada.is_told("Connected again")
+    expect(alert).to_have_count(0)

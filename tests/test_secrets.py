@@ -23,6 +23,7 @@ from .test_settings import fails_to_start
 SECRETS = {
     "OPENAI_API_KEY": "sk-canary-6f1d0a",
     "PRESENTER_KEY": "canary-7be2-presenter",
+    "COOKIE_SECRET": "canary-a90c-cookies",
     "ALLOWED_HOSTS": "canary-51e0.example",
     "ALLOWED_ORIGINS": "https://canary-77aa.example",
     "COUNTRY_HEADER": "X-Canary-93be",
@@ -32,6 +33,7 @@ SECRETS = {
 CANARIES = [
     "canary-6f1d0a",
     "canary-7be2",
+    "canary-a90c",
     "canary-51e0",
     "canary-77aa",
     "Canary-93be",

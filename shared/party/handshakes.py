@@ -13,20 +13,32 @@ NO_UPGRADE = (
     "It has to pass on Upgrade and Connection, by HTTP/1.1."
 )
 WARNING_INTERVAL = 60.0
-"""Seconds between two lines in the log that say so."""
+"""Seconds between two lines in the log that say the same."""
+
+
+class RepeatedWarning:
+    """A line in the log, at most one a minute."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._logged_at = -WARNING_INTERVAL
+
+    def log(self) -> None:
+        """Write the line, unless that was done just before."""
+        if time.monotonic() - self._logged_at >= WARNING_INTERVAL:
+            self._logged_at = time.monotonic()
+            logger.warning(self.text)
 
 
 class UpgradeCheck:
     """Refuses such requests, and logs that."""
 
     def __init__(self) -> None:
-        self.warned_at = -WARNING_INTERVAL
+        self.warning = RepeatedWarning(NO_UPGRADE)
 
     def check(self, request: Request) -> None:
         """Raise a 426 for a request that was a handshake."""
         if "sec-websocket-key" not in request.headers:
             return
-        if time.monotonic() - self.warned_at >= WARNING_INTERVAL:
-            self.warned_at = time.monotonic()
-            logger.warning(NO_UPGRADE)
+        self.warning.log()
         raise HTTPException(426, NO_UPGRADE, {"Upgrade": "websocket"})

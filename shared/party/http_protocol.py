@@ -11,6 +11,7 @@ from websockets.datastructures import Headers
 from websockets.exceptions import InvalidHeaderValue
 from websockets.http11 import Request
 
+from .handshakes import RepeatedWarning
 from .limits import MAX_HEADER_BYTES, MAX_HEADERS, MAX_TARGET_BYTES
 
 REQUEST_TIMEOUT = 15.0
@@ -20,8 +21,9 @@ MAX_EVENTS_PER_TURN = 64
 """Parser events that one connection may cause per event-loop iteration."""
 
 TOO_MANY_HEADERS = (
-    f"A request may have {MAX_HEADERS} headers "
-    f"and {MAX_HEADER_BYTES:,} bytes of them at most."
+    f"A request may have {MAX_HEADERS} headers and {MAX_HEADER_BYTES:,} bytes "
+    "of them at most. It may be cookies that other servers of this host have "
+    "set: delete them."
 )
 TOO_LONG_TARGET = f"An address may have {MAX_TARGET_BYTES:,} bytes at most."
 TOO_SLOW = f"A request has to be complete within {REQUEST_TIMEOUT:.0f} seconds."
@@ -65,6 +67,8 @@ def check_head(request: h11.Request) -> None:
 
 class PartyHTTP(H11Protocol):
     """HTTP of which no client can send too much, too slowly or at once."""
+
+    warning = RepeatedWarning(f"A request was refused. {TOO_MANY_HEADERS}")
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -141,6 +145,8 @@ class PartyHTTP(H11Protocol):
         status = error.error_status_hint if error else 400
         if error and status in (414, 431):
             msg = TOO_MANY_HEADERS if status == 431 else str(error)
+        if status == 431:
+            self.warning.log()
         self.refuse(status, msg)
 
     def refuse(self, status: int, words: str) -> None:

@@ -9,6 +9,9 @@ const FRESH = 1000;
 const MOST = 100;
 
 const { build: mine, root = "" } = document.documentElement.dataset;
+const notice = document.createElement("p");
+notice.className = "noscript";
+notice.role = "alert";
 let leaving = false;
 
 /** Milliseconds for an answer: on a slow line, it takes longer than at first. */
@@ -20,11 +23,20 @@ async function running() {
   const signal = AbortSignal.timeout(timeout);
   try {
     const answer = await fetch(`${root}/build`, { cache: "no-store", signal });
-    return answer.ok ? await answer.text() : "";
+    const text = await answer.text();
+    if (answer.ok) {
+      notice.remove();
+      return text;
+    }
+    // It refuses all that comes with so many cookies, and says so.
+    if (answer.status === 431 && !notice.isConnected) {
+      notice.textContent = text;
+      document.getElementById("main")?.append(notice);
+    }
   } catch {
     if (signal.aborted) timeout = Math.min(2 * timeout, MAX_TIMEOUT);
-    return "";
   }
+  return "";
 }
 
 /**
