@@ -108,6 +108,7 @@ class PartyServer(Server):
 def main() -> None:
     """Run the stage that the command names, until it is stopped."""
     print_anything()
+    end_on_hangup()
     stage, config = configure(sys.argv[1:], read_settings())
     sock = listen(config.host, config.port, stage)
     with key.lasting():
@@ -115,6 +116,18 @@ def main() -> None:
             Reload(config, target=partial(run, config), sockets=[sock]).run()
         else:
             run(config, [sock])
+
+
+def end_on_hangup() -> None:
+    """End as by Ctrl+C when the terminal is closed, unless nohup is used."""
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+
+    def end(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_IGN)  # a shell may send it again
+        os.kill(os.getpid(), signal.SIGINT)
+
+    if hangup and signal.getsignal(hangup) == signal.SIG_DFL:
+        signal.signal(hangup, end)
 
 
 def read_settings() -> Settings:
@@ -180,6 +193,7 @@ def run(
             "Only %s files may be open: enough for %s people", limit, people
         )
     end_with_parent()
+    end_on_hangup()
     if config.ws is FastProtocol:
         install()
     server = PartyServer(config)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from signal import SIGINT, SIGKILL, SIGTERM, Signals
+from signal import SIGHUP, SIGINT, SIGKILL, SIGTERM, Signals
 from typing import Any
 
 import pytest
@@ -234,6 +234,32 @@ def test_a_reloader_that_passes_ctrl_c_on_does_not_ask_twice(
             exchange = stub.next_request()
             stop_asked(running, SIGINT)
             running.process.send_signal(SIGTERM)
+            exchange.release()
+            ada.hear("You said: hello")
+            assert ada.closed() == RESTARTING
+        assert running.process.wait(PATIENCE) == 0
+
+
+@pytest.mark.stages(5)
+@pytest.mark.parametrize("reload", ["0", "1"])
+def test_server_ends_in_order_when_its_terminal_is_closed(
+    serve: Callable[..., Running], reload: str
+) -> None:
+    """The system tells all its processes, and a shell may do so again.
+
+    Seen to catch: an end at once, in the middle of a reply.
+    """
+    with OpenAIStub() as stub:
+        stub.held = True
+        running = serve(**asking(stub), GRACE="600", RELOAD=reload)
+        pid = running.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text("utf-8")
+        with running.join() as ada:
+            ada.say("hello")
+            exchange = stub.next_request()
+            for _ in range(2):
+                for each in (pid, *map(int, children.split())):
+                    os.kill(each, SIGHUP)
             exchange.release()
             ada.hear("You said: hello")
             assert ada.closed() == RESTARTING
