@@ -130,6 +130,7 @@ def test_a_name_that_will_not_do_is_refused_in_words(
     for name, words in [
         ("  ", "Please type a name."),
         ("ai", "This name is taken: choose another one."),
+        ("Al", "This name looks like the AI’s: add a surname, for example."),
         ("\u200b", "A message needs a name: text of 1 to 40 characters."),
         ("x" * 41, "40 characters at most."),
     ]:

@@ -341,7 +341,9 @@ def test_a_key_with_any_letters_works_as_the_link_has_it(serve: Serve) -> None:
 @pytest.mark.soak
 @pytest.mark.stages(2)
 def test_the_link_outlives_a_restart_of_the_server(tmp_path: Path) -> None:
-    """Seen to catch: making the key in the process that restarts."""
+    """And browsers' cookies. Seen to catch: making the key in the process that
+    restarts.
+    """
     for folder in ("shared", "demo_02"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     (tmp_path / "node_modules").symlink_to(ROOT / "node_modules")
@@ -349,9 +351,11 @@ def test_the_link_outlives_a_restart_of_the_server(tmp_path: Path) -> None:
     port = str(free_port())
     with start(stage, **LAN, RELOAD="1", PORT=port) as running:
         before = printed_link(running)
+        cookie = running.get("/").headers["set-cookie"].partition(";")[0]
         with running.join() as ada:
             ended_by_saving(stage.folder / "app.py", ada)
         assert printed_link(running) == before
+        assert "set-cookie" not in running.get("/", Cookie=cookie).headers
 
 
 # What is asked
