@@ -16,6 +16,10 @@ FOR_EVER = "public, max-age=31536000, immutable"
 FRESH = "no-cache"
 """A browser may keep it, and asks each time whether it is still the same."""
 
+GZIP = re.compile(
+    r"(?<![\w-])gzip(?![\w-])(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))", re.I
+)
+
 BUILD = re.compile("[0-9a-f]{12}")
 """What `short_name` makes: the folder's name, now or once."""
 
@@ -70,5 +74,6 @@ class Static(StaticFiles):
 
 
 def takes_gzip(scope: Scope) -> bool:
-    """Whether a browser takes what is compressed."""
-    return "gzip" in Headers(scope=scope).get("accept-encoding", "")
+    """Whether a browser takes what is compressed: gzip;q=0 says it does not."""
+    accepted = Headers(scope=scope).get("accept-encoding", "")
+    return bool(GZIP.search(accepted))

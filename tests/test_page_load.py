@@ -59,6 +59,20 @@ def test_a_room_is_small(room: Running) -> None:
         assert page.sent + sum(each.sent for each in files) <= most
 
 
+@pytest.mark.parametrize(
+    ("accepted", "is_packed"),
+    [("gzip;q=0, br", False), ("x-gzip", False), ("br, GZIP; q=0.5", True)],
+)
+def test_page_is_compressed_for_a_browser_that_takes_it(
+    room: Running, accepted: str, is_packed: bool
+) -> None:
+    """Seen to catch: compression although `gzip;q=0` refuses it."""
+    style = re.findall(r"/shared/ui/[^\"]+\.css", room.get("/").text)[0]
+    for path in ("/", style):
+        answer = room.get(path, Accept_Encoding=accepted)
+        assert ("content-encoding" in answer.headers) == is_packed
+
+
 @pytest.mark.parametrize("path", ["/", "/chats", ROOM, "/usage", "/nowhere"])
 def test_a_page_names_each_module_that_it_loads_and_no_other(
     room: Running, path: str
