@@ -31,6 +31,11 @@ def visible(name: str) -> str:
     )
 
 
+def is_blank(text: str) -> bool:
+    """Whether nothing of a text can be seen."""
+    return not any(map(visible, set(text)))
+
+
 @lru_cache(MOST_CACHED)
 def bare(name: str) -> str:
     """What can be seen of a name, in one way of writing it."""

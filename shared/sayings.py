@@ -13,7 +13,7 @@ from pydantic_core import from_json
 
 from .house import MUTED, house
 from .messages import Message, history
-from .names import problem_with
+from .names import is_blank, problem_with
 from .party import Frame, Log, Refused
 from .party.errors import Asked
 from .party.frames import with_newest
@@ -92,7 +92,7 @@ def said(frame: Frame, messages: Log[Message] | None = None) -> Message:
         field = str(error.errors()[0]["loc"][0])
         raise Refused(RULES[field], id) from None
     problem = name_problem(saying.user)
-    if not saying.body.strip():
+    if is_blank(saying.body):
         problem = RULES["body"]
     if problem:
         raise Refused(problem, id)

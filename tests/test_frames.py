@@ -165,6 +165,7 @@ def test_a_frame_without_a_message_is_refused(pair: Pair, said: Any) -> None:
         "",
         " ",
         "\n\t",
+        "\u200b\u2060\u3164\u2800\ufe0f",
         "x" * 4001,
     ],
     ids=lambda body: repr(body)[:20],
