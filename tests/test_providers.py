@@ -82,11 +82,13 @@ RIGHT = {
     "delta-missing": Right("Colours are nice. And more follows."),
     "done-without-finish-reason": Right("The whole answer is forty-two."),
     "error-as-finish-reason": FAILED,
+    "error-as-text": FAILED,
     "error-event": FAILED,
     "error-field": FAILED._replace(why=BROKEN),
     "error-object": FAILED._replace(why=BROKEN),
     "error-without-error": FAILED._replace(why=NOT_SET_UP),
     "finish-reason-empty": Right("Hello there."),
+    "heartbeat-as-data": Right("Still alive."),
     "keepalive-comments": Right("A late answer."),
     "message-repeated-at-end": Right("Said once."),
     "moderation-first": Right("After the filter."),
@@ -277,10 +279,31 @@ def test_prompts_suit_a_template_that_demands_alternating_roles(
         ben.say("Fail, please.", "Ben")
         assert hear_out(ada)[-1]["body"] == BROKEN
         player.answer = refuse_for_template
-        for number in range(12):
+        for number in range(8):
             eve.say(f"{number}", "Eve")
             assert hear_out(ada)[-1]["body"] == "Hello."
     assert "Fail, please." in json.dumps(player.bodies)
+
+
+def test_a_model_without_a_system_role_is_asked_without(
+    serve: Serve, player: Player
+) -> None:
+    """As Gemma's template: "System role not supported"."""
+
+    def refuse(request: Request, body: Any) -> Response | None:
+        roles = [each["role"] for each in body["messages"]]
+        error = {"error": {"message": "System role not supported"}}
+        return JSONResponse(error, 400) if "system" in roles else None
+
+    player.answer = refuse
+    chat = serve(**using(player))
+    with chat.join() as ada:
+        enter(ada)
+        for question in ("hello", "again"):
+            ada.say(question)
+            assert hear_out(ada)[-1]["body"] == f"You said: {question}"
+    assert lines(player.bodies[1])[0].startswith("You are the AI in a chat")
+    assert len(chat.errors().splitlines()) == 1
 
 
 def test_a_judge_that_fails_is_told_to_the_rooms(
@@ -359,6 +382,7 @@ NOWHERE = {
     "page": HTMLResponse("<h1>404 page not found</h1>", 404),
     "app": HTMLResponse("<!doctype html><title>A web app</title>"),
     "method": JSONResponse({"detail": "Method Not Allowed"}, 405),
+    "error": JSONResponse({"error": "Unexpected endpoint or method."}),
 }
 
 

@@ -12,6 +12,9 @@ Choice: TypeAlias = Literal["openai", "ollama", "local", "replay", "none"]
 OLLAMA = "http://127.0.0.1:11434"
 """Where Ollama is, unless somebody moved it."""
 
+MAX_BYTES = 8 * 1024 * 1024
+"""Of its list of models."""
+
 
 def choose(settings: Settings) -> Choice:
     """What `AI` says; else OpenAI with a key or a base URL, else Ollama if
@@ -32,7 +35,7 @@ def has_model(name: str, host: str = OLLAMA) -> bool:
         # No proxy: it is asked on this machine.
         opener = build_opener(ProxyHandler({}))
         with opener.open(f"{host}/api/tags", timeout=0.5) as response:
-            pulled = json.load(response)["models"]
+            pulled = json.loads(response.read(MAX_BYTES))["models"]
             names = {each["name"] for each in pulled}
     except (OSError, HTTPException, ValueError, LookupError, TypeError):
         return False

@@ -111,7 +111,12 @@ class EventReader(LineReader):
         if data.startswith(b"[DONE]"):
             yield from self.done()
         elif data:
-            yield from self.read_event(parse(data), event)
+            chunk = parse(data)
+            if chunk is ... and data.startswith(b"{"):
+                raise BadStream("an event is not JSON")
+            # Other text is an error's, or a sign of life.
+            chunk = data.decode(errors="replace") if chunk is ... else chunk
+            yield from self.read_event(chunk, event)
 
     def done(self) -> Iterator[bytes]:
         """End the reply, also if no chunk gave a reason."""
@@ -121,8 +126,6 @@ class EventReader(LineReader):
 
     def read_event(self, chunk: Any, event: bytes) -> Iterator[bytes]:
         """Write a chunk, or the error that takes its place."""
-        if chunk is ...:
-            raise BadStream("an event is not JSON")
         if isinstance(chunk, list) and len(chunk) == 1:
             chunk = chunk[0]
         if event == b"error" and not isinstance(chunk, dict):
@@ -137,7 +140,7 @@ class EventReader(LineReader):
         if chunk.get("object") == "chat.completion":
             reason = reason or "stop"
         error = chunk.get("error") or choice.get("error")
-        failed = b"error" in (event, str(chunk.get("object")).encode())
+        failed = event == b"error" or chunk.get("object") == "error"
         if error or failed or reason == "error":
             yield write_event({"error": readable(error or chunk)})
             return

@@ -94,6 +94,7 @@ def is_elsewhere(error: Exception) -> bool:
     """Whether no API answers at the address, as its /v1 is missing."""
     status = getattr(error, "status_code", None)
     odd = type(error).__name__ in ("WebPage", "BadStream")
+    odd = odd or "unexpected endpoint" in str(error).lower()
     odd = odd or (
         status in (404, 405) and "model" not in full_text(error).lower()
     )
