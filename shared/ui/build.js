@@ -14,7 +14,7 @@ notice.className = "noscript";
 notice.role = "alert";
 let leaving = false;
 
-/** Milliseconds for an answer: on a slow line, it takes longer than at first. */
+/** Milliseconds to wait for an answer; it grows on a slow line. */
 let timeout = 2000;
 const loaded = performance.now();
 
