@@ -242,5 +242,5 @@ def test_a_page_is_there_again_after_a_bad_request(shell: Running) -> None:
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     ):
         answer = shell.raw(request)
-        assert answer.startswith(b"HTTP/1.1 400 "), request[:40]
+        assert re.match(rb"HTTP/1\.1 4(00|31) ", answer), request[:40]
     assert shell.get("/").status == 200
