@@ -577,6 +577,15 @@ def test_tokens_that_are_not_reported_are_estimated(
 
 
 @pytest.mark.stages(3)
+def test_reasoning_is_in_an_estimate(stage: Stage, setting: Change) -> None:
+    """Nobody sees it, and it is paid for."""
+    with OllamaStub() as stub:
+        setting(ai="ollama", ollama_host=stub.url, ai_timeout=5)
+        stub.reports_usage, stub.thoughts = False, ["hmm, " * 8]
+        assert ask(stage, "hello")[-1] == ("You said: hello", 5 + 10)
+
+
+@pytest.mark.stages(3)
 @pytest.mark.parametrize("fault", ["401", "cut", "error", "garbage"])
 def test_a_failed_reply_took_tokens_as_far_as_it_came(
     stage: Stage, stub: OpenAIStub | OllamaStub, fault: Fault

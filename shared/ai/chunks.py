@@ -114,6 +114,10 @@ class EventReader(LineReader):
             chunk = parse(data)
             if chunk is ... and data.startswith(b"{"):
                 raise BadStream("an event is not JSON")
+            if not event and is_plain(chunk) and b"\n" not in data:
+                self.has_text = True
+                yield b"data: " + data + b"\n\n"
+                return
             # Other text is an error's, or a sign of life.
             chunk = data.decode(errors="replace") if chunk is ... else chunk
             yield from self.read_event(chunk, event)
@@ -248,6 +252,25 @@ def parse(data: bytes) -> Any:
         return json.loads(data)  # also half of an emoji
     except ValueError:
         return ...
+
+
+def is_plain(chunk: Any) -> bool:
+    """Whether a chunk has text, and nothing that any client has to know."""
+    try:
+        (choice,) = chunk["choices"]
+        delta = choice["delta"]
+        return (
+            type(delta["content"]) is str
+            and delta["content"] != ""
+            and delta.keys() <= {"content", "role"}
+            and choice["finish_reason"] is None
+            and chunk.get("usage") is None
+            and chunk.keys().isdisjoint({"error", "x_groq"})
+            and chunk.get("object") != "error"
+            and choice.get("error") is None
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return False
 
 
 def readable(error: object) -> dict[str, Any]:
