@@ -122,6 +122,38 @@ def test_a_log_is_there_again_when_its_file_is_opened_again(run: Run) -> None:
     run(test)
 
 
+def test_what_this_version_cannot_read_is_left_out(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A later version may share the file, as while servers are replaced.
+
+    Seen to catch: a room that answers nothing more, and none after a restart.
+    """
+
+    async def test(file: Path) -> None:
+        async with opened(file) as log:
+            await log.append(Note(id="a"))
+            with closing(sqlite3.connect(file)) as later:
+                later.execute(
+                    "INSERT INTO entries VALUES (?, 1, 1, 'b', ?)",
+                    [log.name, '{"text": ["of another kind"]}'],
+                )
+                later.commit()
+            await log.append(Note(id="c"))
+            with pytest.raises(Refused, match="has this id already"):
+                await log.append(Note(id="b"))
+            assert [each.id for each in await log.before(9, 9)] == ["a", "c"]
+        async with opened(file) as log:
+            assert [(each.id, each.place) for each in log] == [
+                ("a", 0),
+                ("c", 2),
+            ]
+        words = "chat/1: left out what cannot be read"
+        assert caplog.messages == [words, words]
+
+    run(test)
+
+
 def test_what_came_twice_is_kept_once_also_after_a_restart(run: Run) -> None:
     """Seen to catch: an index that is not unique."""
 

@@ -1,6 +1,7 @@
 """Logs in a file: what is said outlives the process."""
 
 import asyncio
+import logging
 import sqlite3
 from bisect import bisect_left
 from contextlib import suppress
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, unquote
 
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from .answers import LATER
@@ -44,6 +46,9 @@ GLANCE = 1.0
 far the replies of this one have come."""
 
 
+logger = logging.getLogger("party")
+
+
 class DurableLog(Log[M], Generic[M]):
     """A log whose entries are in a file before anybody hears of them."""
 
@@ -56,9 +61,10 @@ class DurableLog(Log[M], Generic[M]):
         self.store, self.key, self.name = store, key, name_of(key)
         # By their places, those that grow, and what of them is written.
         self.open: dict[int, tuple[M, str]] = {}
+        self.unreadable = False
         self.begin_anew(found.start - 1)
-        for row in found.rows:
-            self.replace(self.read(row))
+        for entry in self.read_all(found.rows):
+            self.replace(entry)
         newest = self[-1] if self else None
         self.tail = Tail(found.next, found.start, newest)
 
@@ -96,16 +102,29 @@ class DurableLog(Log[M], Generic[M]):
             return found
         with suppress(sqlite3.Error):  # then, what is at hand has to do
             job = Read(self.name, place, count)
-            found = [self.read(row) for row in await self.store.writer.do(job)]
+            found = self.read_all(await self.store.writer.do(job))
         return found
 
-    def read(self, row: Row) -> M:
-        """An entry from its row."""
+    def read(self, row: Row) -> M | None:
+        """Return the entry of a row; None if this version cannot read it.
+
+        A later version may have written it, which shares the file.
+        """
         _, first, id, text = row
-        entry = self.model.model_validate_json(text)
+        try:
+            entry = self.model.model_validate_json(text)
+        except ValidationError:
+            if not self.unreadable:
+                logger.warning("%s: left out what cannot be read", self.name)
+            self.unreadable = True
+            return None
         entry.id, entry.place = id, first
         entry.recall()
         return entry
+
+    def read_all(self, rows: list[Row]) -> list[M]:
+        """Return the entries of rows, without those that cannot be read."""
+        return [entry for row in rows if (entry := self.read(row))]
 
     def after(self, rows: list[Row]) -> Tail:
         """What the tail is, once these rows are known as well."""
@@ -115,7 +134,7 @@ class DurableLog(Log[M], Generic[M]):
             if not row[3]:
                 start, newest = next, None
             elif row[0] == row[1]:
-                newest = self.read(row)
+                newest = self.read(row) or newest
         return Tail(next, start, newest)
 
     def begin_anew(self, place: int) -> None:
@@ -126,12 +145,12 @@ class DurableLog(Log[M], Generic[M]):
     def catch_up(self, rows: list[Row]) -> None:
         """Take up what another process wrote, and tell the room."""
         for row in rows:
-            entry = self.read(row) if row[3] else None
-            if entry:
-                self.replace(entry)
-            else:
+            if not row[3]:
                 self.begin_anew(row[0])
-            self.store.tell(self.key, entry)
+                self.store.tell(self.key, None)
+            elif entry := self.read(row):
+                self.replace(entry)
+                self.store.tell(self.key, entry)
 
     def replace(self, entry: M) -> None:
         """Have an entry at hand as it is now, wherever it stands."""

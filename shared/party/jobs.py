@@ -95,7 +95,7 @@ class Append(Job[Kept]):
             "AND id = ? ORDER BY place DESC LIMIT 1",
             [self.log.name, self.entry.id],
         )
-        return self.log.read(row)
+        return self.log.read(row) or Entry()
 
     def undo(self) -> None:
         """Want the same place again."""
