@@ -4,7 +4,8 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable
-from weakref import WeakMethod
+from math import inf
+from weakref import WeakMethod, WeakSet
 
 from starlette.websockets import WebSocket
 
@@ -23,6 +24,9 @@ REFERENCE_BYTES = 100
 RELIEF = 0.9
 """The part of the bound that may be left once the slowest were evicted."""
 
+LEFT_SECONDS = 2.5
+"""Seconds until an evicted reader is cut, who may still fetch the reason."""
+
 LOG_INTERVAL = 60.0
 """Seconds between two log lines about evictions of one kind."""
 
@@ -31,8 +35,9 @@ logger = logging.getLogger("party")
 
 def weight(frame: Frame) -> int:
     """Return the bytes that a frame takes in a queue; a shared one no more."""
-    shared = isinstance(frame, SharedFrame)
-    return REFERENCE_BYTES + (0 if shared else sys.getsizeof(frame))
+    if isinstance(frame, SharedFrame):
+        return REFERENCE_BYTES
+    return REFERENCE_BYTES + sys.getsizeof(frame)
 
 
 class Backlog:
@@ -47,44 +52,67 @@ class Backlog:
     def __init__(self, max_bytes: int = MAX_QUEUED_BYTES) -> None:
         self.max_bytes = max_bytes
         self.bytes = 0
-        self.accounts: dict[Account, None] = {}
+        self.accounts: WeakSet[Account] = WeakSet()
         self._holders: dict[int, int] = {}
+        self._left: dict[reader.Line, int] = {}
+        self._left_bytes = 0
         self._logged: dict[str, float] = {}
 
     def hold(self, frame: Frame) -> None:
         """Count a frame that begins to wait for one more connection."""
-        holders = self._holders.get(id(frame), 0)
-        self._holders[id(frame)] = holders + 1
         self.bytes += REFERENCE_BYTES
-        if not holders:
+        if holders := self._holders.get(id(frame)):
+            self._holders[id(frame)] = holders + 1
+        else:
+            self._holders[id(frame)] = 1
             self.bytes += sys.getsizeof(frame)
 
     def release(self, frame: Frame) -> None:
         """Count a frame no more that one connection has got, or never will."""
-        holders = self._holders.pop(id(frame)) - 1
         self.bytes -= REFERENCE_BYTES
-        if holders:
-            self._holders[id(frame)] = holders
+        if others := self._holders[id(frame)] - 1:
+            self._holders[id(frame)] = others
         else:
+            del self._holders[id(frame)]
             self.bytes -= sys.getsizeof(frame)
 
-    def check(self) -> None:
-        """Evict the slowest readers, if too much waits."""
-        if self.bytes <= self.max_bytes:
-            return
+    def shed(self) -> None:
+        """Cut evicted readers, and evict the slowest, as too much waits."""
+        for line in list(self._left):
+            line.abort()
+            self.forget(line)
         evicted = 0
-        for account in sorted(self.accounts, key=Account.pace):
+        waiting = [each for each in self.accounts if each.is_waiting]
+        for account in sorted(waiting, key=Account.pace):
             if self.bytes <= self.max_bytes * RELIEF:
                 break
             if evict := account.evict():
                 evict()
                 evicted += 1
-        self.warn(
-            "more than MAX_QUEUED_BYTES=%d waited for slow readers: "
-            "the slowest %d were evicted",
-            self.max_bytes,
-            evicted,
-        )
+        if evicted:
+            self.warn(
+                "more than MAX_QUEUED_BYTES=%d waited for slow readers: "
+                "the slowest %d were evicted",
+                self.max_bytes,
+                evicted,
+            )
+
+    @property
+    def is_over(self) -> bool:
+        """Whether too much waits."""
+        return self.bytes + self._left_bytes > self.max_bytes
+
+    def leave(self, line: reader.Line, unread: int) -> None:
+        """Count what an evicted reader has not read, until it is cut."""
+        if line not in self._left:
+            self._left[line] = unread
+            self._left_bytes += unread
+            loop = asyncio.get_running_loop()
+            loop.call_later(LEFT_SECONDS, self.forget, line)
+
+    def forget(self, line: reader.Line) -> None:
+        """Count no more what an evicted reader had not read."""
+        self._left_bytes -= self._left.pop(line, 0)
 
     def warn(self, text: str, *details: object) -> None:
         """Log an eviction: each kind at most once a minute."""
@@ -104,6 +132,7 @@ class Account:
         self.websocket = websocket
         self.evict = WeakMethod(evict)
         self.warn = backlog.warn
+        backlog.accounts.add(self)
         self.queued = 0
         self._sending: Frame | None = None
         self._unread = 0
@@ -111,17 +140,21 @@ class Account:
 
     def add(self, frame: Frame) -> None:
         """Count a frame that is queued."""
+        backlog = self.backlog
         self.queued += weight(frame)
-        self.backlog.accounts[self] = None
-        self.backlog.hold(frame)
-        self.backlog.check()
+        backlog.hold(frame)
+        if backlog.is_over:
+            backlog.shed()
 
     def is_over(self, following: Frame) -> bool:
         """Whether too much is queued behind the frame that is next.
 
         That one may be of any size: it makes no slow reader by itself.
         """
-        return self.queued - weight(following) > MAX_CONNECTION_BYTES
+        return (
+            self.queued > MAX_CONNECTION_BYTES
+            and self.queued - weight(following) > MAX_CONNECTION_BYTES
+        )
 
     def remove(self, frame: Frame) -> None:
         """Count a frame no more that will not be sent."""
@@ -132,39 +165,64 @@ class Account:
         """Send a frame from the queue, and wait until much of it is read."""
         self.queued -= weight(frame)
         self._sending = frame
-        self._started = asyncio.get_running_loop().time(), 0
         await reader.send(self.websocket, frame)
-        await self.settle()
+        if reader.congested(self.websocket):
+            await self.settle()
+        else:
+            self.close()
 
     async def settle(self) -> None:
         """Wait until much is read; what is in the write buffer counts."""
         if line := reader.congested(self.websocket):
-            copied = unread = line.unread()
-            shortcut = reader.shortcut(self.websocket)
-            if shortcut and isinstance(self._sending, SharedFrame):
-                copied -= len(self._sending.data)
-            self._unread = max(0, copied)
+            unread = line.unread()
+            self._unread = self._copied(unread)
             self._started = asyncio.get_running_loop().time(), unread
             self.backlog.bytes += self._unread
-            self.backlog.accounts[self] = None
-            self.backlog.check()
+            if self.backlog.is_over:
+                self.backlog.shed()
             await reader.settle(line, unread)
         self.close()
+
+    def _copied(self, unread: int) -> int:
+        """Return the bytes that a write buffer takes, of which some are read.
+
+        It keeps all of a frame until the last of it is read.
+        """
+        if not isinstance(self._sending, SharedFrame):
+            return max(unread, sys.getsizeof(self._sending or b""))
+        shared = len(self._sending.data)
+        if reader.shortcut(self.websocket):
+            return max(0, unread - shared)
+        return max(unread, shared)
+
+    def hang_up(self, code: int, reason: str) -> None:
+        """Close the connection; its write buffer counts until it is cut."""
+        reader.hang_up(self.websocket, code, reason)
+        if line := reader.line_of(self.websocket):
+            self.backlog.leave(line, max(self._unread, line.unread()))
 
     def close(self) -> None:
         """Count nothing any more of what was sent."""
         if self._sending is not None:
             self.backlog.release(self._sending)
             self._sending = None
-        self.backlog.bytes -= self._unread
-        self._unread = 0
-        if not self.queued:
-            self.backlog.accounts.pop(self, None)
+        if self._unread:
+            self.backlog.bytes -= self._unread
+            self._unread = 0
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether anything of it counts now."""
+        return bool(self.queued or self._unread or self._sending is not None)
 
     def pace(self) -> tuple[float, float]:
-        """Return the bytes a second that it takes, and since when, negated."""
+        """Return a sort key: the slowest first, and of those the earliest.
+
+        That is the bytes a second that are taken from a full write buffer.
+        """
+        line = reader.congested(self.websocket)
+        if line is None:
+            return inf, -self.queued
         since, unread = self._started
         elapsed = asyncio.get_running_loop().time() - since
-        line = reader.congested(self.websocket)
-        taken = unread - line.unread() if line else unread
-        return max(0, taken) / (elapsed + 1), -elapsed
+        return max(0, unread - line.unread()) / (elapsed + 1), -elapsed

@@ -114,7 +114,7 @@ class Outbox:
 
     def _hang_up(self, how: tuple[int, str] = TOO_SLOW) -> None:
         self.evicted = True
+        self._account.hang_up(*how)
         self.stop()
-        reader.hang_up(self.websocket, *how)
         if self._listener:
             self._listener.cancel()

@@ -90,6 +90,10 @@ class PartyProtocol(FrameReader):
         self.close_timeout = LAST_CHANCE
         self.cut()
 
+    def abort(self) -> None:
+        """Cut the connection, whatever has not been read."""
+        self.transport.abort()
+
     def cut(self) -> None:
         """Cut the line in a while, unless the reader ends it by then."""
         if self.close_timer:

@@ -32,6 +32,9 @@ class Line(Protocol):
     def hang_up(self, code: int, reason: str) -> None:
         """Close without waiting for the reader."""
 
+    def abort(self) -> None:
+        """Cut the connection, whatever has not been read."""
+
 
 def line_of(websocket: WebSocket) -> Line | None:
     """The line behind a WebSocket, with our own server."""
@@ -47,11 +50,12 @@ def shortcut(websocket: WebSocket) -> Any:
 async def send(websocket: WebSocket, frame: Frame) -> None:
     """Send a frame; TimeoutError if nothing is read any more."""
     async with asyncio.timeout(PATIENCE):
-        line = shortcut(websocket)
-        if line and isinstance(frame, SharedFrame):
-            line.write_shared(frame)
-        elif isinstance(frame, str):
-            await websocket.send_text(frame)
+        if isinstance(frame, str):
+            line = isinstance(frame, SharedFrame) and shortcut(websocket)
+            if line:
+                line.write_shared(frame)
+            else:
+                await websocket.send_text(frame)
         else:
             await websocket.send_bytes(frame)
 
