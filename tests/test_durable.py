@@ -21,6 +21,7 @@ from shared.party.durable import NOT_KEPT, DurableLog, DurableStore
 from shared.party.jobs import Append, Clear, Load
 from shared.party.writer import Job, Writer
 from shared.storage import known
+from shared.usage import Spent
 
 from .conftest import STAGES
 from .running import PATIENCE, start
@@ -367,6 +368,40 @@ def test_the_end_of_a_reply_that_was_cleared_meanwhile_is_not_written(
             assert list(log) == []
             assert rows(file) == 1
         assert {each.name for each in caplog.records} == {"party"}
+
+    run(test)
+
+
+def test_usage_is_counted_once_however_its_report_ends(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cancelled, though it is written; refused, though it is retried.
+
+    Seen to catch: a report without an id; one that is not owed.
+    """
+    monkeypatch.setattr("shared.party.disk.BUSY", BUSY / 40)
+    monkeypatch.setattr("shared.party.durable.AGAIN", 0.01)
+
+    async def test(file: Path) -> None:
+        async with stored(file) as store:
+            await store.load("usage", "total")
+            log = store.log("usage", "total", Spent)
+            told: list[object] = []
+            store.tell = lambda _, entry: told.append(entry and entry.news())
+            report = asyncio.create_task(log.append(Spent(usage=5)))
+            await asyncio.sleep(0)
+            report.cancel()
+            await until(lambda: len(log) == 1 and not store.owed)
+            with locked(file):
+                await log.append(Spent(usage=7))
+                assert log[-1].total == 5
+            await until(lambda: len(log) == 2 and not store.owed)
+            assert told == [{"tally": 12}]
+            await log.append(Spent(usage=1))
+        async with stored(file) as store:
+            await store.load("usage", "total")
+            log = store.log("usage", "total", Spent)
+            assert [each.total for each in log] == [5, 12, 13]
 
     run(test)
 
