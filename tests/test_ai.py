@@ -59,7 +59,7 @@ def stack() -> Iterator[ExitStack]:
 @pytest.fixture
 def chat(serve: Serve, openai: OpenAIStub) -> Running:
     """A stage in which the stub of OpenAI answers."""
-    return serve(**using(openai), MESSAGES_A_SECOND="100")
+    return serve(**using(openai))
 
 
 class Talk:
