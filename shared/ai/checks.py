@@ -18,6 +18,12 @@ UNFIT_FOR_A_KEY = {
 }
 
 
+HERE = re.compile(
+    r"localhost|127\.[\d.]+|0\.0\.0\.0|::1|host\.docker\.internal", re.I
+)
+"""Hosts that are this machine, also from within a container."""
+
+
 def key_problem(settings: Settings) -> str:
     """Say why no server could take OPENAI_API_KEY; empty if one could."""
     for letter in settings.openai_api_key:
@@ -70,11 +76,7 @@ def is_here(settings: Settings, kind: str) -> bool:
     if kind != "openai":
         url = url or OLLAMA
     host = urlsplit(url if "//" in url else f"//{url}").hostname or ""
-    return (
-        kind == "local"
-        or host in ("localhost", "0.0.0.0", "::1")
-        or bool(re.match(r"127\.", host))
-    )
+    return kind == "local" or bool(HERE.fullmatch(host))
 
 
 def ignored(settings: Settings, kind: str) -> list[str]:
