@@ -32,12 +32,20 @@ NOT_CODE = re.compile(
 )
 """Lines that are comments, but for those on licences, and indentation."""
 
+CSS_SPACE = re.compile(r"(?<=[{};,])\n+|(?<=\w:) (?=[^{]*;)| (?={)")
+"""Space in a style sheet that nothing depends on."""
+
 
 def lean(name: str, text: bytes) -> bytes:
-    """Code without what is for those who read it; each line stays in place."""
+    """Code without what is for those who read it.
+
+    Each line of a module stays in place, as errors name it.
+    """
     if not name.endswith(("js", "css")):
         return text
     found = NOT_CODE.sub(lambda it: "\n" * it[0].count("\n"), text.decode())
+    if name.endswith(".css"):
+        found = CSS_SPACE.sub("", found)
     return found.encode()
 
 

@@ -27,10 +27,10 @@ MAX_OLDER_BYTES = 256 * 1024
 
 
 MAX_NAME = 40
-"""Characters of a name; `ui/user.js` and `ui/draft.js` know the limits too."""
+"""Characters of a name, as `ui/user.js` says as well."""
 
 MAX_BODY = 4_000
-"""Characters of a message."""
+"""Characters of a message, as `ui/message_form.js` says as well."""
 
 
 class Saying(BaseModel):

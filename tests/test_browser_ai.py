@@ -306,3 +306,30 @@ def test_the_model_in_here_writes_haikus_for_everybody(
     assert bob.messages.locator(".body").all_text_contents() == said
     assert len(said) == 4
     assert all(len(reply) > 10 for reply in said[1::2])
+
+
+def test_selection_in_a_growing_reply_stays(
+    running: Running, model: OpenAIStub, person: People
+) -> None:
+    """Also when it ends, although its element is another one then."""
+    model.held = True
+    model.reply = ["Clicks ", "in ", "the ", "deep"]
+    ada = person(running, "Ada")
+    ada.say("write")
+    exchange = model.next_request()
+    exchange.step()
+    body = replies(ada).locator(".body")
+    expect(body).to_have_text("Clicks")
+    body.evaluate(
+        "({ firstChild: text }) => {"
+        " window.text = text; getSelection().setBaseAndExtent(text, 4, text, 1)"
+        "}"
+    )
+    exchange.step()
+    expect(body).to_have_text("Clicks in")
+    assert body.evaluate("each => each.firstChild === window.text")
+    assert ada.page.evaluate("String(getSelection())") == "lic"
+    exchange.release()
+    expect(replies(ada)).not_to_have_attribute("aria-busy", "true")
+    expect(body).to_have_text("Clicks in the deep")
+    assert ada.page.evaluate("String(getSelection())") == "lic"

@@ -204,6 +204,24 @@ def test_a_cursor_goes_when_the_mouse_leaves_the_page(
     sees_at(bob, 0.4, 0.4)
 
 
+def test_cursor_goes_at_once_when_the_page_is_hidden(
+    at: Callable[..., Person],
+) -> None:
+    """A hidden page has no animation frames."""
+    ada, bob = at("de-AT"), at()
+    point(ada, 0.3, 0.3)
+    sees_at(bob, 0.3, 0.3)
+    ada.page.evaluate(
+        "() => {"
+        ' Object.defineProperty(document, "hidden", { get: () => true });'
+        " window.requestAnimationFrame = () => 1;"
+        ' const type = "visibilitychange";'
+        " document.dispatchEvent(new Event(type, { bubbles: true }));"
+        "}"
+    )
+    expect(cursors(bob)).to_have_count(0)
+
+
 Touch = Callable[..., None]
 
 

@@ -22,6 +22,7 @@ export function useCursors(room) {
       touchend: hide,
       touchcancel: hide,
     };
+    addEventListener("visibilitychange", hide);
     return listen(document.documentElement, ears);
   }, []);
 

@@ -25,9 +25,10 @@ export function usePresence(room) {
     socket.send(encode({ type, presence: presence.current, ...more }));
   }
 
-  // At most once a frame, and only the latest.
+  // At most once a frame, and only the latest; a hidden page has no frames.
   function update(news) {
     presence.current = { ...presence.current, ...news };
+    if (document.hidden) return tell("update");
     frame.current ||= requestAnimationFrame(() => {
       frame.current = 0;
       tell("update");

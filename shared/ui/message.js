@@ -1,5 +1,6 @@
 // One message: who said it, what, and what has become of it.
 import { Component, html } from "htm/preact";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { hue } from "./hue.js";
 import { remove, retry } from "./sender.js";
 
@@ -10,6 +11,7 @@ import { remove, retry } from "./sender.js";
  * @property {boolean} mine
  * @property {boolean} first of those that one person says in a row
  * @property {boolean} waiting for the server to have it
+ * @property {import("preact").RefObject<any>} box of its element
  */
 
 /** @param {string} user */
@@ -63,6 +65,21 @@ function Choices({ id }) {
   `;
 }
 
+/**
+ * A text that may grow: its node stays, and with it what is selected in it.
+ * @param {{ body: string }} props
+ */
+function Body({ body }) {
+  const box = useRef(/** @type {any} */ (null));
+  useLayoutEffect(() => {
+    const { current: element } = box;
+    const text = element.firstChild ?? element.appendChild(new Text());
+    if (!body.startsWith(text.data)) text.data = "";
+    text.appendData(body.slice(text.length));
+  }, [body]);
+  return html`<p class="body" dir="auto" ref=${box} />`;
+}
+
 /** @param {ItemProps} props */
 function Said(props) {
   const { id, body, role, status, user } = props.message;
@@ -72,7 +89,7 @@ function Said(props) {
     <p class="name" dir="auto">${user}</p>
     <div class="bubble">
       ${status === "thinking" && dots}
-      <p class="body" dir="auto">${body}</p>
+      <${Body} body=${body} />
     </div>
     ${words && html`<p class="note" role=${refused ? "alert" : undefined}>${words}</p>`}
     ${refused && html`<${Choices} id=${id} />`}
@@ -95,7 +112,7 @@ function Drawn(props) {
   const live = writing || props.mine ? "off" : undefined;
   // A finished reply is a new element: that is what is read out, once.
   return html`
-    <article class=${kind(props)} style=${{ "--hue": hue(user) }}
+    <article class=${kind(props)} ref=${props.box} style=${{ "--hue": hue(user) }}
       aria-live=${live} aria-busy=${writing ? "true" : undefined}>
       <${Avatar} message=${props.message} />
       <div class="said" key=${writing ? "writing" : "written"}>
@@ -105,16 +122,44 @@ function Drawn(props) {
   `;
 }
 
+function selection() {
+  return /** @type {Selection} */ (getSelection());
+}
+
 /** A message that is drawn again only when something of it has changed. */
 export class Item extends Component {
+  /** @type {import("preact").RefObject<any>} */
+  box = { current: null };
+
   /** @param {any} next */
   shouldComponentUpdate(next) {
     const now = /** @type {any} */ (this.props);
     return Object.keys(next).some((key) => next[key] !== now[key]);
   }
 
+  /** The element of a finished reply is a new one: keep what is selected. */
+  getSnapshotBeforeUpdate() {
+    const { anchorNode, anchorOffset, focusNode, focusOffset } = selection();
+    const isInside = anchorNode === focusNode && anchorNode === this.text;
+    return isInside && [anchorNode, anchorOffset, focusOffset];
+  }
+
+  /** @param {any} _ @param {any} __ @param {any} was */
+  componentDidUpdate(_, __, was) {
+    const { text } = this;
+    if (!was || was[0] === text) return;
+    const [, from, to] = was.map((/** @type {any} */ offset) =>
+      Math.min(offset, text.length),
+    );
+    selection().setBaseAndExtent(text, from, text, to);
+  }
+
+  get text() {
+    return this.box.current?.querySelector(".body").firstChild;
+  }
+
   /** @param {any} props */
   render(props) {
-    return html`<${Drawn} ...${props} />`;
+    return html`<${Drawn} ...${props} box=${this.box} />`;
   }
 }

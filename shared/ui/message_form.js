@@ -1,17 +1,18 @@
 // Where a message is written.
 import { html } from "htm/preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { openSignIn } from "./account.js";
-import { useDraft } from "./draft.js";
 import { newMessage } from "./own.js";
 import { useUser } from "./user.js";
 
 /** @typedef {import("./messages.js").Message} Message */
 
-const NEAR_THE_LIMIT = 200;
+/** Where a tab keeps what is being written: it outlives a reload. */
+const KEY = `party-chat-draft:${location.pathname}`;
 
-/** Characters of a draft after which its box does not grow any more. */
-const MAX_GROWTH = 4000;
+/** Characters of a message; more of a draft is not shown by its box. */
+const MAX_LENGTH = 4000;
+const NEAR_THE_LIMIT = 200;
 
 /** Text whose first letter is of a script that runs from right to left. */
 const RIGHT_TO_LEFT = /^\P{L}*[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/u;
@@ -72,7 +73,7 @@ function Area({ draft, area, name, submit }) {
   const type = ({ target }) => setText(target.value);
   /** @param {KeyboardEvent} event */
   const press = (event) => sends(event) && submit(event);
-  const start = text.slice(0, MAX_GROWTH);
+  const start = text.slice(0, MAX_LENGTH);
   // Of 1 MB, which somebody may paste, `auto` takes seconds.
   const dir = RIGHT_TO_LEFT.test(start) ? "rtl" : "ltr";
   return html`
@@ -108,4 +109,35 @@ function Act({ name, ready }) {
   }
   const unready = ready ? "false" : "true";
   return html`<button class="primary" aria-disabled=${unready}>Send</button>`;
+}
+
+function read() {
+  try {
+    return sessionStorage.getItem(KEY) ?? "";
+  } catch {
+    return "";
+  }
+}
+
+/** @param {string} text */
+function keep(text) {
+  try {
+    if (text) sessionStorage.setItem(KEY, text);
+    else sessionStorage.removeItem(KEY);
+  } catch {
+    // Without storage, it lasts as long as the page.
+  }
+}
+
+/** What is being written, and how much room it has left. */
+function useDraft() {
+  const [text, show] = useState(read);
+  /** @param {string} text */
+  function setText(text) {
+    show(text);
+    keep(text);
+  }
+  const body = text.trim();
+  const left = MAX_LENGTH - [...body].length;
+  return { text, setText, body, left, ready: body !== "" && left >= 0 };
 }

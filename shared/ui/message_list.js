@@ -1,17 +1,23 @@
 // What was said in a room, oldest first.
 import { html } from "htm/preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import { useFollow } from "./follow.js";
 import { Item } from "./message.js";
-import { Loading, useOlder } from "./older.js";
 import { isMine } from "./own.js";
+import { beginning } from "./places.js";
 import { Notice } from "./rules.js";
-import { isWaiting } from "./sender.js";
+import { askOlder, isWaiting } from "./sender.js";
 
 /** @typedef {import("./messages.js").Message} Message */
 /** @typedef {import("./messages.js").Messages} Messages */
 
 const BALLOON = new URL("balloon.svg", import.meta.url).href;
+
+/** Pixels from the top: it may be there before its reader is. */
+const NEAR_THE_TOP = 200;
+
+/** Milliseconds for an answer: then it is asked for again. */
+const PATIENCE = 5000;
 
 /**
  * What arrives at once, as a history does, is not read out; the rest is.
@@ -84,5 +90,36 @@ export function MessageList({ messages }) {
       ${!messages.length && html`<${Empty} />`}
       ${unread && html`<${Newer} jump=${jump} />`}
     </div>
+  `;
+}
+
+/**
+ * @param {Messages} messages
+ * @param {import("preact").RefObject<any>} box in which they scroll
+ */
+function useOlder(messages, box) {
+  const first = beginning(messages);
+  // A new connection, of which a history tells, does not answer for the last.
+  const question = `${messages.heard} ${first}`;
+  const [asked, setAsked] = useState("");
+  const loading = first > 0 && asked === question;
+  function look() {
+    const near = box.current.scrollTop < NEAR_THE_TOP;
+    if (near && first && !loading && askOlder(first)) setAsked(question);
+  }
+  useLayoutEffect(look);
+  useEffect(() => {
+    const timer = setTimeout(setAsked, PATIENCE, "");
+    return () => clearTimeout(timer);
+  }, [asked]);
+  return { look, loading };
+}
+
+/** @param {{ loading: boolean }} props */
+function Loading({ loading }) {
+  return html`
+    <p class="loading" role="status">
+      ${loading && "Loading earlier messages…"}
+    </p>
   `;
 }
