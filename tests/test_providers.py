@@ -46,6 +46,8 @@ from .test_ai import (
 from .test_ai_parts import Failing
 
 pytestmark = pytest.mark.stages(3)
+ONE_STAGE = pytest.mark.stages(5)
+"""For tests that are slow, and of code that all stages share."""
 
 FOLDER = Path(__file__).with_name("providers")
 THOUGHTS = re.compile("think>|user wants|They want|count|greeting|haiku")
@@ -386,6 +388,7 @@ NOWHERE = {
 }
 
 
+@ONE_STAGE
 @pytest.mark.parametrize("kind", NOWHERE)
 def test_a_base_url_without_its_version_is_told(
     serve: Serve, player: Player, kind: str
@@ -401,6 +404,7 @@ def test_a_base_url_without_its_version_is_told(
     assert "OPENAI_BASE_URL may lack /v1" in line
 
 
+@ONE_STAGE
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
@@ -500,6 +504,7 @@ def test_comments_prolong_the_wait_for_a_first_token(
         assert hear_out(ada)[-1]["body"].strip() == "A late answer."
 
 
+@ONE_STAGE
 @pytest.mark.soak
 def test_forty_seconds_of_comments_are_no_silence(
     serve: Serve, player: Player
@@ -625,6 +630,7 @@ def asking(player: Player, kind: str) -> dict[str, str]:
     return ollama if kind == "ollama" else using(player)
 
 
+@ONE_STAGE
 @pytest.mark.parametrize("kind", HUGE)
 @pytest.mark.parametrize("client", ["openai", "ollama"])
 def test_a_huge_body_does_not_become_memory(

@@ -10,6 +10,8 @@ import { useLayoutEffect, useState } from "preact/hooks";
 
 /** @type {Rules} */
 const NONE = {};
+const JUDGE = "The AI is silent: "
+  + "the model that decides when it replies does not answer.";
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Me}\p{Mn}\p{Z}\u115f\u1160\u2800]/gu;
 
 /** @type {Set<(rules: Rules) => void>} */
@@ -56,7 +58,7 @@ export function Notice({ rules = NONE }) {
   useLayoutEffect(() => become(rules), [rules]);
   const words = [
     rules.ai && "The presenter has paused the AI.",
-    rules.judge && "The AI is silent: the model that decides when it replies does not answer.",
+    rules.judge && JUDGE,
     rules.cursors && "The presenter has hidden all cursors.",
   ];
   return html`
