@@ -118,25 +118,21 @@ def stalled(running: Running) -> Iterator[list[int]]:
         yield [guest.getsockname()[1] for guest in guests]
 
 
-def kept_by_the_system(running: Running, ports: list[int]) -> int:
-    """Bytes that wait in the system for who has these ports."""
-    kept = 0
+def kept_by_the_system(running: Running, ports: list[int]) -> list[int]:
+    """Bytes that wait in the system for each who is connected by a port."""
+    kept = []
     for line in Path("/proc/net/tcp").read_text("utf-8").splitlines()[1:]:
-        _, here, there, _, queues, *_ = line.split()
+        _, here, there, state, queues, *_ = line.split()
         mine = int(here.partition(":")[2], 16) == running.port
-        if mine and int(there.partition(":")[2], 16) in ports:
-            kept += int(queues.partition(":")[0], 16)
+        established = state == "01"
+        if mine and established and int(there.partition(":")[2], 16) in ports:
+            kept.append(int(queues.partition(":")[0], 16))
     return kept
 
 
 def p99(took: list[float]) -> float:
     """How long the slowest but one in a hundred took, in milliseconds."""
     return 1_000 * statistics.quantiles(took, n=100)[98]
-
-
-def evicted(running: Running) -> int:
-    """How many were sent away."""
-    return running.errors().count("evicted, it does not keep up")
 
 
 def test_ten_who_stall_are_no_trouble_for_two_hundred(
@@ -151,7 +147,7 @@ def test_ten_who_stall_are_no_trouble_for_two_hundred(
     running = serve(MESSAGES_A_SECOND="1000", HISTORY="10")
     alone, together, costs, times = [], [], [], []
 
-    async def stall(turn: int) -> None:
+    async def stall() -> None:
         """Have those who stall in the room, until they are sent away."""
         before = memory(running)
         with stalled(running) as ports:
@@ -159,9 +155,9 @@ def test_ten_who_stall_are_no_trouble_for_two_hundred(
             full = time.perf_counter()
             talk = asyncio.create_task(hall.speak(MEASURED, PAUSE))
             most = 0
-            while evicted(running) < STALLED * turn:
+            while kept := kept_by_the_system(running, ports):
                 now = 1024 * (memory(running) - before)
-                most = max(most, now + kept_by_the_system(running, ports))
+                most = max(most, now + sum(kept))
                 await asyncio.sleep(0.1)
             times.append(time.perf_counter() - full)
             together.append(p99(await talk))
@@ -179,7 +175,7 @@ def test_ten_who_stall_are_no_trouble_for_two_hundred(
                 break
             alone.append(p99(await hall.speak(MEASURED, PAUSE)))
             async with asyncio.timeout(20):
-                await stall(turn)
+                await stall()
             print(
                 f"p99 {alone[-1]:.1f} ms, with {STALLED} who stall"
                 f" {together[-1]:.1f} ms; {costs[-1]:.2f} MiB for each;"
@@ -191,4 +187,5 @@ def test_ten_who_stall_are_no_trouble_for_two_hundred(
     asyncio.run(measure())
     assert compared() <= 2
     assert statistics.median(costs) <= 1
-    assert statistics.median(times) <= 5
+    # Two seconds after they were sent away, they are cut.
+    assert statistics.median(times) <= 7
