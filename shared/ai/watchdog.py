@@ -36,6 +36,8 @@ class Watchdog:
             self._timeout.reschedule(self._deadline())
 
     async def __aenter__(self) -> None:
+        # Time in which nobody waited for the provider is no silence of its.
+        self._reset_at = self._loop.time()
         self._timeout = asyncio.timeout_at(self._deadline())
         await self._timeout.__aenter__()
 
