@@ -513,6 +513,43 @@ def to_the_top(person: Person, top: Locator) -> float:
     return before
 
 
+def test_long_room_is_drawn_in_parts(
+    serve: Callable[..., Running], person: People
+) -> None:
+    """What is far away costs no time with each message that comes.
+
+    Seen to catch: a list with all there is; a part that moves what is read.
+    """
+    count = 1_100
+    running = serve(
+        HISTORY="2000",
+        MESSAGES_A_SECOND="5000",
+        MAX_ROOM_MESSAGES_PER_SECOND="5000",
+    )
+    with running.join() as bob:
+        for number in range(count):
+            bob.say(f"message {number}")
+        for _ in range(count):
+            bob.wait_for("ack")
+        ada = person(running)
+        ada.enter()
+        ada.sees(f"message {count - 1}")
+        expect(ada.messages).to_have_count(count - 500)
+        ada.page.get_by_role("log").focus()
+        top = ada.sees("message 500")
+        before = to_the_top(ada, top)
+        expect(ada.messages).to_have_count(count)
+        after = top.bounding_box()
+        assert after
+        assert abs(after["y"] + after["height"] - before) < 2
+        bob.say("the last")
+        ada.button("New messages").click()
+        ada.sees("the last")
+        bob.say("the very last")
+        ada.sees("the very last")
+        expect(ada.messages).to_have_count(count - 500 + 2)
+
+
 @pytest.mark.soak
 def test_older_messages_are_asked_for_again_when_no_answer_comes(
     talkative: Running, person: People

@@ -3,6 +3,9 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 const NEAR_THE_END = 60;
 
+/** Messages that are drawn, and more of them each time its reader is on top. */
+const PART = 500;
+
 /** @typedef {{ follows: boolean, top: number }} View */
 
 /**
@@ -54,7 +57,7 @@ function hold(box) {
 /**
  * Have what is being read stay in sight when something comes before it.
  * @param {HTMLElement | null} box
- * @param {string} oldest the id of what comes first
+ * @param {string | number | undefined} oldest the id of what comes first
  */
 function useHold(box, oldest) {
   const known = useRef(oldest);
@@ -66,16 +69,30 @@ function useHold(box, oldest) {
 }
 
 /**
- * @param {string} newest the id of what came last
- * @param {boolean} mine whether it is the reader's own, which is always shown
- * @param {string} [oldest] the id of what comes first
+ * Draw the newest of many: each new one costs the browser time for all that
+ * are drawn. The others come as a reader scrolls up.
+ * @template {{ id: string | number }} T
+ * @param {T[]} all
+ * @param {boolean} mine whether the last is the reader's own: it is shown
  */
-export function useFollow(newest, mine, oldest = "") {
+export function useFollow(all, mine) {
   const box = useRef(/** @type {HTMLDivElement | null} */ (null));
   const view = useRef({ follows: true, top: 0 });
+  const hidden = useRef(0);
+  const [, redraw] = useState({});
+  const most = Math.max(0, all.length - PART - (all.length % PART));
+  if (view.current.follows || hidden.current > most) hidden.current = most;
+  const drawn = all.slice(hidden.current);
+  const newest = all.at(-1)?.id;
+  function reveal() {
+    const more = !view.current.follows && hidden.current > 0;
+    if (more) hidden.current -= PART;
+    if (more) redraw({});
+    return more;
+  }
   const [unread, setUnread] = useState(false);
   const follow = () => stay(box.current, view.current);
-  useHold(box.current, oldest);
+  useHold(box.current, drawn[0]?.id);
   function scrolled() {
     if (box.current) view.current = look(box.current, view.current);
     if (view.current.follows) setUnread(false);
@@ -91,5 +108,5 @@ export function useFollow(newest, mine, oldest = "") {
   }, [newest]);
   useLayoutEffect(follow);
   useEffect(() => onResize(box.current, follow), []);
-  return { box, unread, scrolled, jump };
+  return { box, drawn, reveal, unread, scrolled, jump };
 }

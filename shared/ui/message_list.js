@@ -69,11 +69,9 @@ function Newer({ jump }) {
 
 /** @param {{ messages: Messages }} props */
 export function MessageList({ messages }) {
-  const newest = messages.at(-1)?.id ?? "";
-  const oldest = messages[0]?.id;
-  const { box, unread, scrolled, jump } =
-    useFollow(newest, isMine(newest), oldest);
-  const { look, loading } = useOlder(messages, box);
+  const { box, drawn, reveal, unread, scrolled, jump } =
+    useFollow(messages, isMine(messages.at(-1)?.id ?? ""));
+  const { look, loading } = useOlder(messages, box, reveal);
   function scroll() {
     scrolled();
     look();
@@ -84,7 +82,7 @@ export function MessageList({ messages }) {
       <div class="messages" role="log" aria-label="Messages" tabindex="0"
         aria-live=${useLive(messages.length)} aria-relevant="additions"
         ref=${box} onScroll=${scroll}>
-        ${messages.map(item)}
+        ${drawn.map(item)}
       </div>
       <${Loading} loading=${loading} />
       ${!messages.length && html`<${Empty} />`}
@@ -96,8 +94,9 @@ export function MessageList({ messages }) {
 /**
  * @param {Messages} messages
  * @param {import("preact").RefObject<any>} box in which they scroll
+ * @param {() => boolean} reveal shows some that are here, if any are not shown
  */
-function useOlder(messages, box) {
+function useOlder(messages, box, reveal) {
   const first = beginning(messages);
   // A new connection, of which a history tells, does not answer for the last.
   const question = `${messages.heard} ${first}`;
@@ -105,7 +104,8 @@ function useOlder(messages, box) {
   const loading = first > 0 && asked === question;
   function look() {
     const near = box.current.scrollTop < NEAR_THE_TOP;
-    if (near && first && !loading && askOlder(first)) setAsked(question);
+    if (!near || reveal()) return;
+    if (first && !loading && askOlder(first)) setAsked(question);
   }
   useLayoutEffect(look);
   useEffect(() => {

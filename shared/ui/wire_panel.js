@@ -17,7 +17,7 @@ const SHORT = 400;
 /** @param {{ turnOff: () => void }} props */
 export function Panel({ turnOff }) {
   const { rows, paused, missed, pause, clear } = useTape();
-  const { box, scrolled } = useFollow(String(rows.at(-1)?.id), false);
+  const { box, scrolled } = useFollow(rows, false);
   usePauseKey(pause);
   return html`
     <div class="wire-head">
