@@ -1,6 +1,8 @@
 """What measures the servers, and sees whether they do what they should."""
 
 import socket
+import subprocess
+import sys
 import zlib
 from xml.etree import ElementTree
 
@@ -17,6 +19,8 @@ from tools.bench.results import Results, Scenario
 from tools.bench.servers import PARTY_CHAT, RAW, STARLETTE, Server
 from tools.bench.stream import Stream, Wrong
 from tools.bench.table import fan_out, tables
+
+from .running import ROOT
 
 SMALL = Scenario("3 people, 4 at once", "hello-world", 3, 4)
 HISTORY = wire.frame(b'{"type":"history","messages":[]}')
@@ -170,3 +174,19 @@ def test_a_reply_is_measured_in_each_server_that_has_one() -> None:
         assert size > 1
         assert used > 0
         assert f"\n| {name} " in figures
+
+
+def test_attack_is_measured_while_people_chat() -> None:
+    """The row of `tools.attacks`: others lose nothing, and wait for nothing."""
+    command = [sys.executable, "-m", "tools.attacks", "pongs", "--fast", "1"]
+    done = subprocess.run(
+        [*command, "--seconds", "0.2"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    cells = [each.strip() for each in done.stdout.splitlines()[-1].split("|")]
+    assert cells[1:3] == ["D3 pongs", "1"]
+    assert all(len(cell.split(" / ")) == 3 for cell in cells[4:6])
+    assert cells[6] == "nothing"

@@ -374,13 +374,15 @@ class Crowd:
         self.places: list[int] = []
 
     async def join(self) -> None:
-        """Open the sockets."""
+        """Let everybody in."""
         self.peers = [
             await self.target.open(
                 handshake(CHAT, self.target.cookie()), self.listen
             )
             for _ in range(PEOPLE)
         ]
+        for peer in self.peers:
+            await peer.joined.wait()
 
     async def chat(self, number: int) -> None:
         """Say something twice a second."""
