@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from itertools import pairwise
 from typing import Any, cast
 
@@ -19,7 +20,12 @@ from shared.fast.protocol import FastProtocol
 from shared.party import Server
 from shared.party.frame_reader import FRAMES_PER_TURN
 from shared.party.gate import Gate
-from shared.party.http_protocol import MAX_EVENTS_PER_TURN, PartyHTTP
+from shared.party.http_protocol import (
+    MAX_EVENTS_PER_TURN,
+    REQUESTS_PER_TURN,
+    PartyHTTP,
+    RequestQueue,
+)
 from shared.party.limits import Bounds
 from shared.party.protocol import PartyProtocol
 
@@ -256,6 +262,29 @@ def test_others_have_their_turn_amid_a_flood(
         assert turns[-1] >= count
         assert max(b - a for a, b in pairwise(turns)) <= most
         await leave(line, transport)
+
+    asyncio.run(test())
+
+
+def test_requests_that_come_at_once_are_spread_over_iterations() -> None:
+    """Seen to catch: two hundred handshakes before anybody else's turn."""
+    begun: list[int] = []
+
+    async def test() -> None:
+        queue = RequestQueue(asyncio.get_running_loop())
+        counts = []
+        for number in range(REQUESTS_PER_TURN * 5):
+            queue.put(partial(begun.append, number))
+        while len(begun) < REQUESTS_PER_TURN * 5:
+            counts.append(len(begun))
+            await asyncio.sleep(0)
+        counts.append(len(begun))
+        assert counts[0] == REQUESTS_PER_TURN
+        assert max(b - a for a, b in pairwise(counts)) <= REQUESTS_PER_TURN
+        for _ in range(3):
+            await asyncio.sleep(0)
+        queue.put(partial(begun.append, -1))
+        assert begun == [*range(REQUESTS_PER_TURN * 5), -1]
 
     asyncio.run(test())
 

@@ -48,11 +48,11 @@ class FastHTTP(PartyHTTP):
 
     begun = False
 
-    def data_received(self, data: bytes) -> None:
+    def receive(self, data: bytes) -> None:
         """Read what comes."""
         request = None if self.begun else read(data)
         self.begun = True
         if request:
             self.upgrade(request)
         else:
-            super().data_received(data)
+            super().receive(data)

@@ -83,6 +83,7 @@ class FrameReader(WebSocketsSansIOProtocol):
     def stop_reading(self) -> None:
         """Parse nothing any more: the connection is about to be closed."""
         self.is_ignored = True
+        self.read_paused = False  # else uvicorn would resume when it closes
         self.rest, self._parts = b"", bytearray()
         self._clear_deadline()
         if not self.transport.is_closing():

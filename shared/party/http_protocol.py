@@ -1,8 +1,11 @@
 """uvicorn's HTTP/1.1 protocol, bounded in headers, time and work."""
 
-from asyncio import TimerHandle, Transport
+from asyncio import AbstractEventLoop, TimerHandle, Transport
+from collections import deque
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import h11
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -17,8 +20,14 @@ from .limits import MAX_HEADER_BYTES, MAX_HEADERS, MAX_TARGET_BYTES
 REQUEST_TIMEOUT = 15.0
 """Seconds from connecting to a complete request head, and for a body."""
 
-MAX_EVENTS_PER_TURN = 64
+MAX_EVENTS_PER_TURN = 16
 """Parser events that one connection may cause per event-loop iteration."""
+
+MAX_SURPLUS_EVENTS = 1_000
+"""Parser events after a request was answered before it was complete."""
+
+REQUESTS_PER_TURN = 8
+"""Requests and handshakes of all clients per event-loop iteration."""
 
 TOO_MANY_HEADERS = (
     f"A request may have {MAX_HEADERS} headers and {MAX_HEADER_BYTES:,} bytes "
@@ -65,6 +74,42 @@ def check_head(request: h11.Request) -> None:
         raise h11.RemoteProtocolError(TOO_MANY_HEADERS, 431)
 
 
+class RequestQueue:
+    """Spreads requests over event-loop iterations, in order of arrival.
+
+    Else hundreds that come at once would hold up everybody until the last.
+    """
+
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        self._soon = loop.call_soon
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._left = REQUESTS_PER_TURN
+        self._is_due = False
+
+    def put(self, begin: Callable[[], None]) -> None:
+        """Begin now, or in one of the next iterations."""
+        if not self._is_due:
+            self._is_due = True
+            self._soon(self._next_turn)
+        if self._left:
+            self._left -= 1
+            begin()
+        else:
+            self._waiting.append(begin)
+
+    def _next_turn(self) -> None:
+        batch = min(len(self._waiting), REQUESTS_PER_TURN)
+        for _ in range(batch):
+            self._soon(self._waiting.popleft())
+        self._left = REQUESTS_PER_TURN - batch
+        self._is_due = bool(batch)
+        if self._is_due:
+            self._soon(self._next_turn)
+
+
+queues: WeakKeyDictionary[AbstractEventLoop, RequestQueue] = WeakKeyDictionary()
+
+
 class PartyHTTP(H11Protocol):
     """HTTP of which no client can send too much, too slowly or at once."""
 
@@ -76,6 +121,12 @@ class PartyHTTP(H11Protocol):
         self._deadline: TimerHandle | None = None
         self._awaited: tuple[int, Any] | None = None
         self._is_upgraded = False
+        self._surplus = 0
+        self._held = b""
+        self._is_queued = False
+        if self.loop not in queues:
+            queues[self.loop] = RequestQueue(self.loop)
+        self._queue = queues[self.loop]
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Expect a request."""
@@ -94,8 +145,29 @@ class PartyHTTP(H11Protocol):
 
     def resume_reading(self) -> None:
         """Resume on behalf of the flow control, unless there is work left."""
-        if not self.conn.is_paused:
+        if not (self.conn.is_paused or self._is_queued):
             self.transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what comes when it is its turn."""
+        self._held += data
+        if not self._is_queued:
+            self._is_queued = True
+            self._queue.put(self._begin)
+        if self._is_queued:
+            self.transport.pause_reading()
+
+    def _begin(self) -> None:
+        data, self._held = self._held, b""
+        self._is_queued = False
+        if not self.transport.is_closing():
+            if not self.flow.read_paused:
+                self.resume_reading()
+            self.receive(data)
+
+    def receive(self, data: bytes) -> None:
+        """Parse what has come."""
+        super().data_received(data)
 
     def handle_events(self) -> None:
         """Handle what has come, as far as the budget of this turn goes."""
@@ -105,6 +177,13 @@ class PartyHTTP(H11Protocol):
         if self._is_upgraded or self.transport.is_closing():
             self._clear_deadline()
             return
+        is_answered = self.cycle and self.cycle.response_complete
+        if is_answered and self.conn.their_state is h11.SEND_BODY:
+            self._surplus += MAX_EVENTS_PER_TURN - self.conn.budget
+            if self._surplus > MAX_SURPLUS_EVENTS:
+                self._clear_deadline()
+                self.transport.close()
+                return
         if self.conn.is_paused:
             self.transport.pause_reading()
             self.loop.call_soon(self.handle_events)
