@@ -22,6 +22,9 @@ class Links:
     ui: str
     """Where the shared files are."""
 
+    loading: str
+    """The script that is in the page itself."""
+
     import_map: str
     entries: list[str]
     """The modules to run."""
@@ -68,7 +71,10 @@ class Assets:
         entries = [f"{shared}build.js", f"{main}{page}.js"]
         found = modules(entries, names, self.read)
         import_map = json.dumps({"imports": names})
-        return Links(shared, import_map, entries, found[len(entries) :])
+        lines = self.read(f"{shared}loading.js").splitlines()
+        loading = "\n".join(filter(None, lines))
+        imported = found[len(entries) :]
+        return Links(shared, loading, import_map, entries, imported)
 
     def read(self, url: str) -> str:
         """What is in the file at a URL; "" if there is none."""

@@ -78,7 +78,7 @@ class Shell:
             answers_with=" · ".join(self.notes) if name in TALKING else None,
         )
         policy = content_security_policy(
-            links.import_map,
+            [links.loading, links.import_map],
             request.headers.get("host", ""),
             urlsplit(settings().public_url).netloc,
             urlsplit(settings().parties_url).netloc,

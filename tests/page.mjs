@@ -5,7 +5,7 @@ import { createInterface } from "node:readline";
 
 const UI = new URL("../shared/ui/", import.meta.url);
 const { add, receive } = await import(new URL("messages.js", UI));
-const { beginning } = await import(new URL("places.js", UI));
+const { beginning } = await import(new URL("merge.js", UI));
 
 globalThis.WebSocket = { CONNECTING: 0, OPEN: 1 };
 

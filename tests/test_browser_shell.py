@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Route, WebSocketRoute, expect
 
-from .browser import People, Person
+from .browser import NO_SERVER, People, Person
 from .running import NEWEST, ROOT, Running, Stage, start
 
 pytestmark = pytest.mark.stages(1)
@@ -414,3 +414,82 @@ def test_message_is_written_in_the_direction_of_its_script(
     ]:
         ada.writing.fill(text)
         expect(ada.writing).to_have_attribute("dir", direction)
+
+
+@shared
+@pytest.mark.parametrize("name", ["message_list.js", "style.css", "hooks.mjs"])
+def test_page_is_loaded_again_when_a_part_of_it_did_not_load(
+    shell: Running, person: People, name: str
+) -> None:
+    ada = person(shell)
+    ada.expect_error(NO_SERVER)
+    ada.page.route(f"**/{name}", lambda route: route.abort(), times=2)
+    ada.enter()
+    expect(ada.button("Sign in to write")).to_be_visible()
+    expect(ada.page.get_by_role("banner")).to_have_css("display", "grid")
+    ada.sign_in("Ada")
+
+
+@shared
+def test_page_that_does_not_load_says_so_and_can_be_tried_again(
+    shell: Running, person: People
+) -> None:
+    ada = person(shell)
+    ada.expect_error(NO_SERVER)
+    ada.page.route("**/message_list.js", lambda route: route.abort())
+    ada.enter()
+    alert = ada.page.get_by_role("alert")
+    expect(alert).to_contain_text("A part of this page did not load.")
+    with ada.page.expect_navigation():
+        ada.button("Try again").click()
+    expect(alert).to_contain_text("A part of this page did not load.")
+    ada.page.unroute("**/message_list.js")
+    ada.button("Try again").click()
+    ada.sign_in("Ada")
+
+
+@shared
+def test_page_without_the_wire_panel_is_there_all_the_same(
+    shell: Running, person: People
+) -> None:
+    ada = person(shell)
+    ada.expect_error(NO_SERVER)
+    ada.page.route("**/wire.js", lambda route: route.abort())
+    ada.go("/chats/hello-world?wire")
+    ada.sign_in("Ada")
+
+
+@pytest.mark.parametrize("path", ["/", "/chats/hello-world"])
+def test_page_asks_seldom_while_a_proxy_answers_for_the_server(
+    shell: Running, person: People, path: str
+) -> None:
+    """It asked 116 times in 30 s: for each socket, twice a second."""
+
+    def refuse(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(status=502, body="Bad Gateway")
+
+    def drop(socket: WebSocketRoute) -> None:
+        sockets.append(socket)
+        socket.connect_to_server()
+
+    asked: list[str] = []
+    sockets: list[WebSocketRoute] = []
+    ada = person(shell)
+    ada.expect_error(".* status of 502")
+    ada.page.clock.install()
+    ada.page.route_web_socket(re.compile("/parties/"), drop)
+    ada.go(path)
+    expect(ada.button("Sign in")).to_be_visible()
+    ada.page.clock.run_for(5_000)
+    ada.page.route("**/build", refuse)
+    for socket in sockets:
+        socket.close()
+    for _ in range(150):
+        ada.page.clock.run_for(200)
+        ada.page.wait_for_timeout(10)
+    assert 4 <= len(asked) <= 12
+    ada.page.unroute("**/build")
+    ada.page.clock.run_for(10_000)
+    if path != "/":
+        ada.is_told("Connected again")

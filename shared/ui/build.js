@@ -5,6 +5,7 @@ const KEY = "party-chat-builds";
 const OFTEN = 1200;
 const MAX_TIMEOUT = 8000;
 const PAUSE = 500;
+const MAX_PAUSE = 5000;
 const FRESH = 1000;
 const MOST = 100;
 
@@ -13,6 +14,9 @@ const notice = document.createElement("p");
 notice.className = "noscript";
 notice.role = "alert";
 let leaving = false;
+let pause = PAUSE;
+/** @type {Promise<void> | undefined} */
+let settling;
 
 /** Milliseconds to wait for an answer; it grows on a slow line. */
 let timeout = 2000;
@@ -25,9 +29,12 @@ async function running() {
     const answer = await fetch(`${root}/build`, { cache: "no-store", signal });
     const text = await answer.text();
     if (answer.ok) {
+      pause = PAUSE;
       notice.remove();
       return text;
     }
+    // Who answers for the server may do so for long, and to everybody.
+    pause = Math.min(pause * 1.5, MAX_PAUSE);
     // It refuses all that comes with so many cookies, and says so.
     if (answer.status === 431 && !notice.isConnected) {
       notice.textContent = text;
@@ -71,15 +78,30 @@ async function check() {
 export async function settled() {
   // A page that has just come from there need not ask before its first socket.
   if (!anySockets() && performance.now() - loaded < FRESH) return;
-  while (!(await check())) await new Promise((go) => setTimeout(go, PAUSE));
+  settling ??= settle();
+  await settling;
+}
+
+/** All sockets wait for the same, and not in step with other pages. */
+async function settle() {
+  while (!(await check())) {
+    const wait = pause * (0.75 + Math.random() / 2);
+    await new Promise((go) => setTimeout(go, wait));
+  }
+  settling = undefined;
 }
 
 function checkIfSeen() {
   if (document.visibilityState === "visible") check();
 }
 
-// A page with sockets hears from them that there is something to ask.
-setInterval(() => anySockets() || checkIfSeen(), OFTEN);
+/** A page with sockets hears from them that there is something to ask. */
+function watch() {
+  if (!anySockets()) checkIfSeen();
+  setTimeout(watch, OFTEN + pause - PAUSE);
+}
+
+setTimeout(watch, OFTEN);
 eachSocket((socket) => socket.addEventListener("open", check));
 document.addEventListener("visibilitychange", checkIfSeen);
 addEventListener("pageshow", ({ persisted }) => persisted && check());

@@ -1,7 +1,7 @@
 // A live sign of the connection between this page and its room.
 import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
-import { isSentAway } from "./rest.js";
+import { isSentAway } from "./sockets.js";
 
 /**
  * @typedef {"quiet" | "late" | "on" | "lost" | "away" | "again" |

@@ -2,9 +2,9 @@
 import { html } from "htm/preact";
 import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import { useFollow } from "./follow.js";
+import { beginning } from "./merge.js";
 import { Item } from "./message.js";
 import { isMine } from "./own.js";
-import { beginning } from "./places.js";
 import { Notice } from "./rules.js";
 import { askOlder, isWaiting } from "./sender.js";
 

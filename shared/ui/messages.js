@@ -1,6 +1,7 @@
 // What a page knows of a room's messages, and what each frame does to it.
-import { change, isKept, merge } from "./merge.js";
-import { isEarlier, lastPlace, overlap, staying } from "./places.js";
+import {
+  change, isEarlier, isKept, lastPlace, merge, overlap, staying,
+} from "./merge.js";
 
 /**
  * @typedef {object} Chat

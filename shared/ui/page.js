@@ -16,7 +16,8 @@ function slot(id) {
  * @param {import("preact").ComponentType<any>} Page
  */
 export async function show(Page) {
-  await startWire();
+  // Without its panel, which may not load, a page is there all the same.
+  await startWire().catch(() => {});
   const data = JSON.parse(slot("data").textContent || "{}");
   render(html`<${Account} />`, slot("account"));
   render(html`<${Page} ...${data} />`, slot("page"));

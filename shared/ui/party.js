@@ -1,9 +1,7 @@
 // Where the party server is, and how a page keeps its sockets to it.
 import { settled } from "./build.js";
-import { keepAlive } from "./heartbeat.js";
-import { rested } from "./rest.js";
 import { opened } from "./sender.js";
-import { eachSocket, KnownSocket } from "./sockets.js";
+import { eachSocket, KnownSocket, rested } from "./sockets.js";
 
 /** @typedef {import("./sender.js").Socket} Socket */
 
@@ -22,8 +20,6 @@ const parties = new URL(
 /** Names this page in its attempts to connect: a copy of it has its `_pk`. */
 const page = Math.random();
 let attempts = 0;
-
-eachSocket(keepAlive);
 
 /** When this page tried to connect since a socket was open. @type {number[]} */
 const times = [];
