@@ -32,7 +32,7 @@ NOT_CODE = re.compile(
 )
 """Lines that are comments, but for those on licences, and indentation."""
 
-CSS_SPACE = re.compile(r"(?<=[{};,])\n+|(?<=\w:) (?=[^{]*;)| (?={)")
+CSS_SPACE = re.compile(r"(?<=[{};,])\s+|(?<=\w:) (?=[^{]*;)| (?={)")
 """Space in a style sheet that nothing depends on."""
 
 

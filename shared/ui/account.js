@@ -1,7 +1,7 @@
 // The header's corner: sign in with a name, or log out.
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
-import { wellFormed } from "./own.js";
+import { wellFormed } from "./sender.js";
 import { nameProblem, useUser } from "./user.js";
 
 function dialog() {

@@ -2,7 +2,7 @@
 import { html } from "htm/preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { openSignIn } from "./account.js";
-import { newMessage } from "./own.js";
+import { newMessage } from "./sender.js";
 import { useUser } from "./user.js";
 
 /** @typedef {import("./messages.js").Message} Message */

@@ -4,9 +4,8 @@ import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import { useFollow } from "./follow.js";
 import { beginning } from "./merge.js";
 import { Item } from "./message.js";
-import { isMine } from "./own.js";
 import { Notice } from "./rules.js";
-import { askOlder, isWaiting } from "./sender.js";
+import { askOlder, isMine, isWaiting } from "./sender.js";
 
 /** @typedef {import("./messages.js").Message} Message */
 /** @typedef {import("./messages.js").Messages} Messages */
