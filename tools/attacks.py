@@ -173,8 +173,11 @@ async def hold(
 ) -> str:
     """Have 100 sockets hold an unfinished message, and answer every ping."""
     target.end = time.monotonic() + HOLD_SECONDS
-    begin = handshake(path, deflate=True) + first
+    begin = handshake(path, deflate=True)
     peers = [await target.open(begin) for _ in range(100)]
+    for peer in peers:
+        await peer.joined.wait()
+        peer.send(first)
     while target.left:
         await asyncio.sleep(min(1, target.left))
         for peer in peers:
