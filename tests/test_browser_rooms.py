@@ -685,6 +685,38 @@ def test_what_the_server_refuses_says_why_and_is_nobody_elses(
     eve.sees("hello Eve")
 
 
+def test_refused_message_is_not_sent_again_and_the_rest_is(
+    serve: Callable[..., Running], person: People
+) -> None:
+    """It was, every 5 s on a new connection, as nobody knew which it was."""
+    running = serve(LARGEST_FRAME="1024")
+    ada = person(running, "Ada")
+    bob = person(running, "Bob")
+    ada.say("x" * 2_000)
+    why = "Not sent. A frame may have 1,024 bytes at most."
+    expect(ada.sees("x" * 2_000)).to_contain_text(why)
+    ada.writing.focus()
+    ada.page.evaluate("document.execCommand('insertText', false, '\\ud83d!')")
+    ada.writing.press("Enter")
+    ada.is_sent("\ufffd!")
+    bob.sees_all("\ufffd!")
+    assert len(chat_sockets(ada)) == 1
+
+
+def test_message_that_is_too_early_is_sent_again_by_itself(
+    serve: Callable[..., Running], person: People
+) -> None:
+    ada = person(serve(MESSAGES_A_SECOND="2"), "Ada")
+    said = [f"number {number}" for number in range(16)]
+    for text in said:
+        ada.say(text)
+    expect(ada.sees(said[-1])).to_contain_text("Sending…")
+    for text in said:
+        ada.is_sent(text)
+    expect(ada.page.get_by_text("Not sent")).to_have_count(0)
+    assert len(chat_sockets(ada)) == 1
+
+
 def test_who_reads_further_up_is_not_torn_away(
     rooms: Running, person: People
 ) -> None:
