@@ -197,6 +197,7 @@ async def flood(
             while True:
                 peer = await target.open(handshake(path, deflate=True))
                 connections += 1
+                await peer.joined.wait()
                 if not reads:
                     peer.transport.pause_reading()
                 while not peer.gone.is_set():
