@@ -26,7 +26,7 @@ MAX_EVENTS_PER_TURN = 16
 MAX_SURPLUS_EVENTS = 1_000
 """Parser events after a request was answered before it was complete."""
 
-REQUESTS_PER_TURN = 8
+REQUESTS_PER_TURN = 2
 """Requests and handshakes of all clients per event-loop iteration."""
 
 TOO_MANY_HEADERS = (
