@@ -183,7 +183,7 @@ def test_attack_is_measured_while_people_chat() -> None:
         [*command, "--seconds", "0.2"],
         cwd=ROOT,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
     )
     cells = [each.strip() for each in done.stdout.splitlines()[-1].split("|")]

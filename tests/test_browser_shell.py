@@ -481,6 +481,9 @@ def test_page_asks_seldom_while_a_proxy_answers_for_the_server(
     ada.page.route_web_socket(re.compile("/parties/"), drop)
     ada.go(path)
     expect(ada.button("Sign in")).to_be_visible()
+    has_socket = path != "/" and shell.stage.level > 1
+    if has_socket:
+        ada.is_told("Connected")
     ada.page.clock.run_for(5_000)
     ada.page.route("**/build", refuse)
     for socket in sockets:
@@ -491,5 +494,5 @@ def test_page_asks_seldom_while_a_proxy_answers_for_the_server(
     assert 4 <= len(asked) <= 12
     ada.page.unroute("**/build")
     ada.page.clock.run_for(10_000)
-    if path != "/":
+    if has_socket:
         ada.is_told("Connected again")
