@@ -444,6 +444,8 @@ def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
         check(str(tmp_path / "text.db"))
     with pytest.raises(WrongFile, match="no folder"):
         check(str(tmp_path / "nowhere" / "party.db"))
+    with pytest.raises(WrongFile, match="is a device"):
+        check(os.devnull)
     with pytest.raises(WrongFile, match="is a folder"):
         check(str(tmp_path))
 

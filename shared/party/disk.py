@@ -69,6 +69,8 @@ def check(path: str) -> None:
         raise WrongFile(f"there is no folder {file.parent}")
     if file.is_dir():
         raise WrongFile(f"{file} is a folder: name a file in it")
+    if file.exists() and not file.is_file():
+        raise WrongFile(f"{file} is a device, and no file")
     for each in file.parent, file:
         if each.exists() and not os.access(each, os.W_OK):
             raise WrongFile(f"{each} cannot be written")
