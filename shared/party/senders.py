@@ -33,6 +33,12 @@ LIGHT_SENDER = 10.0
 INITIAL_RECENT = 5.0
 """Recent messages that a sender counts who was never seen before."""
 
+MAX_INITIAL_RECENT = 25.0
+"""The same, where many new browsers come from one address.
+
+They may be one flooder, who takes a new cookie for each few messages.
+"""
+
 MAX_SENDERS = 10_000
 """Senders that are remembered; those not seen for longest are forgotten."""
 
@@ -74,8 +80,12 @@ class Sender(Rate):
         self._counted = now
         return self._recent
 
+    def begin(self, arrivals: float) -> None:
+        """Begin as heavy as its address, from which browsers arrived lately."""
+        self._recent = min(max(INITIAL_RECENT, arrivals), MAX_INITIAL_RECENT)
+
     def count(self) -> None:
-        """Count a message that was taken."""
+        """Count a message that was taken, or a browser that arrived."""
         self._recent += 1
 
 
@@ -130,11 +140,20 @@ class Senders:
         rate = self._rooms.setdefault(room, Rate(most, most))
         proven = identity.is_proven
         name = f"browser {identity.browser}" if proven else network(connection)
+        is_new = name not in self._senders
+        sender = self._find(name)
+        if proven and is_new:
+            address = self._find(network(connection))
+            address.count()
+            sender.begin(address.recent())
+        return MessageLimit(sender, rate, is_shared=not proven)
+
+    def _find(self, name: str) -> Sender:
         sender = self._senders.pop(name, None) or Sender(self.per_second)
         self._senders[name] = sender
         if len(self._senders) > MAX_SENDERS:
             self._senders.popitem(last=False)
-        return MessageLimit(sender, rate, is_shared=not proven)
+        return sender
 
 
 def network(connection: HTTPConnection) -> str:
