@@ -330,7 +330,8 @@ def test_the_presenters_page_shows_names_as_text(
     shown = names.evaluate_all(TEXTS)
     assert shown[: len(muted)] == muted
     assert NAMES[-1] in shown
-    assert not target.page.locator("script:not([src], [type])").count()
+    # The page's own, which loads it again when a module did not come.
+    assert target.page.locator("script:not([src], [type])").count() == 1
     target.button(f"Unmute {muted[0]}").click()
     words = f"{muted[0]} may speak again."
     expect(target.page.get_by_role("status")).to_have_text(words)
