@@ -33,6 +33,8 @@ def visible(name: str) -> str:
 
 def is_blank(text: str) -> bool:
     """Whether nothing of a text can be seen."""
+    if text.isascii() and text[:1].isalnum():
+        return False  # as nearly always: no need to look at each character
     return not any(map(visible, set(text)))
 
 

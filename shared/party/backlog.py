@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import inf
+from typing import Any
 from weakref import WeakMethod, WeakSet
 
 from starlette.websockets import WebSocket
@@ -146,15 +147,15 @@ class Account:
         if backlog.is_over:
             backlog.shed()
 
-    def is_over(self, following: Frame) -> bool:
+    def is_over(self, waiting: Mapping[Any, Frame]) -> bool:
         """Whether too much is queued behind the frame that is next.
 
         That one may be of any size: it makes no slow reader by itself.
         """
-        return (
-            self.queued > MAX_CONNECTION_BYTES
-            and self.queued - weight(following) > MAX_CONNECTION_BYTES
-        )
+        if self.queued <= MAX_CONNECTION_BYTES:
+            return False
+        following = next(iter(waiting.values()))
+        return self.queued - weight(following) > MAX_CONNECTION_BYTES
 
     def remove(self, frame: Frame) -> None:
         """Count a frame no more that will not be sent."""

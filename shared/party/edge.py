@@ -90,7 +90,8 @@ class Edge:
         def pass_on(frame: Frame) -> None:
             # Who has given way to a later one could not be answered.
             if room.present.get(connection.id) is connection:
-                if size(frame) > most:
+                # Of UTF-8, a character has four bytes at most.
+                if len(frame) * 4 > most and size(frame) > most:
                     connection.send(Refused(too_large, id_in(frame)).frame)
                 else:
                     room.run(

@@ -44,14 +44,18 @@ def conflict(entry: Entry, earlier: Entry) -> Refused:
 
 def conflict_with(entry: Entry, earlier: int, place: int) -> Refused:
     """What becomes of an entry whose id one of that digest has already."""
-    if digest(entry) == earlier:
+    if digest(entry.model_copy(update={"place": place})) == earlier:
         return Repeated(entry.id, place)
     return Refused("Another message has this id already.", entry.id)
 
 
 def digest(entry: Entry) -> int:
-    """Return a hash of all but the place, of which this process has the key."""
-    return hash(entry.model_dump_json(exclude={"place"}))
+    """Return a hash of an entry, of which this process has the key."""
+    values = tuple(entry.__dict__.values())
+    try:
+        return hash(values)
+    except TypeError:  # a list is among them
+        return hash(repr(values))
 
 
 def cleared(entry: Entry) -> Refused:

@@ -72,12 +72,12 @@ class Rate:
         self.left = self.most if left is None else min(left, self.most)
         self.last = time.monotonic()
 
-    def allows(self, reserve: float = 0.0) -> bool:
+    def allows(self, reserve: float = 0.0, now: float = 0.0) -> bool:
         """Whether one more is within the rate; if so, it is taken.
 
         At least `reserve` tokens stay in the bucket, for others.
         """
-        now = time.monotonic()
+        now = now or time.monotonic()
         self.left += (now - self.last) * self.a_second
         if self.left > self.most:
             self.left = self.most

@@ -52,7 +52,7 @@ class Outbox:
         self._waiting[slot] = frame
         self.watch()
         self._account.add(frame)
-        if self._account.is_over(next(iter(self._waiting.values()), "")):
+        if self._account.is_over(self._waiting):
             self._evict()
 
     def close(self, code: int = 1000, reason: str = "") -> None:

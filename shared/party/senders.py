@@ -27,6 +27,9 @@ Else one of them could keep all others of its address from saying anything.
 HALF_LIFE = 5.0
 """Seconds after which a message counts half in how heavy a sender is."""
 
+DECAY_INTERVAL = 0.05
+"""Seconds that may pass before that is computed again."""
+
 LIGHT_SENDER = 10.0
 """Recent messages with which a sender is halfway between light and heavy."""
 
@@ -70,23 +73,23 @@ class Sender(Rate):
         super().__init__(per_second, per_second * BURST_SECONDS, initial)
         # A new browser is made at once, and may be the next one of a flooder:
         # those who are here and say little go first.
-        self._recent = INITIAL_RECENT
-        self._counted = self.last
+        self.recent = INITIAL_RECENT
+        """Messages that were taken lately, newer ones weighted."""
+        self.decayed = self.last
 
-    def recent(self) -> float:
-        """Return how many messages were taken lately, newer ones weighted."""
-        now = time.monotonic()
-        self._recent *= 0.5 ** ((now - self._counted) / HALF_LIFE)
-        self._counted = now
-        return self._recent
+    def decay(self, now: float) -> None:
+        """Let messages count less, the older they are."""
+        self.recent *= 0.5 ** ((now - self.decayed) / HALF_LIFE)
+        self.decayed = now
 
-    def begin(self, arrivals: float) -> None:
-        """Begin as heavy as its address, from which browsers arrived lately."""
-        self._recent = min(max(INITIAL_RECENT, arrivals), MAX_INITIAL_RECENT)
+    def add_browser(self) -> float:
+        """Count a browser that arrives from this address.
 
-    def count(self) -> None:
-        """Count a message that was taken, or a browser that arrived."""
-        self._recent += 1
+        Returns with how many recent messages it begins.
+        """
+        self.decay(time.monotonic())
+        self.recent += 1
+        return min(max(INITIAL_RECENT, self.recent), MAX_INITIAL_RECENT)
 
 
 class MessageLimit:
@@ -111,9 +114,12 @@ class MessageLimit:
             wait = (1 - sender.left) / sender.a_second
             why = f"At most {sender.a_second:,} messages a second, please."
             return why, round(wait + 0.1, 1)
-        recent = sender.recent()
-        if room.allows(room.most / 2 * recent / (recent + LIGHT_SENDER)):
-            sender.count()
+        if sender.last - sender.decayed > DECAY_INTERVAL:
+            sender.decay(sender.last)
+        recent = sender.recent
+        reserve = room.most / 2 * recent / (recent + LIGHT_SENDER)
+        if room.allows(reserve, sender.last):
+            sender.recent += 1
             return None
         bucket.left += 1
         # Random, so that not all come back at the same time.
@@ -144,8 +150,7 @@ class Senders:
         sender = self._find(name)
         if proven and is_new:
             address = self._find(network(connection))
-            address.count()
-            sender.begin(address.recent())
+            sender.recent = address.add_browser()
         return MessageLimit(sender, rate, is_shared=not proven)
 
     def _find(self, name: str) -> Sender:
