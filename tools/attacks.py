@@ -441,9 +441,12 @@ class Crowd:
         cookie = {"Cookie": self.target.cookie()}
         with self.target.join(max_size=None, additional_headers=cookie) as ada:
             ada.next()  # the history
-            ada.send({"type": "older", "before": self.places[0] + 1})
-            messages = ada.until("older", lambda told: "messages" in told)
-        return any(each["id"][0] == "p" for each in messages["messages"])
+            told: dict[str, Any] = {}
+            while "messages" not in told:  # a busy room lets it wait
+                time.sleep(told.get("retry_after", 0))
+                ada.send({"type": "older", "before": self.places[0] + 1})
+                told = ada.until("older", lambda it: it["type"] != "update")
+        return any(each["id"][0] == "p" for each in told["messages"])
 
 
 def memory(running: Running, field: str) -> float:
