@@ -32,7 +32,7 @@ from hypothesis.stateful import (
 
 from shared import sayings
 from shared.ai import model
-from shared.party import durable, limits
+from shared.party import durable, limits, senders
 from shared.party.disk import open_file
 from shared.settings import settings
 from shared.storage import open_store
@@ -539,6 +539,7 @@ def happened(
     monkeypatch.setattr(sayings, "MOST_OLDER", OLDER)
     monkeypatch.setattr(durable, "Writer", Disk)
     monkeypatch.setattr(limits, "time", Histories.clock)
+    monkeypatch.setattr(senders, "time", Histories.clock)
     monkeypatch.setattr(model, "kind", "openai")
     for name in ("stream_reply", "should_reply"):
         own = getattr(Histories.voice, name)
