@@ -40,7 +40,7 @@ def is_blank(text: str) -> bool:
 
 @lru_cache(MOST_CACHED)
 def bare(name: str) -> str:
-    """What can be seen of a name, in one way of writing it."""
+    """Return the visible part of a name, normalized and case-folded."""
     return visible(unicodedata.normalize("NFKC", name).casefold())
 
 

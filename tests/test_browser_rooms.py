@@ -516,7 +516,7 @@ def to_the_top(person: Person, top: Locator) -> float:
 def test_long_room_is_drawn_in_parts(
     serve: Callable[..., Running], person: People
 ) -> None:
-    """What is far away costs no time with each message that comes.
+    """A message far from view costs no time when another one comes.
 
     Seen to catch: a list with all there is; a part that moves what is read.
     """

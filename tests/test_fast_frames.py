@@ -118,7 +118,7 @@ async def leave(line: WebSocketsSansIOProtocol, transport: Transport) -> None:
 async def outcome(
     kind: type[WebSocketsSansIOProtocol], *chunks: bytes
 ) -> tuple[list[Any], list[tuple[int, bytes]]]:
-    """What an app hears, and what is answered, when those bytes come.
+    """Return what an app receives, and the answer, for those bytes.
 
     Of what is answered, the reason for an end is left out.
     """

@@ -196,7 +196,7 @@ def beginning(kind: str) -> bytes:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_flood_of_any_kind_ends_its_own_connection_alone(kind: str) -> None:
-    """What comes after the limit is not even parsed."""
+    """Nothing that comes after the limit is parsed."""
     bounds = Bounds(messages_a_second=1)
     with (
         open_house(bounds=bounds, echo=Echo) as house,

@@ -279,7 +279,7 @@ def test_a_name_is_text_that_can_be_seen(
 
 
 def checked_name(rooms: Running, name: str) -> str:
-    """What the page is told of a name at sign-in."""
+    """Return the answer to a page about a name at sign-in."""
     return rooms.get(f"/name?{urlencode({'name': name})}").text
 
 

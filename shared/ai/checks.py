@@ -1,4 +1,4 @@
-"""What can be told of a provider's settings before it is asked."""
+"""Checks of a provider's settings, made before it is asked."""
 
 import re
 from urllib.parse import urlsplit

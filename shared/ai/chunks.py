@@ -26,7 +26,7 @@ FILTER |= {"prohibited_content", "blocklist", "sensitive"}
 
 
 class BadStream(Exception):
-    """What came is no stream of a reply; says what it is instead."""
+    """Raised for a body that is no stream of a reply; says what it is."""
 
 
 class LineReader:

@@ -4,7 +4,7 @@ from ..party.frame_reader import BINARY, MASKED, RSV1, TEXT, unmask
 from ..party.frames import Frame
 
 PACKED = RSV1
-"""What is added to how a frame begins if it is compressed."""
+"""The bit in the first byte of a compressed frame."""
 
 
 def head(first: int, size: int) -> bytes:

@@ -8,7 +8,7 @@ from .errors import Refused, Repeated
 
 
 class Entry(BaseModel):
-    """What a log keeps: subclass it, and add what there is to remember."""
+    """An entry of a log: subclass it, and add fields."""
 
     id: str = ""
     """Names the entry; a log keeps each name once. Empty: it has none."""
@@ -38,12 +38,12 @@ class Entry(BaseModel):
 
 
 def conflict(entry: Entry, earlier: Entry) -> Refused:
-    """What becomes of an entry whose id is in the log already."""
+    """Return the refusal of an entry whose id is in the log already."""
     return conflict_with(entry, digest(earlier), earlier.place or 0)
 
 
 def conflict_with(entry: Entry, earlier: int, place: int) -> Refused:
-    """What becomes of an entry whose id one of that digest has already."""
+    """Return the refusal, with the digest of the entry that has the id."""
     if digest(entry.model_copy(update={"place": place})) == earlier:
         return Repeated(entry.id, place)
     return Refused("Another message has this id already.", entry.id)
@@ -59,5 +59,5 @@ def digest(entry: Entry) -> int:
 
 
 def cleared(entry: Entry) -> Refused:
-    """What becomes of an entry that the log has forgotten."""
+    """Return the refusal of an entry that was cleared from the log."""
     return Refused("This room was cleared meanwhile.", entry.id)

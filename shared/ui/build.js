@@ -33,7 +33,7 @@ async function running() {
       notice.remove();
       return text;
     }
-    // Who answers for the server may do so for long, and to everybody.
+    // A proxy may answer for the server for long, and to all pages.
     pause = Math.min(pause * 1.5, MAX_PAUSE);
     // It refuses all that comes with so many cookies, and says so.
     if (answer.status === 431 && !notice.isConnected) {

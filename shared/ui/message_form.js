@@ -129,7 +129,7 @@ function keep(text) {
   }
 }
 
-/** What is being written, and how much room it has left. */
+/** The draft, and how many characters are left. */
 function useDraft() {
   const [text, show] = useState(read);
   /** @param {string} text */

@@ -12,7 +12,7 @@ const ANSWER_TIMEOUT = 5000;
 /** Events after which a connection may be dead: a ping goes at once. */
 const WAKE_EVENTS = ["online", "focus", "pageshow", "visibilitychange"];
 
-/** Who sent too much, and who read too slowly. */
+/** Close codes for sending too much and for reading too slowly. */
 const SENT_AWAY = [1008, 1013];
 
 /** Milliseconds that it stays away. */
