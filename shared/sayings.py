@@ -7,6 +7,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    TypeAdapter,
     ValidationError,
 )
 from pydantic_core import from_json
@@ -44,6 +45,16 @@ class Saying(BaseModel):
     role: Literal["user"] = "user"
 
 
+class Said(BaseModel):
+    """A frame with a message from a page."""
+
+    type: Literal["message"]
+    message: Saying
+
+
+FRAME = TypeAdapter(Said).validator
+"""Reads a frame in one go."""
+
 RULES = {
     "id": "A message needs an id: text of 1 to 64 characters.",
     "user": "A message needs a name: text of 1 to 40 characters.",
@@ -68,35 +79,44 @@ def said(frame: Frame, messages: Log[Message] | None = None) -> Message:
     if `messages` are given, Asked by a page that wants earlier ones.
     """
     try:
-        data: Any = from_json(frame)
-    except ValueError as error:
-        half = "hex escape" in str(error)
-        why = HALF_A_CHARACTER if half else "This is not JSON."
-        raise Refused(why, id_in(frame)) from None
-    if messages is not None and isinstance(data, dict):
-        before = data.get("before")
-        if data.get("type") == "older" and type(before) is int:
-            raise Asked(older(messages, min(max(before, 0), 2**62)))
-    if not isinstance(data, dict) or data.get("type") != "message":
-        why = "This room takes frames of type “message”."
-        raise Refused(why, id_in(frame))
-    message = data.get("message")
-    if not isinstance(message, dict):
-        why = "A frame of type “message” needs a message."
-        raise Refused(why, id_in(frame))
-    id = message.get("id")
-    id = id if isinstance(id, str) else None
-    try:
-        saying = Saying.model_validate(message)
-    except ValidationError as error:
-        field = str(error.errors()[0]["loc"][0])
-        raise Refused(RULES[field], id) from None
+        saying = FRAME.validate_json(frame).message
+    except ValidationError:
+        raise problem_of(frame, messages) from None
     problem = name_problem(saying.user)
     if is_blank(saying.body):
         problem = RULES["body"]
     if problem:
-        raise Refused(problem, id)
+        raise Refused(problem, saying.id)
     return Message(id=saying.id, user=saying.user, body=saying.body)
+
+
+def problem_of(frame: Frame, messages: Log[Message] | None) -> Refused:
+    """Return why a frame carries no message: it may ask for earlier ones."""
+    try:
+        data: Any = from_json(frame)
+    except ValueError as error:
+        half = "hex escape" in str(error)
+        why = HALF_A_CHARACTER if half else "This is not JSON."
+        return Refused(why, id_in(frame))
+    if messages is not None and isinstance(data, dict):
+        before = data.get("before")
+        if data.get("type") == "older" and type(before) is int:
+            return Asked(older(messages, min(max(before, 0), 2**62)))
+    if not isinstance(data, dict) or data.get("type") != "message":
+        why = "This room takes frames of type “message”."
+        return Refused(why, id_in(frame))
+    message = data.get("message")
+    if not isinstance(message, dict):
+        why = "A frame of type “message” needs a message."
+        return Refused(why, id_in(frame))
+    id = message.get("id")
+    id = id if isinstance(id, str) else None
+    try:
+        Saying.model_validate(message)
+    except ValidationError as error:
+        field = str(error.errors()[0]["loc"][0])
+        return Refused(RULES[field], id)
+    return Refused("This message cannot be read.", id)
 
 
 def name_problem(name: str) -> str | None:

@@ -69,6 +69,7 @@ class Rate:
     ) -> None:
         self.a_second = a_second
         self.most = max(most, 1.0)
+        self.half = self.most / 2
         self.left = self.most if left is None else min(left, self.most)
         self.last = time.monotonic()
 
@@ -78,11 +79,12 @@ class Rate:
         At least `reserve` tokens stay in the bucket, for others.
         """
         now = now or time.monotonic()
-        self.left += (now - self.last) * self.a_second
-        if self.left > self.most:
-            self.left = self.most
+        left = self.left + (now - self.last) * self.a_second
+        if left > self.most:
+            left = self.most
         self.last = now
-        if self.left < 1 + reserve:
+        if left < 1 + reserve:
+            self.left = left
             return False
-        self.left -= 1
+        self.left = left - 1
         return True

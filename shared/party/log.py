@@ -2,7 +2,6 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from itertools import islice
 from typing import Generic, TypeVar, overload
 from uuid import uuid4
 
@@ -12,7 +11,10 @@ from .frames import Frame
 M = TypeVar("M", bound=Entry)
 
 MAX_OLD_IDS = 100_000
-"""Entries that a log no longer has, and whose ids nobody else may take."""
+"""Entries that a log no longer has, and whose ids nobody else may take.
+
+Up to twice as many are remembered, as they are forgotten all at once.
+"""
 
 
 class Log(Sequence[M], Generic[M]):
@@ -36,6 +38,7 @@ class Log(Sequence[M], Generic[M]):
         self._named: dict[str, M] = {}
         # By hashes of ids: hashes of the entries, and their places.
         self._old: dict[int, tuple[int, int]] = {}
+        self._older = self._old
 
     async def append(self, entry: M) -> None:
         """Keep an entry, and set its `place`.
@@ -51,7 +54,7 @@ class Log(Sequence[M], Generic[M]):
         elif entry.place is not None:
             if entry.place < self.start:
                 raise cleared(entry)
-        elif old := self._old.get(hash(entry.id)):
+        elif old := self._find_old(hash(entry.id)):
             raise conflict_with(entry, *old)
         else:
             entry.follow(self._entries[-1] if self._entries else None)
@@ -77,20 +80,29 @@ class Log(Sequence[M], Generic[M]):
         # To forget each by itself would move all the others each time.
         more = len(self._entries) - self.most
         if more > self.most // 100:
-            for old in self._entries[:more]:
-                if self._named.pop(old.id, None) and self.max_old_ids:
-                    self._old[hash(old.id)] = digest(old), old.place or 0
+            self._evict(self._entries[:more])
             del self._entries[:more]
-            too_many = max(0, len(self._old) - self.max_old_ids)
-            for key in list(islice(self._old, too_many)):
-                del self._old[key]
+
+    def _evict(self, entries: list[M]) -> None:
+        """Keep the ids of entries, and no more of them."""
+        if self.max_old_ids:
+            for old in entries:
+                if old.id:
+                    self._old[hash(old.id)] = digest(old), old.place or 0
+        for old in entries:
+            self._named.pop(old.id, None)
+        if len(self._old) > self.max_old_ids:
+            self._older, self._old = self._old, {}
+
+    def _find_old(self, key: int) -> tuple[int, int] | None:
+        return self._old.get(key) or self._older.get(key)
 
     def forget(self, epoch: str, start: int) -> None:
         """Begin a new epoch, with nothing in it."""
         self.revision += 1
         self._entries.clear()
         self._named.clear()
-        self._old.clear()
+        self._older = self._old = {}
         self.epoch, self.start = epoch, start
 
     @overload

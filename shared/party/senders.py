@@ -114,11 +114,13 @@ class MessageLimit:
             wait = (1 - sender.left) / sender.a_second
             why = f"At most {sender.a_second:,} messages a second, please."
             return why, round(wait + 0.1, 1)
-        if sender.last - sender.decayed > DECAY_INTERVAL:
-            sender.decay(sender.last)
-        recent = sender.recent
-        reserve = room.most / 2 * recent / (recent + LIGHT_SENDER)
-        if room.allows(reserve, sender.last):
+        now = sender.last
+        if now - sender.decayed > DECAY_INTERVAL:
+            sender.decay(now)
+        reserve = 0.0
+        if room.left < room.half + 1:
+            reserve = room.half * sender.recent / (sender.recent + LIGHT_SENDER)
+        if room.allows(reserve, now):
             sender.recent += 1
             return None
         bucket.left += 1
