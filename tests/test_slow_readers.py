@@ -413,13 +413,14 @@ def test_what_was_replaced_does_not_count_as_waiting() -> None:
     async def test() -> None:
         reader = Reader()
         outbox = Outbox("ada", cast(WebSocket, reader))
+        outbox.put("first")
         for _ in range(100):
             outbox.put("x" * 100_000, key="one")
         assert not outbox.evicted
         outbox.close()
         reader.reads.set()
         await outbox.closed()
-        assert len(reader.heard) == 2
+        assert reader.heard == ["first", "x" * 100_000, 1000]
 
     asyncio.run(test())
 

@@ -166,11 +166,16 @@ class Account:
         """Send a frame from the queue, and wait until much of it is read."""
         self.queued -= weight(frame)
         self._sending = frame
-        await reader.send(self.websocket, frame)
+        await reader.in_time(reader.send_frame(self.websocket, frame))
         if reader.congested(self.websocket):
             await self.settle()
         else:
             self.close()
+
+    def begin(self, frame: Frame) -> None:
+        """Count a frame that was sent past the queue, and is not read yet."""
+        self.backlog.hold(frame)
+        self._sending = frame
 
     async def settle(self) -> None:
         """Wait until much is read; what is in the write buffer counts."""

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Awaitable, Coroutine, Hashable
+from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -39,12 +40,18 @@ class Outbox:
         self._account = Account(backlog or Backlog(), websocket, self._hang_up)
         self._waiting: OrderedDict[Hashable, Frame] = OrderedDict()
         self._ending: tuple[int, str] | None = None
+        self._begun: Awaitable[None] | None = None
         self._listener = asyncio.current_task()
         self._writer: asyncio.Task[None] | None = None
 
     def put(self, frame: Frame, key: Hashable = None) -> None:
         """Queue a frame; never waits. One that waits under its key goes."""
         if self._ending:
+            return
+        if self.idle and not self.shortcut:
+            if self._run_now(reader.send_frame(self.websocket, frame)):
+                self._account.begin(frame)
+                self.watch()
             return
         slot = object() if key is None else key
         if slot in self._waiting:
@@ -59,7 +66,12 @@ class Outbox:
         """Close the connection, once what is queued has been sent."""
         if not self._ending:
             self._ending = code, reason
-            self.watch()
+            if (
+                not self.idle
+                or self.shortcut
+                or self._run_now(self.websocket.close(code, reason))
+            ):
+                self.watch()
 
     def dismiss(self, code: int, reason: str) -> None:
         """Close the connection as well, and read nothing of it any more."""
@@ -91,8 +103,26 @@ class Outbox:
             self._writer.cancel()
             self._writer = None  # its error would lead back here
 
+    def _run_now(self, sending: Coroutine[Any, Any, None]) -> bool:
+        """Send to a reader that keeps up, without a task, which costs more.
+
+        Returns whether it does not keep up any more.
+        """
+        try:
+            self._begun = reader.begin(sending)
+        except (WebSocketDisconnect, RuntimeError):
+            self.stop()
+            return False
+        except Exception:
+            self._fail()
+            return False
+        return bool(self._begun or reader.congested(self.websocket))
+
     async def _send_all(self) -> None:
         try:
+            if begun := self._begun:
+                self._begun = None
+                await reader.in_time(begun)
             await self._account.settle()
             while self._waiting:
                 _, frame = self._waiting.popitem(last=False)
@@ -105,8 +135,11 @@ class Outbox:
         except (WebSocketDisconnect, RuntimeError):
             self.stop()
         except Exception:
-            logger.exception("%s: a frame cannot be sent", self.name)
-            self._hang_up((1011, "Something went wrong in here."))
+            self._fail()
+
+    def _fail(self) -> None:
+        logger.exception("%s: a frame cannot be sent", self.name)
+        self._hang_up((1011, "Something went wrong in here."))
 
     def _evict(self) -> None:
         self._account.warn("%s: evicted, it does not keep up", self.name)

@@ -1,7 +1,10 @@
 """Whoever reads at the other end: they may be slow, but not stop reading."""
 
 import asyncio
+from collections.abc import Awaitable, Coroutine, Generator
 from contextlib import suppress
+from functools import partial
+from types import coroutine
 from typing import Any, Protocol
 
 from starlette.websockets import WebSocket
@@ -47,17 +50,47 @@ def shortcut(websocket: WebSocket) -> Any:
     return websocket.scope.get("extensions", {}).get("party.shortcut")
 
 
-async def send(websocket: WebSocket, frame: Frame) -> None:
-    """Send a frame; TimeoutError if nothing is read any more."""
+async def send_frame(websocket: WebSocket, frame: Frame) -> None:
+    """Send a frame, once there is room for it in the write buffer."""
+    if isinstance(frame, bytes):
+        await websocket.send_bytes(frame)
+    elif isinstance(frame, SharedFrame) and (line := shortcut(websocket)):
+        line.write_shared(frame)
+    else:
+        await websocket.send_text(frame)
+
+
+async def in_time(sending: Awaitable[None]) -> None:
+    """Wait until a frame is sent; TimeoutError if nothing is read any more."""
     async with asyncio.timeout(PATIENCE):
-        if isinstance(frame, str):
-            line = isinstance(frame, SharedFrame) and shortcut(websocket)
-            if line:
-                line.write_shared(frame)
-            else:
-                await websocket.send_text(frame)
+        await sending
+
+
+def begin(sending: Coroutine[Any, Any, None]) -> Awaitable[None] | None:
+    """Run a coroutine until it waits; None if it does not, and has ended."""
+    try:
+        waits_for = sending.send(None)
+    except StopIteration:
+        return None
+    return resume(sending, waits_for)
+
+
+@coroutine
+def resume(
+    sending: Coroutine[Any, Any, None], waits_for: Any
+) -> Generator[Any, Any, None]:
+    """Go on with a coroutine that waits, in the task that awaits this."""
+    while True:
+        try:
+            value = yield waits_for
+        except BaseException as error:
+            step = partial(sending.throw, error)
         else:
-            await websocket.send_bytes(frame)
+            step = partial(sending.send, value)
+        try:
+            waits_for = step()
+        except StopIteration:
+            return
 
 
 def congested(websocket: WebSocket) -> Line | None:
