@@ -6,8 +6,8 @@ from starlette.routing import Route
 
 from shared.ai import model
 from shared.app import Parties, Services, party_chat
-from shared.chats import CHATS, find_chat
-from shared.pages import page
+from shared.chat.rooms import CHATS, find_chat
+from shared.web.pages import page
 
 from .party.chat_room import ChatRoom
 

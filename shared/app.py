@@ -15,21 +15,22 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from .ai.budget import Day, budget
-from .bodies import BodyLimit
-from .browsers import Browsers, identify
-from .doors import Doorkeeper, Doors
-from .headers import SafeApp
-from .house import house
-from .kit import news, presenter
-from .kit.build import Build
-from .kit.hand import tell
-from .pages import Shell
-from .party.edge import Edge
-from .party.parties import Parties as Live
+from .chat.moderation import house
+from .chat.parsing import name_problem
+from .party.asgi import Edge
+from .party.registry import Parties as Live
 from .party.rooms import Server
-from .sayings import name_problem
+from .party.storage.url import open_store
+from .presenter import page as presenter
+from .presenter.controls import tell
 from .settings import settings
-from .storage import open_store
+from .web.body_limit import BodyLimit
+from .web.browser_id import Browsers, identify
+from .web.build_watcher import Build
+from .web.origin_policy import Doorkeeper, Doors
+from .web.pages import Shell
+from .web.security_headers import SafeApp
+from .whats_new import page as news
 
 
 class Service(Protocol):

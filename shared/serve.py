@@ -21,16 +21,17 @@ from pydantic_core import ErrorDetails
 from starlette.applications import Starlette
 from uvicorn import Config, Server
 
-from .descriptors import MIN_PEOPLE, people_within, raise_limit
-from .discreet import discreet_handler, print_anything
-from .fast import FastHTTP, FastProtocol, install
-from .kit import join, key
-from .libraries import LIBRARIES, PACKAGES
-from .party.http_protocol import PartyHTTP
-from .party.protocol import PartyProtocol
-from .reload import Reload, end_with_parent
+from .file_descriptors import MIN_PEOPLE, people_within, raise_limit
+from .party.transport import FastHTTP, FastProtocol, install
+from .party.transport.http_protocol import PartyHTTP
+from .party.transport.websocket_protocol import PartyProtocol
+from .presenter import auth as key
+from .presenter import invite as join
 from .settings import ROOT, SECRETS, Settings, settings
-from .trouble import escape_unprintable, trouble
+from .supervisor import Reload, end_with_parent
+from .web.libraries import LIBRARIES, PACKAGES
+from .web.log_redaction import discreet_handler, print_anything
+from .web.traceback_summary import escape_unprintable, trouble
 
 logger = logging.getLogger("party")
 

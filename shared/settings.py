@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from .addresses import AddressSettings
 from .limits import LimitSettings
-from .storage import Stored
+from .party.storage.url import Stored
+from .web.addresses import AddressSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 """The folder that holds the stages."""
@@ -82,7 +82,7 @@ class Settings(AddressSettings, LimitSettings):
         """Take a provider, or a file of replies that can be played back."""
         if ai.startswith("replay:"):
             # Imported late, as it needs this module.
-            from .ai.recordings import read, replayed
+            from .ai.replay.recordings import read, replayed
 
             read(replayed(ai)[0])
         elif ai not in ("", "openai", "ollama", "local", "none"):

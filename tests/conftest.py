@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from .browser import People, open_chromium, people
-from .party_server import take_the_fast_path
-from .running import ROOT, Running, Stage, start
+from .support.browser import People, open_chromium, people
+from .support.party_server import take_the_fast_path
+from .support.server_process import ROOT, Running, Stage, start
 
 sys.path.insert(0, str(ROOT))
 

@@ -29,8 +29,8 @@ from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
-from tests.raw import CLOSE, PING, PONG, TEXT, frame, unwrap
-from tests.running import ROOT, Door, Running, Stage, start
+from tests.support.server_process import ROOT, Door, Running, Stage, start
+from tests.support.ws_frames import CLOSE, PING, PONG, TEXT, frame, unwrap
 
 CHAT = "/parties/chatroom/hello-world"
 PRESENCE = "/parties/presence/hello-world"

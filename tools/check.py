@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.trouble import trouble
+from shared.web.traceback_summary import trouble
 
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = ROOT / "tests"
@@ -55,7 +55,8 @@ def files_for(what: str) -> tuple[list[Path], int]:
         return [exercise], NEWEST
     if not re.fullmatch(f"0?[2-{NEWEST}]", what):
         return [], 0
-    files = sorted(TESTS.glob("test_*.py"))
+    files = sorted(TESTS.glob("*/test_*.py"))
+    files = [each for each in files if each.parent.name != "exercises"]
     marked = [each for each in files if "mark.behaviour(" in text_of(each)]
     return marked, int(what)
 
@@ -66,7 +67,7 @@ def text_of(path: Path) -> str:
 
 def does_not_start(folder: Path) -> str:
     """Why the folder's app does not start; empty if it does."""
-    from tests.running import Stage, start
+    from tests.support.server_process import Stage, start
 
     try:
         with start(Stage(NEWEST, folder)):

@@ -16,7 +16,7 @@ from statistics import quantiles
 import msgpack
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.running import ROOT, Running, Stage, start
+from tests.support.server_process import ROOT, Running, Stage, start
 
 MOVES_A_SECOND = 30
 WATCHERS = 10

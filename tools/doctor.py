@@ -27,7 +27,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from shared.trouble import escape_unprintable
+from shared.web.traceback_summary import escape_unprintable
 
 from . import setup
 
@@ -322,7 +322,7 @@ def listeners(port: int) -> list[int]:
 
 def check_network(settings: dict[str, Any]) -> Finding:
     """Where phones would find the app."""
-    from shared.kit.lan import lan_address
+    from shared.presenter.lan import lan_address
 
     if url := settings.get("public_url"):
         return ok(f"network: others find the app at {url}")
@@ -346,7 +346,7 @@ def check_disk() -> Finding:
 
 def check_descriptors() -> Finding:
     """How many people the limit of open files lets in."""
-    from shared.descriptors import MIN_PEOPLE, people_within, raise_limit
+    from shared.file_descriptors import MIN_PEOPLE, people_within, raise_limit
 
     limit = raise_limit()  # as the app does
     people = people_within(limit)

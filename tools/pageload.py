@@ -18,9 +18,16 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext
 
-from tests.browser import open_chromium, something_runs
-from tests.running import ROOT, Door, Running, Stage, environment, start
-from tests.running import free_port as some_port
+from tests.support.browser import open_chromium, something_runs
+from tests.support.server_process import (
+    ROOT,
+    Door,
+    Running,
+    Stage,
+    environment,
+    start,
+)
+from tests.support.server_process import free_port as some_port
 
 SLOW = {
     "offline": False,

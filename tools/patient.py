@@ -19,11 +19,13 @@ from pydantic import ValidationError
 
 # All that a stage without an AI imports.
 from shared import app, serve  # noqa: F401
-from shared.ai import clients, local, recordings
+from shared.ai import clients
 from shared.ai.checks import lacks_version
-from shared.ai.choice import OLLAMA
+from shared.ai.error_messages import VERSION
+from shared.ai.local import process as local
 from shared.ai.model import Model
-from shared.ai.words import VERSION
+from shared.ai.provider import OLLAMA
+from shared.ai.replay import recordings
 from shared.settings import Settings, settings
 
 from . import setup
@@ -33,7 +35,7 @@ PATIENCE = 2.5
 """Seconds that a server has to answer."""
 
 WITHOUT = f"{DEMO} AI=local"
-SCRIPT = "shared/ai/script.jsonl"
+SCRIPT = "shared/ai/replay/demo_replies.jsonl"
 """The replies that make present has, without a key."""
 
 FILE = Path(str(Settings.model_config["env_file"]))

@@ -19,18 +19,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from shared.ai.choice import choose
-from shared.files import stamps
-from shared.kit.join import SHOWN
-from shared.kit.key import lasting
+from shared.ai.provider import choose
+from shared.presenter.auth import lasting
+from shared.presenter.invite import SHOWN
 from shared.serve import listen, read_settings, url
 from shared.settings import ROOT, Settings
+from shared.web.files import stamps
 
 from .points import points
 
 STAGES = [path.parent for path in sorted(ROOT.glob("demo_*/app.py"))]
 
-RECORDED = "replay:shared/ai/script.jsonl,local"
+RECORDED = "replay:shared/ai/replay/demo_replies.jsonl,local"
 """Who answers where only the small local model would."""
 
 PATIENCE = 0.8

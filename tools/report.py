@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from shared.trouble import trouble
-from tests.running import Running, started
+from shared.web.traceback_summary import trouble
+from tests.support.server_process import Running, started
 
 LONGEST = 300
 """Characters that are shown of what came instead."""

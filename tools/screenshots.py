@@ -15,8 +15,14 @@ from typing import Any, Literal
 
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.browser import NO_SERVER, People, Person, open_chromium, people
-from tests.running import ROOT, Running, Stage, start
+from tests.support.browser import (
+    NO_SERVER,
+    People,
+    Person,
+    open_chromium,
+    people,
+)
+from tests.support.server_process import ROOT, Running, Stage, start
 
 DOCS = ROOT / "docs"
 MOST_BYTES = 400_000

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.kit.differences import Change, differences, names
+from shared.whats_new.diff import Change, differences, names
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"

@@ -2,10 +2,10 @@
 
 from starlette.requests import HTTPConnection
 
-from shared.chats import SLUGS
-from shared.messages import Message, ack, history, update
+from shared.chat.messages import Message, ack, history, update
+from shared.chat.parsing import said
+from shared.chat.rooms import SLUGS
 from shared.party import Connection, Frame, Server
-from shared.sayings import said
 
 
 class ChatRoom(Server):

@@ -3,10 +3,10 @@
 from starlette.requests import HTTPConnection
 
 from shared.ai import finishing, in_turn, make_prompt
-from shared.chats import SLUGS
-from shared.messages import Message, Reply, ack, history, update
+from shared.chat.messages import Message, Reply, ack, history, update
+from shared.chat.parsing import said
+from shared.chat.rooms import SLUGS
 from shared.party import Connection, Frame, Server
-from shared.sayings import said
 
 from .ai import stream_reply
 from .should_reply import should_reply

@@ -3,8 +3,8 @@
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 
+from shared.chat.usage import Spent, read_report, tally
 from shared.party import Connection, Server
-from shared.usage import Spent, read_report, tally
 
 
 class Usage(Server):

@@ -3,9 +3,9 @@
 import asyncio
 from typing import Any
 
-from shared.chats import SLUGS
-from shared.country import country_of
+from shared.chat.rooms import SLUGS
 from shared.party import Connection, Frame, Server
+from shared.web.country import country_of
 
 from .presence_schema import User, pack, unpack
 

@@ -6,8 +6,8 @@ import msgpack
 from pydantic import Field, TypeAdapter
 from typing_extensions import TypedDict
 
+from shared.chat.parsing import Label
 from shared.party import Frame, Refused
-from shared.sayings import Label
 
 
 class Cursor(TypedDict):

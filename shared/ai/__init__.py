@@ -1,11 +1,11 @@
 """Behind a stage's `ai.py`: which model answers, in turn, and how it fails."""
 
 from .answer import check_end
-from .failures import ReplyFailed, finishing, guarded
 from .model import model
 from .prompts import Prompt, make_prompt
-from .recordings import Stream
-from .turns import in_turn
+from .question_queue import in_turn
+from .replay.recordings import Stream
+from .streaming import ReplyFailed, finishing, guarded
 
 __all__ = [
     "Prompt",

@@ -3,8 +3,8 @@ with ",local" behind it where the local model helps.
 """
 
 from ..serve import read_settings
-from .choice import choose
-from .recordings import replayed
+from .provider import choose
+from .replay.recordings import replayed
 
 settings = read_settings()
 helped = choose(settings) == "replay" and replayed(settings.ai)[1]

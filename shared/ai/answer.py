@@ -3,8 +3,8 @@
 from contextlib import aclosing
 
 from .prompts import Prompt
-from .recordings import Stream
-from .thoughts import Thoughts
+from .replay.recordings import Stream
+from .thinking import Thoughts
 from .tokens import Tokens
 from .watchdog import Watchdog
 

@@ -4,7 +4,7 @@ import re
 from urllib.parse import urlsplit
 
 from ..settings import Settings
-from .choice import OLLAMA
+from .provider import OLLAMA
 
 UNFIT_FOR_A_KEY = {
     "\n": "a newline",

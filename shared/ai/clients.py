@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..settings import settings
-from .choice import OLLAMA
-from .local import Local
+from .local.process import Local
+from .provider import OLLAMA
 
 if TYPE_CHECKING:
     from ollama import AsyncClient

@@ -5,10 +5,12 @@ import logging
 from typing import Any
 
 from ..settings import settings
-from . import checks, clients, local, recordings
-from .choice import Choice, choose
+from . import checks, clients
+from .local import process as local
+from .provider import Choice, choose
 from .readiness import Readiness
-from .replay import Replay
+from .replay import recordings
+from .replay.player import Replay
 
 logger = logging.getLogger("ai")
 

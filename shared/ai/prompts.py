@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import TypeAlias
 
-from ..messages import Message
-from ..names import one_line
+from ..chat.messages import Message
+from ..chat.names import one_line
 from .model import model
 
 Prompt: TypeAlias = list[dict[str, str]]

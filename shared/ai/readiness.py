@@ -6,7 +6,7 @@ from typing import Any
 
 from ..settings import settings
 from .checks import is_here
-from .choice import Choice
+from .provider import Choice
 
 FIRST_TOKEN_SECONDS = 30.0
 LOADING_SECONDS = 120.0

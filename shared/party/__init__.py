@@ -1,10 +1,10 @@
 """The party runtime: parties are classes, rooms are their live instances."""
 
-from .entry import Entry
+from .encoding import Frame
 from .errors import Refused, Repeated
-from .frames import Frame
-from .log import Log
 from .rooms import Connection, Room, Server
+from .storage.entry import Entry
+from .storage.log import Log
 
 __all__ = [
     "Connection",

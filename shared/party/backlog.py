@@ -10,8 +10,8 @@ from weakref import WeakMethod, WeakSet
 
 from starlette.websockets import WebSocket
 
-from . import reader
-from .frames import Frame, SharedFrame
+from . import backpressure as reader
+from .encoding import Frame, SharedFrame
 
 MAX_QUEUED_BYTES = 256 * 1024 * 1024
 """Bytes that may wait in a process, unless a setting says otherwise."""

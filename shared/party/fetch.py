@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.types import Message
 
 if TYPE_CHECKING:
-    from .parties import Parties
+    from .registry import Parties
 
 logger = logging.getLogger("party")
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote
 
 from .hooks import Caller, Hook, Waits, begun, fail, in_turn, run_hook
+from .id_reservations import Places
 from .outbox import Outbox
-from .places import Places
 
 if TYPE_CHECKING:
-    from .parties import Parties
+    from .registry import Parties
 
 FRAMES_A_SECOND = 30
 """How often frames that share a key leave."""

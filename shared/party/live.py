@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 from starlette.exceptions import HTTPException
 
-from .answers import LATER
 from .limits import Bounds, Rate
+from .responses import LATER
 from .rooms import Room, Server
-from .store import Key
+from .storage.memory import Key
 
 FULL = 503, "This room is full. Come back later.", LATER
 BUSY = 503, "There are too many busy rooms. Come back later.", LATER

@@ -8,9 +8,9 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from . import reader
+from . import backpressure as reader
 from .backlog import Account, Backlog
-from .frames import Frame
+from .encoding import Frame
 
 TOO_SLOW = 1013, "You were reading too slowly. Come back in a moment."
 """With what a reader that does not keep up is sent away."""

@@ -6,12 +6,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
-from .frames import Frame, encode, ids
+from .encoding import Frame, encode, ids
 from .gathering import Gathering
 from .hooks import Waits
 from .limits import Limits
-from .log import Log, M
 from .outbox import Outbox
+from .storage.log import Log, M
 
 
 class Connection(Outbox):

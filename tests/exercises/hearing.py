@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..running import Guest, in_short
+from ..support.server_process import Guest, in_short
 
 NO_SENSE: list[Any] = ["nonsense", "[]", b"\xff", {"type": "what?"}]
 """Frames that every room refuses."""

@@ -14,7 +14,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from ..running import ROOT
+from ..support.server_process import ROOT
 
 PACKED = Path(__file__).with_name("solutions.xz")
 

@@ -8,10 +8,10 @@ import pytest
 from playwright.sync_api import expect
 from websockets.exceptions import InvalidStatus
 
-from ..browser import People
-from ..running import Guest, Running
-from ..stubs import OpenAIStub
-from ..test_ai import DONE, hear_ai, using
+from ..integration.test_ai import DONE, hear_ai, using
+from ..support.browser import People
+from ..support.server_process import Guest, Running
+from ..support.stubs import OpenAIStub
 from .hearing import hear_refusals
 
 pytestmark = pytest.mark.stages(3)

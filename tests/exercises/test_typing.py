@@ -5,8 +5,8 @@ import re
 import pytest
 from playwright.sync_api import Locator, expect
 
-from ..browser import People, Person
-from ..running import Guest, Running
+from ..support.browser import People, Person
+from ..support.server_process import Guest, Running
 from .hearing import hear_names, hear_refusals
 
 pytestmark = pytest.mark.stages(2)

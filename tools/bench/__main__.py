@@ -7,7 +7,7 @@ and a picture to docs/.
 
 import sys
 
-from tests.running import ROOT
+from tests.support.server_process import ROOT
 from tools.bench.machine import CROWDS_CORE, allow_sockets, pin
 from tools.bench.measure import bench
 from tools.bench.picture import picture

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.running import ROOT, environment, free_port
+from tests.support.server_process import ROOT, environment, free_port
 from tools.bench.door import Door
 from tools.bench.machine import SERVERS_CORE, cpu_seconds, pin
 from tools.bench.servers import Server

@@ -1,0 +1,117 @@
+"""How a reply failed: in words for a visitor, and in a line for the log."""
+
+import re
+import traceback
+from pathlib import Path
+
+from ..settings import settings
+from .checks import lacks_version
+from .replay.player import NotRecorded
+
+MISTAKES = NameError, TypeError, AttributeError, LookupError
+"""What is no fault of a model, but of the code that asks it."""
+
+WRONG = "Something went wrong with this reply. Try again."
+NOT_SET_UP = "The AI is not set up right here, so it cannot answer."
+KEYLESS = "The AI does not accept this app’s key, so it cannot answer."
+MODELLESS = "The AI does not have the model that this app asks for."
+
+VERSION = "OPENAI_BASE_URL may lack /v1 at its end"
+
+PROMPT = re.compile(
+    r"context|too (?:long|large|many tokens)|longer than|exceed|token count"
+    r"|filter|policy|policies|safety|flagged|moderation",
+    re.I,
+)
+"""How providers refuse a prompt, for which other words may help."""
+
+SETTING = re.compile(
+    r"api.?key|auth|credential|model|param|argument|unsupported|support"
+    r"|unknown|unrecognized|permitted|allowed|forbidden|extra|missing|required"
+    r"|role|template|alternat|field|json|schema|stream|endpoint|deployment"
+    r"|version|billing|account|temperature|max_tokens",
+    re.I,
+)
+"""How they refuse what an app asks for: no visitor can change it."""
+
+
+def words(error: Exception) -> str:
+    """What went wrong, for somebody who only wanted an answer."""
+    if isinstance(error, NotRecorded):
+        return str(error)
+    error = cause(error)
+    name, text = type(error).__name__, full_text(error)
+    status = getattr(error, "status_code", None)
+    code = str(getattr(error, "code", None))
+    if status is None and re.fullmatch("[45][0-9][0-9]", code):
+        status = int(code)  # of an error in the middle of a stream
+    if isinstance(error, MISTAKES):
+        return WRONG
+    if isinstance(error, ImportError):
+        return "No AI is installed here, so nobody can answer."
+    if name == "ReplyTooLong":
+        return "The AI took too long, so this reply ends here."
+    # The clients have timeouts of their own, by many names.
+    if "Timeout" in name:
+        return "The AI went silent, so this reply ends here. Try again."
+    if is_elsewhere(error) or name == "RedirectRefused":
+        return NOT_SET_UP
+    if status in (401, 403):
+        return KEYLESS
+    if status == 404:
+        return MODELLESS
+    if status == 429:
+        return "The AI has too much to do right now. Try again in a minute."
+    if status in (400, 422) and not PROMPT.search(text):
+        if re.search("api.?key", text, re.I):
+            return KEYLESS
+        if SETTING.search(text):
+            return NOT_SET_UP
+    if status in (400, 413, 422):
+        return "The AI could not work with that. Try it with other words."
+    if status is not None:
+        return "The AI has a problem of its own. Try again in a moment."
+    return "The connection to the AI failed. Try again in a moment."
+
+
+def cause(error: Exception) -> Exception:
+    """Return what our own client raised, where openai's wraps it."""
+    inner = error.__cause__
+    ours = type(inner).__module__.startswith("shared.")
+    return inner if ours and isinstance(inner, Exception) else error
+
+
+def full_text(error: Exception) -> str:
+    """Return an error's text, and what openai's leaves out of a body."""
+    text, body = str(error), getattr(error, "body", None)
+    left_out = isinstance(body, dict) and not isinstance(
+        body.get("message"), str
+    )
+    return f"{text} {body}" if left_out else text
+
+
+def is_elsewhere(error: Exception) -> bool:
+    """Whether no API answers at the address, as its /v1 is missing."""
+    status = getattr(error, "status_code", None)
+    odd = type(error).__name__ in ("WebPage", "BadStream")
+    odd = odd or "unexpected endpoint" in str(error).lower()
+    odd = odd or (
+        status in (404, 405) and "model" not in full_text(error).lower()
+    )
+    return odd and lacks_version(settings())
+
+
+def details(error: Exception, file: str) -> str:
+    """One line for the log: what a server says may be a whole page.
+
+    Of a mistake, it tells the last line of `file` that led to it.
+    """
+    error = cause(error)
+    line = f"{type(error).__name__}: {' '.join(full_text(error).split())[:300]}"
+    if is_elsewhere(error):
+        line += f" ({VERSION})"
+    frames = traceback.extract_tb(error.__traceback__)
+    here = [frame.lineno for frame in frames if frame.filename == file]
+    if isinstance(error, MISTAKES) and here:
+        return f"{Path(file).name}, line {here[-1]}: {line}"
+    return line

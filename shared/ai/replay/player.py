@@ -1,0 +1,113 @@
+"""Plays recorded replies back, to whoever asks as one asks OpenAI."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import dataclass
+from textwrap import shorten
+from types import SimpleNamespace
+from typing import Any
+
+from ..local.process import NAME
+from .prompt_matching import Said, in_common, spoken
+from .recordings import Recording
+
+MOST_SUGGESTED = 5
+"""How many of the questions it tells when it is asked another one."""
+
+
+class NotRecorded(Exception):
+    """Nobody asked that when it was recorded; says what can be asked."""
+
+
+@dataclass
+class Delta:
+    """What is new in a reply."""
+
+    content: str = ""
+
+
+@dataclass
+class Choice:
+    """A part of a reply, or its end."""
+
+    delta: Delta
+    finish_reason: str | None = None
+
+
+@dataclass
+class Usage:
+    """The tokens that prompt and reply took."""
+
+    total_tokens: int
+
+
+@dataclass
+class Chunk:
+    """What comes at once, with the names that OpenAI's client gives it."""
+
+    choices: list[Choice]
+    usage: Usage | None = None
+
+
+class Replay:
+    """Takes the place of an `openai.AsyncOpenAI`.
+
+    `local` becomes a real one, which is asked what was not recorded.
+    """
+
+    def __init__(
+        self, recordings: Sequence[Recording], local: asyncio.Task[Any] | None
+    ) -> None:
+        self.chat = SimpleNamespace(completions=self)
+        self.talks = [(spoken(each.prompt), each) for each in recordings]
+        self.local = local
+
+    async def create(
+        self, *, model: str, messages: list[dict[str, str]], **options: Any
+    ) -> AbstractAsyncContextManager[Any]:
+        """Play the reply to the last message, or ask the local model."""
+        if recording := self.find([Said(**each) for each in messages]):
+            return aclosing(play(recording))
+        if not self.local:
+            raise NotRecorded(self.suggest())
+        client = await asyncio.shield(self.local)
+        stream: AbstractAsyncContextManager[Any]
+        stream = await client.chat.completions.create(
+            model=NAME, messages=messages, **options
+        )
+        return stream
+
+    def find(self, prompt: list[Said]) -> Recording | None:
+        """The same question; of several, the one after the most that is the
+        same before it, and of these the last.
+        """
+        asked = spoken(prompt)
+        best = max(
+            reversed(self.talks),
+            key=lambda each: in_common(each[0], asked),
+        )
+        return best[1] if in_common(best[0], asked) else None
+
+    def suggest(self) -> str:
+        """What to ask instead."""
+        questions = [
+            shorten(said[-1], 80, placeholder="…") for said, _ in self.talks
+        ]
+        return "\n• ".join(
+            [
+                "This is a recording, and nobody asked that when it was made. "
+                "Ask one of these:",
+                *list(dict.fromkeys(questions))[:MOST_SUGGESTED],
+            ]
+        )
+
+
+async def play(recording: Recording) -> AsyncGenerator[Chunk, None]:
+    """Say again what was said, each part in its time since the start."""
+    start = asyncio.get_running_loop().time()
+    for seconds, text in recording.reply:
+        now = asyncio.get_running_loop().time()
+        await asyncio.sleep(start + seconds - now)
+        yield Chunk([Choice(Delta(text))])
+    yield Chunk([Choice(Delta(), "stop")], Usage(recording.tokens))

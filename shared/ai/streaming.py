@@ -1,0 +1,111 @@
+"""How a reply ends: finished, cut, failed in words, or interrupted."""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeAlias
+
+from ..chat.messages import Reply
+from ..chat.moderation import house
+from ..settings import settings
+from .answer import Answer, ReplyCut
+from .budget import SPENT, budget
+from .error_messages import NOT_SET_UP, WRONG, details, words
+from .model import model
+from .prompts import Prompt, for_template
+from .replay.recordings import Stream, recorded
+from .watchdog import Watchdog, watchdog
+
+P = ParamSpec("P")
+Guarded: TypeAlias = Callable[Concatenate[Prompt, P], Stream]
+
+logger = logging.getLogger("ai")
+
+
+class ReplyFailed(Exception):
+    """A reply could not be finished; says why, in words for a visitor."""
+
+
+def guarded(stream: Guarded[P]) -> Guarded[P]:
+    """Watch over a stream of replies, and count their tokens.
+
+    The stream gets a prompt that any chat template takes. What it yields is
+    passed on without the model's thoughts, and cut at the limits. A timeout
+    (see Watchdog) and every error of a model's client are raised as
+    ReplyFailed; the details are for the log alone. Where no tokens are
+    reported, an estimate stands for them.
+
+    A prompt that ends with the system's words asks a judge, not for a reply.
+    """
+
+    @wraps(stream)
+    async def watched(
+        prompt: Prompt, /, *args: P.args, **kwargs: P.kwargs
+    ) -> Stream:
+        judging = prompt[-1]["role"] == "system"
+        refusal = SPENT if budget.spent else NOT_SET_UP if model.problem else ""
+        if refusal:
+            if not judging:
+                raise ReplyFailed(refusal)
+            # Should the AI reply? Yes, as the reply is what says why not.
+            yield "YES", 0
+            return
+        name = str(next(iter([*args, *kwargs.values()]), "") or model.name)
+        limits = Watchdog(
+            model.readiness.first_token_timeout(model.kind, name),
+            settings().ai_timeout,
+            settings().ai_reply_timeout,
+        )
+        watchdog.set(limits)
+        answer = Answer(prompt, limits)
+        # A recording is found by what was said, one message after another.
+        asked = prompt if model.kind == "replay" else for_template(prompt)
+        parts = answer.read(stream(asked, *args, **kwargs))
+        if model.record:
+            parts = recorded(parts, model.record, prompt, model.name)
+        try:
+            while True:
+                async with limits:
+                    await model.ready()
+                    text, _ = await anext(parts)
+                yield text, answer.tokens.so_far
+        except StopAsyncIteration:
+            model.readiness.note_answer(name)
+            if judging:
+                house.report_judge(failing=False)
+            elif answer.cut:
+                raise answer.cut from None
+        except Exception as error:
+            logger.warning(
+                "a reply failed: %s", details(error, inspect.getfile(stream))
+            )
+            if judging:
+                house.report_judge(failing=True)
+            raise ReplyFailed(words(error)) from None
+        finally:
+            await budget.count(answer.tokens)
+            await parts.aclose()
+
+    return watched
+
+
+@contextmanager
+def finishing(reply: Reply) -> Iterator[None]:
+    """See to it that a reply is finished in the end, whatever happens."""
+    try:
+        with house.writing():
+            yield
+        reply.finish()
+    except ReplyCut as cut:
+        reply.finish(str(cut))
+    except ReplyFailed as failure:
+        reply.fail(str(failure))
+    except asyncio.CancelledError:
+        # Swallowed, so that what was said so far can still be kept.
+        reply.interrupt()
+    except Exception:
+        logger.exception("a reply failed")
+        reply.fail(WRONG)

@@ -1,0 +1,116 @@
+"""What a room remembers, kept by the process and not by the room."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import Generic, TypeVar, overload
+from uuid import uuid4
+
+from ..encoding import Frame
+from .entry import Entry, cleared, conflict, conflict_with, digest
+
+M = TypeVar("M", bound=Entry)
+
+MAX_OLD_IDS = 100_000
+"""Entries that a log no longer has, and whose ids nobody else may take.
+
+Up to twice as many are remembered, as they are forgotten all at once.
+"""
+
+
+class Log(Sequence[M], Generic[M]):
+    """An append-only log: its newest entries read like a list, by place.
+
+    `epoch` names this memory: a log that started empty has a new one. Its
+    places begin with `start`. `revision` counts the changes of what it has at
+    hand; `snapshot` keeps a frame that was made of that, and for what.
+    """
+
+    max_old_ids = MAX_OLD_IDS
+
+    def __init__(self, epoch: str, model: type[M], most: int) -> None:
+        self.epoch = epoch
+        self.model = model
+        self.most = most
+        self.start = self._next = 0
+        self.revision = 0
+        self.snapshot: tuple[object, Frame] | None = None
+        self._entries: list[M] = []
+        self._named: dict[str, M] = {}
+        # By hashes of ids: hashes of the entries, and their places.
+        self._old: dict[int, tuple[int, int]] = {}
+        self._older = self._old
+
+    async def append(self, entry: M) -> None:
+        """Keep an entry, and set its `place`.
+
+        An entry appended again, the same object, was finished meanwhile: it
+        keeps the place that it took first. Another entry under its id is
+        `Repeated` if it says the same, and `Refused` if it does not. So is
+        one that was begun before the log was cleared.
+        """
+        if earlier := self._named.get(entry.id):
+            if earlier is not entry:
+                raise conflict(entry, earlier)
+        elif entry.place is not None:
+            if entry.place < self.start:
+                raise cleared(entry)
+        elif old := self._find_old(hash(entry.id)):
+            raise conflict_with(entry, *old)
+        else:
+            entry.follow(self._entries[-1] if self._entries else None)
+            entry.place = self._next
+            self.hold(entry)
+        self._next += 1
+
+    async def clear(self) -> None:
+        """Forget all entries: a new epoch begins, in which places go on."""
+        self.forget(uuid4().hex, self._next)
+
+    async def before(self, place: int, count: int) -> list[M]:
+        """Up to `count` entries before a place, the oldest first."""
+        end = bisect_left(self._entries, place, key=lambda e: e.place or 0)
+        return self._entries[max(0, end - count) : end]
+
+    def hold(self, entry: M) -> None:
+        """Have it at hand, and the oldest no longer, if there are too many."""
+        self.revision += 1
+        self._entries.append(entry)
+        if entry.id:
+            self._named[entry.id] = entry
+        # To forget each by itself would move all the others each time.
+        more = len(self._entries) - self.most
+        if more > self.most // 100:
+            self._evict(self._entries[:more])
+            del self._entries[:more]
+
+    def _evict(self, entries: list[M]) -> None:
+        """Keep the ids of entries, and no more of them."""
+        if self.max_old_ids:
+            for old in entries:
+                if old.id:
+                    self._old[hash(old.id)] = digest(old), old.place or 0
+        for old in entries:
+            self._named.pop(old.id, None)
+        if len(self._old) > self.max_old_ids:
+            self._older, self._old = self._old, {}
+
+    def _find_old(self, key: int) -> tuple[int, int] | None:
+        return self._old.get(key) or self._older.get(key)
+
+    def forget(self, epoch: str, start: int) -> None:
+        """Begin a new epoch, with nothing in it."""
+        self.revision += 1
+        self._entries.clear()
+        self._named.clear()
+        self._older = self._old = {}
+        self.epoch, self.start = epoch, start
+
+    @overload
+    def __getitem__(self, index: int) -> M: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[M]: ...
+    def __getitem__(self, index: int | slice) -> M | list[M]:
+        return self._entries[index]
+
+    def __len__(self) -> int:
+        return len(self._entries)

@@ -1,0 +1,130 @@
+"""The key in the presenter's link, without which their page does nothing."""
+
+import os
+import sys
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from secrets import compare_digest, token_urlsafe
+from tempfile import TemporaryDirectory
+from urllib.parse import quote
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ..chat.moderation import KEPT
+from ..party.limits import Rate
+from ..party.message_rate_limiter import MAX_SENDERS, network
+from ..settings import Settings, settings
+from ..web.browser_id import sign
+from ..web.origin_policy import Doors
+
+COOKIE = "party-chat-presenter"
+
+WRONG_GUESSES_PER_MINUTE = 10
+
+TOO_MANY_GUESSES = (
+    429,
+    "Too many wrong keys came from your address. Wait a minute.",
+    {"Retry-After": "60"},
+)
+
+
+def with_key(choice: Settings) -> Settings:
+    """The settings, with a key if others may come in, and a cookie secret.
+
+    They are made once, so that links and cookies outlive a restart.
+    """
+    if not choice.cookie_secret:
+        os.environ["COOKIE_SECRET"] = token_urlsafe()
+    if not choice.presenter_key and invites(choice):
+        os.environ["PRESENTER_KEY"] = token_urlsafe()
+    settings.cache_clear()
+    return settings()
+
+
+def invites(choice: Settings) -> bool:
+    """Whether others may come in, and somebody looks at this terminal.
+
+    With a `PUBLIC_URL`, a log may be all that there is.
+    """
+    return choice.lan or bool(choice.public_url and sys.stdout.isatty())
+
+
+@contextmanager
+def lasting() -> Iterator[None]:
+    """As long as the block lasts, one server takes up the other's rules."""
+    with ExitStack() as stack:
+        if settings().presenter_key:
+            with suppress(OSError):  # it may not be allowed to write
+                folder = stack.enter_context(TemporaryDirectory())
+                os.environ[KEPT] = str(Path(folder) / "rules.json")
+        yield
+
+
+def key() -> str:
+    """The key as it stands in the link."""
+    return quote(settings().presenter_key, safe="")
+
+
+def banner(address: str) -> list[str]:
+    """What the terminal says to the presenter, where others may come in.
+
+    What follows the # reaches no server, and so no server's log.
+    """
+    if not invites(settings()):
+        return []
+    return [f"For the presenter alone: {address}/presenter#{key()}"]
+
+
+class KeyGuard:
+    """Checks the key, and how often somebody guesses it.
+
+    An address has ten wrong guesses a minute. A browser that had the key once
+    is exempt by a signed cookie: others at its address cannot lock it out.
+    """
+
+    def __init__(self, doors: Doors) -> None:
+        self.doors = doors
+        self._guesses: OrderedDict[str, Rate] = OrderedDict()
+
+    def check(self, request: Request) -> None:
+        """Raise HTTPException for whoever does not have the key."""
+        given = request.headers.get("authorization", "").encode()
+        had_key = compare_digest(
+            request.cookies.get(COOKIE, "").encode(), exemption().encode()
+        )
+        guesses = self._guesses_of(network(request))
+        if not had_key and not guesses.allows():
+            raise HTTPException(*TOO_MANY_GUESSES)
+        if not compare_digest(given, f"Bearer {key()}".encode()):
+            raise HTTPException(403, "This takes the presenter’s link.")
+        if not had_key:
+            guesses.left += 1  # it was none
+
+    def exempt(self, request: Request, response: Response) -> None:
+        """Set the cookie by which this browser is known to have the key."""
+        response.set_cookie(
+            COOKIE,
+            exemption(),
+            path=f"{self.doors.root_path}/presenter",
+            secure=self.doors.encrypted(request.scope),
+            httponly=True,
+            samesite="strict",
+        )
+
+    def _guesses_of(self, address: str) -> Rate:
+        guesses = self._guesses.pop(address, None)
+        self._guesses[address] = guesses or Rate(
+            WRONG_GUESSES_PER_MINUTE / 60, WRONG_GUESSES_PER_MINUTE
+        )
+        if len(self._guesses) > MAX_SENDERS:
+            self._guesses.popitem(last=False)
+        return self._guesses[address]
+
+
+def exemption() -> str:
+    """Return the value of the cookie of browsers that had this key."""
+    return sign(f"presenter {key()}")

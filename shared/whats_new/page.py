@@ -1,0 +1,150 @@
+"""What is new in a stage: the real difference from the one before it."""
+
+import asyncio
+import logging
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from ..settings import ROOT
+from ..web.assets import UI
+from ..web.files import stamps
+from ..web.pages import Shell, templates
+from .diff import differences
+from .side_by_side import blocks
+from .talking_points import sections
+
+logger = logging.getLogger("kit")
+
+MAKE_TIMEOUT = 30.0
+"""Seconds after which the page is not waited for any more."""
+
+PATH, TITLE = "/whats-new", "What’s new"
+
+STARTED_FROM = ".started-from"
+"""In a folder that was copied from a stage, the file with that one's name."""
+
+
+def routes(shell: Shell) -> list[BaseRoute]:
+    """The page that shows it, where there is a stage before."""
+    folder = shell.ui.parent
+    before = stage_before(folder)
+    if before is None:
+        return []
+    shell.links[PATH] = TITLE
+    news = News(before, folder)
+
+    async def whats_new(request: Request) -> Response:
+        body = await news.render()
+        return shell.render(request, "news", TITLE, {}, body=body)
+
+    return [Route(PATH, whats_new)]
+
+
+class News:
+    """The page's body, which is made again once a file was saved.
+
+    Another process makes it, as that takes a second of pure computing.
+    """
+
+    def __init__(self, before: Path, folder: Path) -> None:
+        self.folders = before, folder
+        self.made_of: dict[Path, int] = {}
+        self.body = ""
+        self.looked = 0.0
+        self.lock = asyncio.Lock()
+
+    async def render(self) -> str:
+        """Return the body for the files as they are now.
+
+        Of those who ask at the same time, one looks at the files for all.
+        """
+        asked = time.monotonic()
+        try:
+            async with self.lock:
+                if self.looked < asked:
+                    self.looked = time.monotonic()
+                    await asyncio.to_thread(self.look)
+        except (OSError, subprocess.SubprocessError) as error:
+            logger.warning("%s cannot be made: %s", PATH, error)
+        if not self.body:
+            why = "This page cannot be shown right now. Try again later."
+            raise HTTPException(503, why)
+        return self.body
+
+    def look(self) -> None:
+        """Make the body again if a file was saved."""
+        found = stamps(*self.folders, UI, kinds=("",))
+        if found != self.made_of:
+            self.body, self.made_of = self.make(), found
+
+    def make(self) -> str:
+        """Have another process render it."""
+        return subprocess.run(
+            [sys.executable, "-m", __name__, *map(str, self.folders)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            encoding="utf-8",
+            timeout=MAKE_TIMEOUT,
+            check=True,
+        ).stdout
+
+
+def main() -> None:
+    """Print the body of the page for two folders."""
+    if hasattr(os, "nice"):
+        os.nice(10)  # the chat goes first
+    template = templates().get_template("news.html")
+    body = template.render(contents(*map(Path, sys.argv[1:])))
+    sys.stdout.buffer.write(body.encode())
+
+
+def contents(before: Path, folder: Path) -> dict[str, object]:
+    """What the page shows, as the files are right now."""
+    copied = (folder / STARTED_FROM).exists()
+    return {
+        "old": before.name,
+        "new": folder.name,
+        "copied": copied,
+        "command": command(before.name, folder.name, copied),
+        "sections": [] if copied else sections(folder / "README.md"),
+        "changes": list(differences(before, folder)),
+        "blocks": blocks,
+    }
+
+
+def stage_before(folder: Path) -> Path | None:
+    """What a folder was copied from, else the stage with the number before."""
+    name = name_before(folder)
+    before = folder.parent / name
+    return before if name and (before / "app.py").is_file() else None
+
+
+def name_before(folder: Path) -> str:
+    """What the stage before would be called."""
+    try:
+        name = (folder / STARTED_FROM).read_text("utf-8").strip()
+        return name if name.isidentifier() else ""
+    except (OSError, UnicodeDecodeError):
+        name = folder.name.rstrip("0123456789")
+    digits = folder.name.removeprefix(name)
+    return f"{name}{int(digits) - 1:0{len(digits)}}" if digits else ""
+
+
+def command(old: str, new: str, copied: bool) -> str:
+    """How to see the same in the terminal."""
+    if copied:
+        return f"diff -ru -x __pycache__ {old} {new}"
+    return f"make diff-{new.rpartition('_')[2]}"
+
+
+if __name__ == "__main__":
+    main()

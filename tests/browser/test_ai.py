@@ -1,0 +1,335 @@
+"""The AI as people in several browsers see it (stage 3 and later)."""
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from ..support.browser import People, Person
+from ..support.server_process import Running
+from ..support.stubs import Fault, OpenAIStub, last_message
+
+pytestmark = pytest.mark.stages(3)
+
+THINKING = "Thinking…"
+PHONE = {"width": 390, "height": 844}
+FAILURES: dict[Fault, str] = {
+    "401": "The AI does not accept this app’s key",
+    "429": "The AI has too much to do right now.",
+    "hang": "The AI went silent",
+    "cut": "The connection to the AI failed.",
+}
+LOCAL_MODEL = 60_000
+"""Milliseconds that the model in here has on a busy machine."""
+
+WIDER = """
+() => [...document.querySelectorAll("html, body, .messages")]
+  .filter((box) => box.scrollWidth > box.clientWidth)
+  .map((box) => `${box.className || box.tagName}: ${box.scrollWidth}px`)
+"""
+"""Which boxes scroll sideways."""
+
+FADED = r"""
+() => {
+  const brush = document.createElement("canvas").getContext("2d", {
+    willReadFrequently: true,
+  });
+  function rgba(color) {
+    brush.clearRect(0, 0, 1, 1);
+    brush.fillStyle = color;
+    brush.fillRect(0, 0, 1, 1);
+    return brush.getImageData(0, 0, 1, 1).data;
+  }
+  function light(color) {
+    const [r, g, b] = [...rgba(color)].slice(0, 3).map((part) =>
+      part > 10 ? ((part / 255 + 0.055) / 1.055) ** 2.4 : part / 3295);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+  }
+  function behind(element) {
+    const { backgroundColor } = getComputedStyle(element);
+    if (rgba(backgroundColor)[3] === 255) return backgroundColor;
+    return behind(element.parentElement);
+  }
+  function contrast(element) {
+    const both = [getComputedStyle(element).color, behind(element)];
+    const [dark, bright] = both.map(light).sort((a, b) => a - b);
+    return bright / dark;
+  }
+  return [...document.body.querySelectorAll("*")]
+    .filter((each) => each.checkVisibility() && !each.closest("script"))
+    .filter((each) => [...each.childNodes].some(
+      (node) => node.nodeType === 3 && node.data.trim()))
+    .filter((each) => contrast(each) < 4.5)
+    .map((each) => `${each.textContent.trim()}: ${contrast(each)}`);
+}
+"""
+"""Which texts have too little contrast to what is behind them (WCAG AA)."""
+
+
+@pytest.fixture
+def model() -> Iterator[OpenAIStub]:
+    """A model whose replies the test steers."""
+    with OpenAIStub() as stub:
+        yield stub
+
+
+@pytest.fixture
+def running(serve: Callable[..., Running], model: OpenAIStub) -> Running:
+    """The stage, with that model."""
+    return serve(
+        AI="openai",
+        OPENAI_BASE_URL=model.base_url,
+        OPENAI_API_KEY="sk-test",
+        OPENAI_MODEL="stub-1",
+    )
+
+
+def replies(person: Person) -> Locator:
+    """The AI's messages on somebody's page."""
+    return person.page.locator("article.ai")
+
+
+@pytest.mark.behaviour("In the browser: everybody sees the reply grow")
+def test_everybody_sees_the_ai_think_and_its_reply_grow(
+    running: Running, model: OpenAIStub, person: People
+) -> None:
+    """Seen to catch: a reply that is broadcast only once it is whole."""
+    model.held = True
+    model.reply = ["Clicks ", "in ", "the\n", "deep"]
+    ada = person(running, "Ada")
+    bob = person(running, "Bob")
+    ada.say("write a haiku about dolphins")
+    exchange = model.next_request()
+    for each in (ada, bob):
+        each.sees_all("write a haiku about dolphins", THINKING)
+        expect(replies(each)).to_have_attribute("aria-busy", "true")
+        expect(replies(each)).to_contain_text("AI")
+    for so_far in ["Clicks", "Clicks in", "Clicks in the"]:
+        exchange.step()
+        for each in (ada, bob):
+            expect(replies(each).locator(".body")).to_have_text(so_far)
+            expect(replies(each)).to_have_class(re.compile("streaming"))
+    exchange.release()
+    for each in (ada, bob):
+        each.sees_all("write a haiku about dolphins", "Clicks in the\ndeep")
+        expect(replies(each)).not_to_have_attribute("aria-busy", "true")
+        expect(replies(each)).not_to_have_class(re.compile("streaming"))
+    late = person(running)
+    late.enter()
+    late.sees_all("write a haiku about dolphins", "Clicks in the\ndeep")
+
+
+def test_who_comes_in_the_middle_sees_the_rest_of_a_reply(
+    running: Running, model: OpenAIStub, person: People
+) -> None:
+    model.held = True
+    model.reply = ["one ", "two ", "three"]
+    ada = person(running, "Ada")
+    ada.say("count")
+    exchange = model.next_request()
+    exchange.step()
+    expect(replies(ada).locator(".body")).to_have_text("one")
+    ada.page.reload()
+    expect(replies(ada).locator(".body")).to_have_text("one")
+    exchange.release()
+    ada.sees_all("count", "one two three")
+
+
+def test_the_asker_may_leave_and_the_others_get_the_whole_reply(
+    running: Running, model: OpenAIStub, person: People
+) -> None:
+    """Seen to catch: hooks that end when their connection does."""
+    model.held = True
+    model.reply = ["one ", "two ", "three ", "four"]
+    ada = person(running, "Ada")
+    bob = person(running, "Bob")
+    ada.say("count")
+    exchange = model.next_request()
+    exchange.step()
+    expect(replies(bob).locator(".body")).to_have_text("one")
+    ada.page.context.close()
+    for so_far in ["one two", "one two three"]:
+        exchange.step()
+        expect(replies(bob).locator(".body")).to_have_text(so_far)
+    exchange.release()
+    bob.sees_all("count", "one two three four")
+    model.held, model.reply = False, "five"
+    bob.say("and now?")
+    bob.sees("five")
+
+
+def test_two_questions_at_once_are_answered_in_turn(
+    running: Running, model: OpenAIStub, person: People
+) -> None:
+    model.held = True
+    ada = person(running, "Ada")
+    bob = person(running, "Bob")
+    ada.say("first")
+    exchange = model.next_request()
+    bob.sees_all("first", THINKING)
+    bob.say("second")
+    ada.sees_all("first", THINKING, "second")
+    exchange.release()
+    model.next_request().release()
+    for each in (ada, bob):
+        each.sees_all(
+            "first", "You said: first", "second", "You said: Bob: second"
+        )
+
+
+def test_a_reply_that_fails_says_so_and_the_next_question_works(
+    serve: Callable[..., Running], model: OpenAIStub, person: People
+) -> None:
+    running = serve(
+        AI="openai",
+        OPENAI_BASE_URL=model.base_url,
+        OPENAI_API_KEY="sk-wrong",
+        AI_TIMEOUT="1",
+    )
+    ada = person(running, "Ada")
+    bob = person(running, "Bob")
+    for fault, words in FAILURES.items():
+        model.fault = fault
+        ada.say(f"does it work? ({fault})")
+        for each in (ada, bob):
+            expect(replies(each).last).to_contain_text(words)
+            expect(replies(each).last).to_have_class(re.compile("failed"))
+    model.fault = None
+    bob.say("and now?")
+    for each in (ada, bob):
+        each.sees("You said: Bob: and now?")
+        expect(replies(each)).to_have_count(len(FAILURES) + 1)
+
+
+def test_a_reply_that_was_cut_and_a_judge_that_fails_are_told(
+    serve: Callable[..., Running], model: OpenAIStub, person: People
+) -> None:
+    """Seen to catch: a cut reply that looks whole, and silence unexplained."""
+    running = serve(
+        AI="openai",
+        OPENAI_BASE_URL=model.base_url,
+        OPENAI_API_KEY="sk-test",
+        SHOULD_REPLY="1",
+    )
+    model.reply = lambda body: (
+        "YES" if "YES or NO" in last_message(body) else "It is"
+    )
+    model.finish_reason = "length"
+    ada = person(running, "Ada")
+    ada.say("what is two and two?")
+    for _ in range(2):
+        expect(replies(ada)).to_contain_text("It is")
+        note = replies(ada).locator(".note")
+        expect(note).to_have_text("Cut off at the model's limit.")
+        ada.page.reload()
+    model.fault = "500"
+    ada.say("and now?")
+    notice = ada.page.get_by_role("status").filter(has_text="The AI is silent")
+    expect(notice).to_be_visible()
+    model.fault = None
+    ada.say("and again?")
+    expect(replies(ada)).to_have_count(2)
+    expect(notice).not_to_be_visible()
+
+
+def test_the_page_says_which_model_answers(
+    running: Running, person: People
+) -> None:
+    ada = person(running)
+    ada.enter()
+    main = ada.page.get_by_role("main")
+    expect(main).to_contain_text("AI: stub-1 (OpenAI)")
+    ada.go("/chats")
+    expect(main).not_to_contain_text("stub-1")
+
+
+def test_what_the_model_writes_is_text(
+    running: Running, model: OpenAIStub, person: People
+) -> None:
+    reply = "<img src=x onerror=alert(1)><b>bold</b>"
+    model.reply = reply
+    ada = person(running, "Ada")
+    ada.say("attack me")
+    assert ada.sees(reply).locator(".body *").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_can_be_read_on_a_phone(
+    running: Running, model: OpenAIStub, person: People, scheme: str
+) -> None:
+    """Seen to catch: words that do not wrap; faint text on a dark bubble."""
+    ada = person(
+        running, "W" * 40, "room-4", viewport=PHONE, color_scheme=scheme
+    )
+    bob = person(running, "Bob", "room-4")
+    model.reply = "The link: https://example.com/" + "a-b_" * 60
+    ada.say("x" * 300)
+    ada.sees(str(model.reply))
+    model.fault = "429"
+    bob.say("y" * 300)
+    expect(replies(ada).last).to_have_class(re.compile("failed"))
+    model.fault, model.held = None, True
+    bob.say("?")
+    ada.sees(THINKING)
+    for path in ["", "/", "/chats", "/usage", "/nowhere"]:
+        if path:
+            ada.go(path, status=404 if path == "/nowhere" else 200)
+        expect(ada.button("Log out")).to_be_in_viewport(ratio=1)
+        assert ada.page.evaluate(WIDER) == []
+        assert ada.page.evaluate(FADED) == []
+
+
+@pytest.mark.timeout(200)
+def test_the_model_in_here_writes_haikus_for_everybody(
+    serve: Callable[..., Running], person: People
+) -> None:
+    """The demo script of this stage, with nothing but what is installed."""
+    running = serve(AI="local")
+    ada = person(running, "Ada")
+    bob = person(running, "Bob")
+    expect(ada.page.get_by_role("main")).to_contain_text("SmolLM2-135M")
+    for asker, question in [
+        (ada, "write a haiku about dolphins"),
+        (bob, "now about space"),
+    ]:
+        before = replies(ada).count()
+        asker.say(question)
+        for each in (ada, bob):
+            each.sees(question)
+            expect(replies(each)).to_have_count(before + 1)
+            expect(replies(each).last).not_to_have_class(
+                re.compile("thinking|streaming"), timeout=LOCAL_MODEL
+            )
+            expect(replies(each).last).not_to_have_class(re.compile("failed"))
+    said = ada.messages.locator(".body").all_text_contents()
+    assert bob.messages.locator(".body").all_text_contents() == said
+    assert len(said) == 4
+    assert all(len(reply) > 10 for reply in said[1::2])
+
+
+def test_selection_in_a_growing_reply_stays(
+    running: Running, model: OpenAIStub, person: People
+) -> None:
+    """Also when it ends, although its element is another one then."""
+    model.held = True
+    model.reply = ["Clicks ", "in ", "the ", "deep"]
+    ada = person(running, "Ada")
+    ada.say("write")
+    exchange = model.next_request()
+    exchange.step()
+    body = replies(ada).locator(".body")
+    expect(body).to_have_text("Clicks")
+    body.evaluate(
+        "({ firstChild: text }) => {"
+        " window.text = text; getSelection().setBaseAndExtent(text, 4, text, 1)"
+        "}"
+    )
+    exchange.step()
+    expect(body).to_have_text("Clicks in")
+    assert body.evaluate("each => each.firstChild === window.text")
+    assert ada.page.evaluate("String(getSelection())") == "lic"
+    exchange.release()
+    expect(replies(ada)).not_to_have_attribute("aria-busy", "true")
+    expect(body).to_have_text("Clicks in the deep")
+    assert ada.page.evaluate("String(getSelection())") == "lic"

@@ -1,0 +1,210 @@
+"""What's new as people see it: on a projector, and on a phone."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from ..integration.test_news import PAGE, before, named_by_diff
+from ..support.browser import People, Person
+from ..support.server_process import Running, Stage, start
+
+pytestmark = [pytest.mark.soak, pytest.mark.stages(5)]
+
+PROJECTOR = {"width": 1280, "height": 800}
+PHONE = {"width": 390, "height": 844}
+
+LINES = """
+() => [...document.querySelectorAll(".file .rows")].map((rows) =>
+  ["old", "new"].map((side) =>
+    [...rows.querySelectorAll("li." + side)].map((li) => {
+      const { left, right, top, bottom } = li.getBoundingClientRect();
+      return { left, right, top, bottom,
+        same: !rows.classList.contains("changed"),
+        whole: !rows.closest(".changes") };
+    })))
+"""
+"""Where each block's old and new lines are."""
+
+UNFOLD = "document.querySelectorAll('details').forEach((d) => d.open = true)"
+
+PAIRS = """
+() => {
+  const clear = "rgba(0, 0, 0, 0)";
+  const behind = (element) => {
+    const { backgroundColor } = getComputedStyle(element);
+    return backgroundColor === clear ? behind(element.parentElement)
+      : backgroundColor;
+  };
+  const all = document.querySelectorAll(
+    "main :is(h1, h2, h3, p, li, a, code, summary, ins, del, .rows span)");
+  const found = {};
+  for (const each of all) {
+    for (const pseudo of [null, "::before"]) {
+      const { color, display } = getComputedStyle(each, pseudo);
+      if (display === "none") continue;
+      found[[color, behind(each)].join("|")] = each.className || each.tagName;
+    }
+  }
+  return found;
+}
+"""
+"""Each colour of text with the one behind it, and where it is so."""
+
+
+@pytest.fixture(scope="module")
+def running(stage: Stage) -> Iterator[Running]:
+    """One server for all tests of this file: they only read."""
+    with start(stage) as running:
+        yield running
+
+
+def look(person: People, running: Running, size: Any, **options: Any) -> Person:
+    """Somebody who looks at the page, when all of it is there."""
+    ada = person(running, viewport=size, **options)
+    ada.go(PAGE)
+    expect(ada.button("Sign in")).to_be_visible()
+    ada.page.evaluate(UNFOLD)
+    return ada
+
+
+def fits(ada: Person) -> bool:
+    """Whether nothing is wider than the window."""
+    return bool(
+        ada.page.evaluate(
+            "document.documentElement.scrollWidth <= innerWidth && "
+            "[...document.querySelectorAll('.rows, .rows code')].every((each)"
+            " => each.scrollWidth <= each.clientWidth)"
+        )
+    )
+
+
+@pytest.mark.parametrize("size", [PROJECTOR, PHONE], ids=["wide", "narrow"])
+def test_exactly_the_files_that_diff_names_are_shown(
+    running: Running, stage: Stage, person: People, size: Any
+) -> None:
+    """Seen to catch: a file of the difference that a style hides."""
+    ada = look(person, running, size)
+    headings = ada.page.locator(".file h3 > code")
+    for heading in headings.all():
+        expect(heading).to_be_visible()
+    files = named_by_diff(before(stage), stage.folder)
+    assert sorted(headings.all_text_contents()) == sorted(files)
+
+
+def test_on_a_projector_old_lines_stand_beside_the_new_ones(
+    running: Running, person: People
+) -> None:
+    """Seen to catch: `dense` left out; a new file in half the width."""
+    ada = look(person, running, PROJECTOR)
+    assert fits(ada)
+    beside = 0
+    for old, new in ada.page.evaluate(LINES):
+        if new and new[0]["whole"]:
+            assert new[0]["right"] - new[0]["left"] > 0.9 * PROJECTOR["width"]
+        for one, two in zip(old, new, strict=False):
+            assert one["top"] == two["top"]
+            assert one["right"] <= two["left"]
+            beside += 1
+    assert beside > 50
+
+
+def test_on_a_phone_old_lines_stand_above_the_new_ones(
+    running: Running, person: People
+) -> None:
+    """Seen to catch: unchanged lines shown twice; lines that do not wrap."""
+    ada = look(person, running, PHONE)
+    assert fits(ada)
+    above = 0
+    for old, new in ada.page.evaluate(LINES):
+        if new and new[0]["same"]:
+            assert not any(each["right"] for each in old)
+        elif old and new:
+            assert old[-1]["bottom"] <= new[0]["top"]
+            assert old[0]["left"] == new[0]["left"]
+            above += 1
+    assert above
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_colour_can_be_read(
+    running: Running, person: People, scheme: Any
+) -> None:
+    """Seen to catch: `--comment: #8a7a90` in the light."""
+    ada = look(person, running, PROJECTOR, color_scheme=scheme)
+    pairs = ada.page.evaluate(PAIRS)
+    assert len(pairs) > 15
+    for colours, where in pairs.items():
+        one, two = map(luminance, colours.split("|"))
+        ratio = (max(one, two) + 0.05) / (min(one, two) + 0.05)
+        assert ratio >= 4.5, f"{colours} of {where}: {ratio:.2f}"
+
+
+def luminance(colour: str) -> float:
+    """How bright a colour is, as WCAG reckons it."""
+    parts = [int(each) / 255 for each in re.findall(r"\d+", colour)]
+    assert len(parts) == 3, colour
+    red, green, blue = (
+        each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4
+        for each in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_the_footer_leads_there_and_the_list_to_each_file(
+    running: Running, person: People
+) -> None:
+    """Seen to catch: names of files that are not what the links say."""
+    ada = person(running, viewport=PHONE)
+    ada.go("/chats/hello-world")
+    ada.page.get_by_role("link", name="What’s new").click()
+    expect(ada.page).to_have_url(running.url + PAGE)
+    expect(ada.page.get_by_role("heading", level=1)).to_have_text("What’s new")
+    files = ada.page.get_by_role("navigation", name="Files")
+    for link in files.get_by_role("link").all():
+        link.click()
+        name = link.text_content() or ""
+        heading = ada.page.locator(":target h3")
+        expect(heading).to_contain_text(name)
+        expect(heading).to_be_in_viewport()
+
+
+def test_what_is_folded_opens_by_keyboard(
+    running: Running, person: People
+) -> None:
+    """Seen to catch: folded lines that no key opens."""
+    ada = person(running, viewport=PROJECTOR)
+    ada.go(PAGE)
+    folded = ada.page.locator("details").first
+    expect(folded.locator(".new").first).to_be_hidden()
+    folded.locator("summary").focus()
+    ada.page.keyboard.press("Enter")
+    expect(folded.locator(".new").first).to_be_visible()
+    number = re.search(r"\d+", folded.locator("summary").inner_text())
+    assert number
+    expect(folded.locator(".new")).to_have_count(int(number[0]))
+
+
+def test_added_and_removed_are_told_in_signs_and_words(
+    running: Running, person: People
+) -> None:
+    """Seen to catch: colours alone."""
+    ada = look(person, running, PROJECTOR)
+    for side, sign in (
+        ("old", '"−" / "removed: "'),
+        ("new", '"+" / "added: "'),
+    ):
+        shown = ada.page.locator(f".changed .{side} code").first.evaluate(
+            "each => getComputedStyle(each, '::before').content"
+        )
+        assert shown == sign
+
+
+def test_the_page_needs_no_javascript(running: Running, person: People) -> None:
+    """Seen to catch: a page that its module draws."""
+    ada = person(running, viewport=PROJECTOR, java_script_enabled=False)
+    ada.go(PAGE)
+    expect(ada.page.locator(".file").first).to_be_visible()
+    expect(ada.page.get_by_text("JavaScript")).to_have_count(0)

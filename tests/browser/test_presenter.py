@@ -1,0 +1,323 @@
+"""The presenter's page, and what it does to everybody's, in browsers."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from ..integration.test_presenter import KEY, Presenter
+from ..support.browser import People, Person
+from ..support.server_process import Running, Stage, start
+from ..support.stubs import OpenAIStub
+from .test_ai import FADED, WIDER
+
+pytestmark = [pytest.mark.soak, pytest.mark.stages(5)]
+
+FORBIDDEN = "Failed to load resource: .* status of 403"
+PHONE = {"width": 390, "height": 844}
+PAUSED = "The presenter has paused the AI."
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[OpenAIStub]:
+    """A model whose replies the test steers."""
+    with OpenAIStub() as stub:
+        yield stub
+
+
+@pytest.fixture(scope="module")
+def server(stage: Stage, model: OpenAIStub) -> Iterator[Running]:
+    """One server for all the tests of this file."""
+    settings = {
+        "AI": "openai",
+        "OPENAI_BASE_URL": model.base_url,
+        "PRESENTER_KEY": KEY,
+    }
+    with start(stage, **settings) as running:
+        yield running
+
+
+@pytest.fixture
+def running(server: Running, model: OpenAIStub) -> Iterator[Running]:
+    """The stage, in which nothing is stopped when a test begins."""
+    yield server
+    model.held = False
+    hand = Presenter(server)
+    hand.does("resume")
+    hand.does("show_cursors")
+    for name in hand.sees()["muted"]:
+        hand.does("unmute", name=name)
+    for room in hand.sees()["rooms"]:
+        hand.does("clear", party=room["party"], room=room["room"])
+
+
+def open_link(running: Running, person: People, **options: Any) -> Person:
+    """Seat the presenter at their page."""
+    presenter = person(running, **options)
+    presenter.go(f"/presenter#{KEY}")
+    expect(presenter.page.get_by_role("heading", level=2)).not_to_have_count(0)
+    return presenter
+
+
+def is_told(presenter: Person, words: str | re.Pattern[str]) -> None:
+    """Wait until the presenter's page says what came of an action."""
+    expect(presenter.page.get_by_role("status")).to_have_text(words)
+
+
+def notice(person: Person, words: str) -> None:
+    """Wait until a room says what the presenter has stopped."""
+    expect(person.page.locator(".notice")).to_have_text(words)
+
+
+# The link
+
+
+def test_the_key_goes_out_of_sight_and_outlives_a_refresh(
+    running: Running, person: People
+) -> None:
+    """Seen to catch: leaving it in the address, and keeping it nowhere."""
+    presenter = open_link(running, person)
+    assert presenter.page.url == f"{running.url}/presenter"
+    presenter.page.reload()
+    expect(presenter.button("Pause the AI")).to_be_visible()
+    assert presenter.page.url == f"{running.url}/presenter"
+    presenter.page.goto(f"{running.url}/presenter#main")
+    presenter.page.reload()
+    expect(presenter.button("Pause the AI")).to_be_visible()
+
+
+def test_without_the_link_the_page_shows_nothing(
+    running: Running, person: People
+) -> None:
+    """Seen to catch: parts that are shown before the server has answered."""
+    curious = person(running)
+    curious.expect_error(FORBIDDEN)
+    curious.go("/presenter")
+    is_told(
+        curious,
+        "This page is for the presenter. Open the link that the terminal "
+        "printed.",
+    )
+    main = curious.page.get_by_role("main")
+    for key in ("guess", KEY[:-1]):
+        curious.page.evaluate("key => { location.hash = key }", key)
+        expect(main).to_contain_text("This link is not the presenter’s")
+        expect(main.locator("section, button, input")).to_have_count(0)
+    curious.page.evaluate("key => { location.hash = key }", KEY)
+    expect(curious.button("Pause the AI")).to_be_visible()
+
+
+@pytest.mark.stages(1, 1)
+def test_before_there_are_rooms_the_page_says_so(
+    running: Running, person: People
+) -> None:
+    presenter = open_link(running, person)
+    main = presenter.page.get_by_role("main")
+    expect(main).to_contain_text("No AI answers in here.")
+    expect(main).to_contain_text("There are no rooms yet")
+    expect(main.get_by_role("button")).to_have_count(0)
+
+
+# The AI
+
+
+@pytest.mark.stages(5)
+def test_the_ai_is_paused_for_everybody(
+    running: Running, person: People, model: OpenAIStub
+) -> None:
+    """Seen to catch: a page that does not read the presenter's frames."""
+    presenter = open_link(running, person)
+    ada, bob = person(running, "Ada"), person(running, "Bob")
+    model.held = True
+    ada.say("Tell me all!")
+    model.next_request().step()
+    bob.sees("You")
+    presenter.button("Pause the AI").click()
+    is_told(presenter, "The AI is paused.")
+    pressed = presenter.page.get_by_role("button", pressed=True)
+    expect(pressed).to_have_text("Pause the AI")
+    for each in (ada, bob):
+        notice(each, PAUSED)
+        expect(each.sees("You")).to_contain_text("This reply was cut off.")
+    bob.say("And now?")
+    late = person(running, "Eve")
+    notice(late, PAUSED)
+    late.sees("And now?")
+    model.held = False
+    presenter.button("Pause the AI").click()
+    is_told(presenter, "The AI answers again.")
+    expect(pressed).to_have_count(0)
+    for each in (ada, bob, late):
+        notice(each, "")
+        each.sees("You said: Bob: And now?")
+
+
+# Rooms
+
+
+@pytest.mark.stages(5)
+def test_a_room_is_cleared_and_goes_on(
+    running: Running, person: People
+) -> None:
+    """Seen to catch: a button that does not ask back."""
+    ada, bob = person(running, "Ada"), person(running, "Bob")
+    ada.say("forget this")
+    ada.is_sent("forget this")
+    bob.sees("forget this")
+    presenter = open_link(running, person, viewport=PHONE)
+    # Pressed twice by mistake, from the keyboard, it keeps everything.
+    presenter.button("Clear Hello, World!").focus()
+    presenter.page.keyboard.press("Enter")
+    expect(presenter.button("Keep Hello, World!")).to_be_focused()
+    presenter.page.keyboard.press("Enter")
+    expect(presenter.button("Clear Hello, World!")).to_be_focused()
+    ada.sees("forget this")
+    presenter.button("Clear Hello, World!").click()
+    presenter.button("Clear it for everybody").click()
+    is_told(presenter, "“Hello, World!” is empty now.")
+    expect(presenter.button("Clear Hello, World!")).to_be_focused()
+    for each in (ada, bob):
+        expect(each.messages).to_have_count(0)
+    bob.say("a new start")
+    for each in (ada, bob):
+        each.sees("a new start")
+    ada.page.reload()
+    ada.sees("a new start")
+    expect(ada.saying("forget this")).to_have_count(0)
+
+
+@pytest.mark.stages(5)
+def test_the_page_sees_by_itself_who_comes_and_speaks(
+    running: Running, person: People
+) -> None:
+    presenter = open_link(running, person)
+    bob = person(running, "Bob", room="party-chat")
+    bob.say("hello")
+    room = presenter.page.get_by_role("listitem").filter(has_text="Party Chat")
+    expect(room).to_contain_text(re.compile("1 person, [12] message"))
+    expect(presenter.button("Mute Bob")).to_be_visible()
+
+
+# Names
+
+
+@pytest.mark.stages(5)
+def test_whoever_is_muted_reads_why_and_the_others_nothing(
+    running: Running, person: People
+) -> None:
+    """Seen to catch: muting in the page alone."""
+    presenter = open_link(running, person)
+    ada, eve = person(running, "Ada"), person(running, "Eve")
+    eve.say("one")
+    ada.sees("one")
+    presenter.button("Mute Eve").click()
+    is_told(presenter, "Eve is muted.")
+    eve.say("two")
+    refused = "Not sent. The presenter has muted this name."
+    expect(eve.sees("two")).to_contain_text(refused)
+    eve.button("Log out").click()
+    eve.button("Sign in").click()
+    name = eve.page.get_by_label("Your name")
+    name.fill("E V \u0415")
+    name.press("Enter")
+    problem = eve.page.get_by_role("dialog").get_by_role("alert")
+    expect(problem).to_have_text("The presenter has muted this name.")
+    ada.say("Well.")
+    eve.sees("Well.")
+    presenter.button("Unmute Eve").click()
+    is_told(presenter, "Eve may speak again.")
+    name.press("Enter")
+    expect(problem).to_have_count(0)
+    eve.say("four")
+    ada.sees("four")
+    expect(ada.saying("two")).to_have_count(0)
+
+
+@pytest.mark.stages(5)
+def test_a_name_that_has_not_spoken_is_typed(
+    running: Running, person: People
+) -> None:
+    presenter = open_link(running, person)
+    name = presenter.page.get_by_label("Another name")
+    name.fill("Eve")
+    name.press("Enter")
+    expect(presenter.button("Unmute Eve")).to_be_visible()
+    expect(name).to_have_value("")
+    presenter.expect_error("Failed to load resource: .* status of 422")
+    name.fill("AI")
+    name.press("Enter")
+    is_told(presenter, "Nobody can speak under that name anyway.")
+
+
+# Cursors
+
+
+@pytest.mark.stages(5)
+def test_cursors_are_hidden_for_everybody(
+    running: Running, person: People
+) -> None:
+    """Seen to catch: cursors that do not know of it.
+
+    And, of a muted name: comparing it as it is written.
+    """
+    presenter = open_link(running, person)
+    ada = person(running, "Ada")
+    bob = person(running, "Bob Groß")
+    seen = ada.page.locator(".cursor")
+    bobs = seen.filter(has_text="Bob Groß")
+    bob.page.mouse.move(400, 300)
+    expect(bobs).to_have_count(1)
+    presenter.button("Hide all cursors").click()
+    is_told(presenter, "All cursors are hidden.")
+    expect(seen).to_have_count(0)
+    notice(ada, "The presenter has hidden all cursors.")
+    eve = person(running, "Eve")
+    notice(eve, "The presenter has hidden all cursors.")
+    bob.page.mouse.move(410, 310)
+    presenter.button("Hide all cursors").click()
+    expect(bobs).to_have_count(1)
+    Presenter(running).does("mute", name="BOB GROSS")
+    expect(bobs).to_have_count(0)
+    eve.page.mouse.move(500, 200)
+    expect(seen.filter(has_text="Eve")).to_have_count(1)
+    Presenter(running).does("unmute", name="bob groß")
+    expect(bobs).to_have_count(1)
+
+
+# How it looks
+
+
+@pytest.mark.stages(5)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_can_be_read_and_pressed(
+    running: Running, person: People, scheme: str
+) -> None:
+    """Seen to catch: the notice in the room's own soft colour.
+
+    And: a long name that makes the presenter's page wider than a phone.
+    """
+    hand = Presenter(running)
+    hand.does("pause")
+    hand.does("mute", name="Mallory " + "x" * 30)
+    ada = person(running, "Ada" * 12, viewport=PHONE, color_scheme=scheme)
+    ada.say("hello")
+    ada.is_sent("hello")
+    notice(ada, PAUSED)
+    presenter = open_link(running, person, viewport=PHONE, color_scheme=scheme)
+    presenter.button("Clear Hello, World!").click()
+    presenter.button("Unmute Mallory " + "x" * 30).click()
+    is_told(presenter, re.compile("may speak again"))
+    presenter.button("Mute " + "Ada" * 12).click()
+    is_told(presenter, re.compile("is muted"))
+    for each in (ada, presenter):
+        assert each.page.evaluate(WIDER) == []
+        assert each.page.evaluate(FADED) == []
+    for button in (
+        presenter.page.get_by_role("main").get_by_role("button").all()
+    ):
+        box = button.bounding_box()
+        assert box
+        assert box["height"] >= 44
+        assert box["width"] >= 44

@@ -1,0 +1,772 @@
+"""Rooms as people in several browsers see them (stage 2 and later)."""
+
+import re
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+import pytest
+from playwright.sync_api import Locator, WebSocket, WebSocketRoute, expect
+
+from ..support.browser import NO_SERVER, People, Person
+from ..support.server_process import PATIENCE, ROOT, Running, Stage, start
+from ..support.simulated_socket import LateHandshake, Wire, laid, wire_to
+
+pytestmark = pytest.mark.stages(2)
+
+WAKE = "type => document.dispatchEvent(new Event(type, { bubbles: true }))"
+"""As when a laptop is opened; such events reach the window."""
+
+CHATS = re.compile("/parties/chatroom/")
+"""The addresses of the chat rooms' sockets."""
+
+
+@pytest.fixture(scope="module")
+def rooms(stage: Stage) -> Iterator[Running]:
+    """One server for the tests to which it is the same what was said before."""
+    with start(stage) as running:
+        yield running
+
+
+@pytest.fixture
+def wire(running: Running) -> Iterator[Wire]:
+    """A connection to the stage that can be cut."""
+    with wire_to(running) as wire:
+        yield wire
+
+
+@pytest.mark.behaviour(
+    "In the browser: what one says, everybody in the room sees"
+)
+def test_what_one_says_everybody_in_the_room_sees(
+    running: Running, person: People
+) -> None:
+    ada = person(running, "Ada")
+    bob = person(running, "Bob")
+    eve = person(running, "Eve", "room-4")
+    ada.say("hello")
+    bob.sees("hello")
+    bob.say("hello yourself")
+    ada.sees_all("hello", "hello yourself")
+    expect(ada.sees("hello yourself")).to_contain_text("Bob")
+    eve.say("alone")
+    eve.sees_all("alone")
+    late = person(running)
+    late.enter()
+    late.sees_all("hello", "hello yourself")
+    late.is_told("Connected")
+
+
+@pytest.mark.behaviour("In the browser: a refresh shows what was said")
+def test_who_is_alone_and_refreshes_still_sees_what_was_said(
+    running: Running, person: People
+) -> None:
+    """Seen to catch: a room that forgets once nobody is in it."""
+    ada = person(running, "Ada")
+    ada.say("first")
+    ada.say("second")
+    ada.is_sent("second")
+    ada.page.reload()
+    ada.sees_all("first", "second")
+    ada.say("third")
+    ada.is_sent("third")
+    ada.page.reload()
+    ada.sees_all("first", "second", "third")
+
+
+def test_my_messages_are_those_of_this_tab_and_not_of_my_name(
+    running: Running, person: People
+) -> None:
+    """Seen to catch: “mine” by the name; own ids that a refresh forgets."""
+    one = person(running, "Ada")
+    other = person(running, "Ada", beside=one)
+    one.say("from one")
+    other.sees("from one")
+    other.say("from the other")
+    for _ in range(2):
+        one.sees_all("from one", "from the other")
+        other.sees_all("from one", "from the other")
+        assert on_the_right(one, "from one")
+        assert not on_the_right(one, "from the other")
+        assert not on_the_right(other, "from one")
+        assert on_the_right(other, "from the other")
+        one.page.reload()
+        other.page.reload()
+
+
+def on_the_right(person: Person, text: str) -> bool:
+    """Whether a message's bubble stands on the right of the page."""
+    box = person.sees(text).locator(".bubble").bounding_box()
+    size = person.page.viewport_size
+    assert box
+    assert size
+    return box["x"] + box["width"] / 2 > size["width"] / 2
+
+
+def test_the_conversation_goes_on_after_the_server_was_killed(
+    serve: Callable[..., Running], person: People
+) -> None:
+    """Seen to catch: partysocket's own delays, which may be 10 s."""
+    running = serve()
+    ada = person(running, "Ada")
+    bob = person(running, "Bob")
+    ada.say("before")
+    bob.sees("before")
+    for each in (ada, bob):
+        each.expect_error(NO_SERVER)
+        each.is_told("Connected")
+    running.kill()
+    for each in (ada, bob):
+        each.is_told("Reconnecting…")
+    ada.tries_to_connect(3)
+    ada.say("one")
+    ada.say("two")
+    expect(ada.sees("two")).to_contain_text("Sending…")
+    running.start()
+    back = time.monotonic()
+    ada.is_told("Connected again")
+    bob.is_told("Connected again")
+    seconds = time.monotonic() - back
+    print(f"The pages were back {seconds:.2f} s after the server.")
+    # Two are promised; a busy machine gets some more.
+    assert seconds < 4
+    # The server forgot what it had; what it never had is said now, once.
+    ada.is_sent("two")
+    ada.sees_all("one", "two")
+    bob.sees_all("one", "two")
+    bob.say("after")
+    ada.sees_all("one", "two", "after")
+    bob.sees_all("one", "two", "after")
+
+
+@pytest.mark.behaviour(
+    "In the browser: who was cut off is told so, and catches up"
+)
+def test_who_was_offline_sees_what_was_said_meanwhile(
+    running: Running, wire: Wire, person: People
+) -> None:
+    """Seen to catch: a history that takes the place of what was not sent."""
+    ada = person(running, "Ada")
+    bob = person(wire, "Bob")
+    bob.expect_error(NO_SERVER)
+    bob.say("hello")
+    ada.sees("hello")
+    bob.is_told("Connected")
+    wire.cut()
+    bob.is_told("Reconnecting…")
+    bob.say("from offline")
+    ada.say("are you there?")
+    ada.say("no?")
+    ada.is_sent("no?")
+    expect(bob.sees("from offline")).to_contain_text("Sending…")
+    wire.mend()
+    said = ["hello", "are you there?", "no?", "from offline"]
+    ada.sees_all(*said)
+    bob.sees_all(*said)
+    bob.is_told("Connected again")
+    bob.is_sent("from offline")
+    bob.page.reload()
+    bob.sees_all(*said)
+
+
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_a_message_that_a_dead_connection_swallows_is_kept_once(
+    running: Running, wire: Wire, person: People, way: str
+) -> None:
+    """As on the way out of the Wi-Fi: either the message or its ack is lost.
+
+    Seen to catch: a sender that forgets a message once it is transmitted.
+    """
+    ada = person(wire, "Ada")
+    bob = person(running, "Bob")
+    ada.expect_error(NO_SERVER)
+    ada.say("one")
+    ada.is_sent("one")
+    wire.swallow(way)
+    ada.say("two")
+    expect(ada.sees("two")).to_contain_text("Sending…")
+    if way == "down":
+        bob.sees("two")
+    wire.cut()
+    wire.mend()
+    ada.is_sent("two")
+    ada.say("three")
+    ada.sees_all("one", "two", "three")
+    bob.sees_all("one", "two", "three")
+
+
+def test_a_connection_that_only_looks_open_is_given_up(
+    running: Running, wire: Wire, person: People
+) -> None:
+    """Seen to catch: a sender that waits for an ack without an end."""
+    ada = person(wire)
+    ada.page.clock.install()
+    ada.enter()
+    ada.sign_in("Ada")
+    ada.is_told("Connected")
+    wire.swallow("up")
+    ada.say("hello?")
+    expect(ada.sees("hello?")).to_contain_text("Sending…")
+    ada.page.clock.fast_forward("00:05")
+    ada.is_sent("hello?")
+    bob = person(running, "Bob")
+    bob.sees_all("hello?")
+    bob.say("hello!")
+    ada.sees_all("hello?", "hello!")
+
+
+def test_frozen_connection_is_noticed_and_the_page_catches_up(
+    running: Running, wire: Wire, person: People
+) -> None:
+    ada = person(wire)
+    ada.expect_error(NO_SERVER)
+    ada.page.clock.install()
+    ada.enter()
+    ada.is_told("Connected")
+    bob = person(running, "Bob")
+    said = []
+    for event in ("silence", "online", "focus", "pageshow", "visibilitychange"):
+        wire.freeze()
+        said.append(f"before the {event}")
+        bob.say(said[-1])
+        bob.is_sent(said[-1])
+        if event == "silence":
+            ada.page.clock.fast_forward("00:15")
+        else:
+            ada.page.evaluate(WAKE, event)
+        ada.page.clock.fast_forward("00:05")
+        ada.is_told("Reconnecting…")
+        wire.mend()
+        ada.is_told("Connected again")
+        ada.sees_all(*said)
+
+
+def test_page_connects_over_a_slow_line(wire: Wire, person: People) -> None:
+    """More than two seconds for a round trip, as on a crowded network.
+
+    Seen to catch: giving up on each request for the build after two seconds.
+    """
+    ada = person(wire, "Ada")
+    ada.is_told("Connected")
+    wire.cut()
+    ada.expect_error(NO_SERVER)
+    ada.is_told("Reconnecting…")
+    wire.delay = 1.2
+    wire.mend()
+    ada.is_told("Connected again")
+
+
+def test_page_is_not_superseded_by_its_own_late_handshake(
+    running: Running, person: People
+) -> None:
+    with laid(LateHandshake(running)) as wire:
+        ada = person(wire)
+        ada.enter()
+        ada.is_told("Connecting…")
+        ada.is_told("Connected")
+        assert len(chat_sockets(ada)) > 1
+        assert wire.release().startswith(b"HTTP/1.1 409 ")
+        bob = person(running, "Bob")
+        bob.say("hello")
+        ada.sees_all("hello")
+        ada.is_told("Connected")
+
+
+@pytest.mark.stages(5)
+def test_idle_sockets_are_asked_and_answered_out_of_sight(
+    rooms: Running, person: People
+) -> None:
+    """Those of all parties; the wire panel shows none of it."""
+
+    def carries(socket: WebSocket) -> None:
+        socket.on("framesent", lambda data: sent[socket.url].append(data))
+        socket.on("framereceived", lambda data: sent[socket.url].append(data))
+
+    sent: dict[str, list[str | bytes]] = defaultdict(list)
+    ada = person(rooms)
+    ada.page.clock.install()
+    ada.page.on("websocket", carries)
+    for path in ("/chats/on-page-help?wire", "/usage?wire"):
+        sent.clear()
+        ada.go(path)
+        panel = ada.page.get_by_role("region", name="Wire")
+        expect(panel.get_by_role("listitem").first).to_be_visible()
+        ada.page.wait_for_timeout(500)
+        ada.page.clock.fast_forward("00:15")
+        deadline = time.monotonic() + PATIENCE
+        while not all(each[-1] == "pong" for each in sent.values()):
+            assert time.monotonic() < deadline
+            ada.page.wait_for_timeout(20)
+        assert all(each.count("ping") == 1 for each in sent.values())
+        ada.page.clock.fast_forward("00:06")
+        expect(panel).not_to_contain_text("closed")
+        expect(panel).not_to_contain_text("ping")
+        expect(panel).not_to_contain_text("pong")
+    assert len(ada.sockets) == 3
+
+
+def chat_sockets(person: Person) -> list[str]:
+    """The URLs of the sockets to a chat room; there may be others."""
+    urls = [url.partition("&attempt=")[0] for url in person.sockets]
+    return [url for url in urls if "/parties/chatroom/" in url]
+
+
+def test_the_same_page_opened_again_takes_over_without_a_fight(
+    running: Running, person: People
+) -> None:
+    """Both have one `_pk`, as a browser's copy of a tab may have.
+
+    Seen to catch: a page that comes back after 4001, and takes over again.
+    """
+    old = person(running)
+    old.page.context.add_init_script("crypto.randomUUID = () => 'the-same'")
+    old.page.clock.install()
+    old.enter()
+    old.is_told("Connected")
+    new = person(running, "Ada", beside=old)
+    new.is_told("Connected")
+    (only,) = chat_sockets(old)
+    assert only.endswith("?_pk=the-same")
+    assert chat_sockets(new) == [only]
+    old.is_told("This page was opened elsewhere")
+    old.page.clock.fast_forward("01:00")
+    new.say("still here")
+    new.is_sent("still here")
+    bob = person(running, "Bob")
+    bob.say("so am I")
+    new.sees_all("still here", "so am I")
+    assert chat_sockets(old) == chat_sockets(new) == [only]
+    new.is_told("Connected")
+
+
+class Line:
+    """What a person's sockets to a room go over: it may be dead."""
+
+    def __init__(self, person: Person) -> None:
+        self.works = True
+        person.page.route_web_socket(CHATS, self.connect)
+
+    def connect(self, socket: WebSocketRoute) -> None:
+        """Carry a socket; or let it open, and swallow what is sent."""
+        if self.works:
+            socket.connect_to_server()
+
+
+def test_what_was_not_sent_yet_survives_a_refresh(
+    rooms: Running, person: People
+) -> None:
+    """Seen to catch: a `server` without `onOpen`; an outbox in memory."""
+    ada = person(rooms)
+    line = Line(ada)
+    line.works = False
+    ada.enter("room-4")
+    ada.sign_in("Ada")
+    ada.say("one")
+    ada.say("two")
+    expect(ada.sees("two")).to_contain_text("Sending…")
+    ada.page.reload()
+    ada.sees_all("one", "two")
+    expect(ada.sees("one")).to_contain_text("Sending…")
+    assert on_the_right(ada, "one")
+    line.works = True
+    ada.page.reload()
+    ada.is_sent("one")
+    ada.is_sent("two")
+    bob = person(rooms, "Bob", "room-4")
+    bob.sees_all("one", "two")
+    bob.say("three")
+    ada.sees_all("one", "two", "three")
+
+
+@pytest.mark.soak
+@pytest.mark.stages(3)
+def test_what_was_not_sent_yet_is_sent_to_the_next_stage(
+    stage: Stage, serve: Callable[..., Running], person: People
+) -> None:
+    """Its pages reload themselves. Seen to catch: an outbox in memory."""
+    level = stage.level - 1
+    before = Stage(level, ROOT / f"demo_{level:02}")
+    with start(before) as running:
+        ada = person(running, "Ada")
+        ada.expect_error(NO_SERVER)
+        ada.is_told("Connected")
+        running.kill()
+        ada.is_told("Reconnecting…")
+        ada.say("one")
+        ada.say("two")
+        port = str(running.port)
+    running = serve(PORT=port)
+    expect(ada.page.locator("footer")).to_contain_text(str(stage))
+    ada.is_sent("one")
+    ada.is_sent("two")
+    bob = person(running, "Bob")
+    bob.sees_all("one", "two")
+
+
+def test_what_was_refused_can_be_sent_again_or_removed(
+    serve: Callable[..., Running], person: People
+) -> None:
+    """Seen to catch: a failure that a refresh forgets; no way to the keys."""
+    running = serve(PRESENTER_KEY="a-key-of-16-letters")
+    phone = {"width": 390, "height": 844}
+    ada = person(running, "Ada", viewport=phone)
+    bob = person(running, "Bob")
+    presenter(running, "mute", "Ada")
+    for text in ("one", "two"):
+        ada.say(text)
+        expect(ada.sees(text).get_by_role("alert")).to_have_text(
+            "Not sent. The presenter has muted this name."
+        )
+    bob.say("three")
+    ada.sees_all("one", "two", "three")
+    ada.page.reload()
+    ada.sees_all("three", "one", "two")
+    again = choice(ada, "one", "Try again")
+    remove = choice(ada, "two", "Remove")
+    for button in (again, remove):
+        box = button.bounding_box()
+        assert box
+        assert box["height"] >= 44
+        assert box["width"] >= 44
+    remove.press("Enter")
+    ada.sees_all("three", "one")
+    again.press("Enter")
+    ada.sees_all("three", "one")
+    expect(again).to_be_visible()
+    presenter(running, "unmute", "Ada")
+    again.focus()
+    ada.page.keyboard.press("Space")
+    expect(again).not_to_be_attached()
+    expect(ada.page.get_by_role("log")).to_be_focused()
+    expect(ada.sees("one")).to_have_class(re.compile(r"\bsent\b"))
+    bob.sees_all("three", "one")
+    ada.page.reload()
+    ada.sees_all("three", "one")
+
+
+def presenter(running: Running, action: str, name: str) -> None:
+    """Do what the presenter can do to a name."""
+    does = {"action": action, "name": name}
+    answer = running.ask(
+        "POST", "/presenter", does, Authorization="Bearer a-key-of-16-letters"
+    )
+    assert answer.status == 200
+
+
+def choice(person: Person, text: str, name: str) -> Locator:
+    """A button at somebody's message."""
+    return person.saying(text).get_by_role("button", name=name, exact=True)
+
+
+@pytest.fixture
+def talkative(serve: Callable[..., Running]) -> Running:
+    """A stage that tells newcomers little of the much that was said."""
+    running = serve(HISTORY="40", MESSAGES_A_SECOND="1000")
+    with running.join() as guest:
+        for number in range(150):
+            guest.say(f"message {number}")
+        for _ in range(150):
+            guest.wait_for("ack")
+    return running
+
+
+def test_older_messages_come_as_somebody_scrolls_up(
+    talkative: Running, person: People
+) -> None:
+    """Seen to catch: a list that jumps; one that asks on and on."""
+    ada = person(talkative)
+    asked: list[str | bytes] = []
+    ada.page.on(
+        "websocket",
+        lambda socket: socket.on("framesent", lambda data: asked.append(data)),
+    )
+    ada.enter()
+    ada.sees("message 149")
+    expect(ada.messages).to_have_count(40)
+    ada.page.get_by_role("log").focus()
+    for first in (110, 10):
+        top = ada.sees(f"message {first}")
+        shown = 150 - max(0, first - 100)
+        before = to_the_top(ada, top)
+        expect(ada.messages).to_have_count(shown)
+        after = top.bounding_box()
+        assert after
+        assert abs(after["y"] + after["height"] - before) < 2
+        expect(top).to_be_in_viewport()
+    ada.sees_all(*(f"message {number}" for number in range(150)))
+    to_the_top(ada, ada.sees("message 0"))
+    expect(ada.sees("message 0")).to_be_in_viewport()
+    olds = [frame for frame in asked if "older" in str(frame)]
+    assert len(olds) == 2
+
+
+def to_the_top(person: Person, top: Locator) -> float:
+    """Scroll there: returns where a message ends then."""
+    before: float = top.evaluate(
+        """(element) => {
+          const box = element.closest("[role=log]");
+          box.scrollTop = 0;
+          return element.getBoundingClientRect().bottom;
+        }"""
+    )
+    return before
+
+
+def test_long_room_is_drawn_in_parts(
+    serve: Callable[..., Running], person: People
+) -> None:
+    """A message far from view costs no time when another one comes.
+
+    Seen to catch: a list with all there is; a part that moves what is read.
+    """
+    count = 1_100
+    running = serve(
+        HISTORY="2000",
+        MESSAGES_A_SECOND="5000",
+        MAX_ROOM_MESSAGES_PER_SECOND="5000",
+    )
+    with running.join() as bob:
+        for number in range(count):
+            bob.say(f"message {number}")
+        for _ in range(count):
+            bob.wait_for("ack")
+        ada = person(running)
+        ada.enter()
+        ada.sees(f"message {count - 1}")
+        expect(ada.messages).to_have_count(count - 500)
+        ada.page.get_by_role("log").focus()
+        top = ada.sees("message 500")
+        before = to_the_top(ada, top)
+        expect(ada.messages).to_have_count(count)
+        after = top.bounding_box()
+        assert after
+        assert abs(after["y"] + after["height"] - before) < 2
+        bob.say("the last")
+        ada.button("New messages").click()
+        ada.sees("the last")
+        bob.say("the very last")
+        ada.sees("the very last")
+        expect(ada.messages).to_have_count(count - 500 + 2)
+
+
+@pytest.mark.soak
+def test_older_messages_are_asked_for_again_when_no_answer_comes(
+    talkative: Running, person: People
+) -> None:
+    """Seen to catch: a question that holds for any connection, or for ever."""
+    ada = person(talkative)
+    sockets: list[WebSocketRoute] = []
+    asked: list[str | bytes] = []
+
+    def connect(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+        sockets.append(socket)
+
+        def hear(frame: str | bytes) -> None:
+            asked.append(frame)
+            if len(asked) > 2:
+                server.send(frame)
+
+        socket.on_message(hear)
+
+    ada.page.route_web_socket(CHATS, connect)
+    ada.page.clock.install()
+    ada.enter()
+    ada.sees("message 110")
+    expect(ada.messages).to_have_count(40)
+    ada.page.clock.pause_at(time.time() + 3600)
+    ada.page.get_by_role("log").press("Home")
+    loading = ada.page.get_by_text("Loading earlier messages…")
+    expect(loading).to_be_visible()
+    sockets[0].close(code=1012)
+    ada.page.clock.run_for(1_000)
+    wait_until(ada, lambda: len(asked) == 2)
+    expect(loading).to_be_visible()
+    ada.page.clock.run_for(6_000)
+    expect(ada.messages).to_have_count(140)
+    expect(loading).not_to_be_visible()
+    assert len(asked) == 3
+
+
+def wait_until(person: Person, done: Callable[[], bool]) -> None:
+    """Wait for something that the test hears of while the page goes on."""
+    deadline = time.monotonic() + PATIENCE
+    while not done():
+        assert time.monotonic() < deadline
+        person.page.wait_for_timeout(10)
+
+
+SENT_AWAY = """
+Math.random = () => 0.5;
+globalThis.fetch = async () =>
+  new Response(document.documentElement.dataset.build);
+globalThis.tries = [];
+globalThis.WebSocket = class extends WebSocket {
+  constructor(url, ...more) {
+    super(url, ...more);
+    if (!url.includes("/parties/chatroom/")) return;
+    tries.push(Date.now());
+    globalThis.tried = this;
+  }
+};
+"""
+"""Nothing but the clock makes such a page wait before it tries again."""
+
+TRIES = "[tries, tried.readyState === WebSocket.CLOSED]"
+
+
+@pytest.mark.soak
+def test_who_was_sent_away_comes_back_later_each_time(
+    rooms: Running, person: People
+) -> None:
+    """Seen to catch: no `rested`; a rest that is never forgiven."""
+    ada = person(rooms)
+    sockets: list[WebSocketRoute] = []
+
+    def connect(socket: WebSocketRoute) -> None:
+        sockets.append(socket)
+        if len(sockets) <= 7:
+            socket.close(code=1013, reason="Come back in a moment.")
+        else:
+            socket.connect_to_server()
+
+    ada.page.route_web_socket(CHATS, connect)
+    ada.page.add_init_script(SENT_AWAY)
+    ada.page.clock.install()
+    ada.enter()
+    ada.is_told("Back shortly…")
+    waits = waits_until(ada, 8)
+    for wait, least in zip(waits, (1, 2, 4, 8, 16, 30, 30), strict=True):
+        assert 875 * least <= wait < 875 * least + 5_000
+    ada.is_told("Connected again")
+    sockets[-1].close(code=1013)
+    assert waits_until(ada, 9)[-1] > 26_000
+    ada.is_told("Connected again")
+    for _ in range(61):  # in steps, so that each heartbeat has its answer
+        ada.page.clock.run_for(1_000)
+        ada.page.wait_for_timeout(10)
+    sockets[-1].close(code=1013)
+    waits_until(ada, 10)
+    ada.is_told("Connected again")
+    sockets[-1].close(code=1013)
+    assert 1_750 <= waits_until(ada, 11)[-1] < 7_000
+    ada.is_told("Connected again")
+    sockets[-1].close(code=1012)
+    assert waits_until(ada, 12)[-1] < 3_000
+
+
+def waits_until(person: Person, count: int) -> list[int]:
+    """Let time pass until a page has tried that often: the time between."""
+    deadline = time.monotonic() + 4 * PATIENCE
+    while time.monotonic() < deadline:
+        tries, closed = person.page.evaluate(TRIES)
+        if len(tries) >= count:
+            return [b - a for a, b in pairwise(tries)]
+        if closed:
+            person.page.clock.run_for(100)
+        else:
+            person.page.wait_for_timeout(10)
+    raise AssertionError(f"It tried {len(tries)} times.")
+
+
+def test_what_the_server_refuses_says_why_and_is_nobody_elses(
+    rooms: Running, person: People
+) -> None:
+    """Also under a name that was kept from before it was refused."""
+    eve = person(rooms, "Eve", "on-page-help")
+    eve.page.evaluate("sessionStorage.setItem('party-chat-name', '\u0410I')")
+    eve.page.reload()
+    bob = person(rooms, "Bob", "on-page-help")
+    eve.say("I am the AI")
+    message = eve.sees("I am the AI")
+    expect(message).to_contain_text("Not sent. This name")
+    eve.button("Log out").click()
+    eve.sign_in("Eve")
+    eve.say("I am Eve")
+    bob.sees_all("I am Eve")
+    bob.say("hello Eve")
+    eve.sees("hello Eve")
+
+
+def test_refused_message_is_not_sent_again_and_the_rest_is(
+    serve: Callable[..., Running], person: People
+) -> None:
+    """It was, every 5 s on a new connection, as nobody knew which it was."""
+    running = serve(LARGEST_FRAME="1024")
+    ada = person(running, "Ada")
+    bob = person(running, "Bob")
+    ada.say("x" * 2_000)
+    why = "Not sent. A frame may have 1,024 bytes at most."
+    expect(ada.sees("x" * 2_000)).to_contain_text(why)
+    ada.writing.focus()
+    ada.page.evaluate("document.execCommand('insertText', false, '\\ud83d!')")
+    ada.writing.press("Enter")
+    ada.is_sent("\ufffd!")
+    bob.sees_all("\ufffd!")
+    assert len(chat_sockets(ada)) == 1
+
+
+def test_message_that_is_too_early_is_sent_again_by_itself(
+    serve: Callable[..., Running], person: People
+) -> None:
+    ada = person(serve(MESSAGES_A_SECOND="2"), "Ada")
+    said = [f"number {number}" for number in range(16)]
+    for text in said:
+        ada.say(text)
+    expect(ada.sees(said[-1])).to_contain_text("Sending…")
+    for text in said:
+        ada.is_sent(text)
+    expect(ada.page.get_by_text("Not sent")).to_have_count(0)
+    assert len(chat_sockets(ada)) == 1
+
+
+def test_who_reads_further_up_is_not_torn_away(
+    rooms: Running, person: People
+) -> None:
+    """Seen to catch: a list that always follows its newest message."""
+    ada = person(rooms, "Ada", "party-chat")
+    bob = person(rooms, "Bob", "party-chat")
+    for number in range(6):
+        bob.say(f"message {number}" + "\n…" * 10)
+    first, last = ada.messages.first, ada.messages.nth(5)
+    expect(last).to_be_in_viewport()
+    expect(first).not_to_be_in_viewport()
+    ada.page.get_by_role("log").focus()
+    ada.page.keyboard.press("Home")
+    expect(first).to_be_in_viewport()
+    bob.say("news")
+    expect(ada.sees("news")).not_to_be_in_viewport()
+    expect(first).to_be_in_viewport()
+    ada.page.get_by_role("button", name="New messages").click()
+    expect(ada.sees("news")).to_be_in_viewport()
+    ada.page.keyboard.press("Home")
+    expect(first).to_be_in_viewport()
+    ada.say("my own is always shown")
+    expect(ada.sees("my own is always shown")).to_be_in_viewport()
+
+
+def test_an_open_page_becomes_one_of_the_next_stage_when_that_starts(
+    stage: Stage, serve: Callable[..., Running], person: People
+) -> None:
+    """As on a stage: stop one, and start the next.
+
+    Seen to catch: modules of all stages under one URL, without `no-cache`;
+    a page that connects without asking which build runs.
+    """
+    level = stage.level - 1
+    before = Stage(level, ROOT / f"demo_{level:02}")
+    with start(before) as running:
+        ada = person(running, "Ada")
+        ada.expect_error(NO_SERVER)
+        expect(ada.page.locator("footer")).to_contain_text(str(before))
+        ada.say("in the stage before")
+        ada.is_sent("in the stage before")
+        port = str(running.port)
+    running = serve(PORT=port)
+    expect(ada.page.locator("footer")).to_contain_text(str(stage))
+    ada.is_told("Connected")
+    ada.sees_all()
+    bob = person(running, "Bob")
+    ada.say("in this one")
+    bob.sees_all("in this one")

@@ -1,0 +1,498 @@
+"""The pages as a person sees them, alone (every stage)."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Locator, Route, WebSocketRoute, expect
+
+from ..support.browser import NO_SERVER, People, Person
+from ..support.server_process import NEWEST, ROOT, Running, Stage, start
+
+pytestmark = pytest.mark.stages(1)
+
+EXCESS = """() => {
+    const { scrollHeight, scrollWidth } = document.documentElement;
+    return [scrollWidth - innerWidth, scrollHeight - innerHeight];
+}"""
+"""How much larger than the window a page is."""
+
+shared = pytest.mark.stages(1, 1)
+"""For what no stage can change: all have it from shared/ui."""
+
+HEADINGS = {
+    "/": "Party Chat",
+    "/chats": "All Chats",
+    "/chats/hello-world": "Hello, World!",
+    "/usage": "Usage",
+}
+MARKUP = [
+    "<b>bold</b> &amp; <!-- gone -->",
+    "<img src=x onerror=alert(1)>",
+    "<script>alert(1)</script>",
+    "</textarea><svg/onload=alert(1)>",
+    "${alert(1)} `<${Component} />` {{ 7*7 }}",
+]
+
+
+@pytest.fixture(scope="module")
+def shell(stage: Stage) -> Iterator[Running]:
+    """One server for all these tests: no page changes what another shows."""
+    with start(stage) as running:
+        yield running
+
+
+def test_every_page_can_be_reached_by_its_links(
+    shell: Running, person: People
+) -> None:
+    """Seen to catch: an import map that the page's policy forbids."""
+    ada = person(shell)
+    heading = ada.page.get_by_role("heading", level=1)
+    link = ada.page.get_by_role("link", name="Find a room")
+    ada.go("/")
+    expect(heading).to_have_text("Party Chat")
+    link.click()
+    expect(heading).to_have_text("All Chats")
+    rooms = ada.page.get_by_role("main").get_by_role("link")
+    expect(rooms).to_have_text(
+        ["Hello, World!", "Party Chat", "On-Page Help", "Room #4"]
+    )
+    ada.page.get_by_role("link", name="Room #4").click()
+    expect(heading).to_have_text("Room #4")
+    expect(ada.page).to_have_title("Room #4 · Party Chat")
+    expect(ada.button("Sign in to write")).to_be_visible()
+    ada.page.get_by_role("link", name="Usage").click()
+    expect(heading).to_have_text("Usage")
+    expect(ada.page.get_by_role("link", name="Usage")).to_have_attribute(
+        "aria-current", "page"
+    )
+    ada.page.get_by_role("banner").get_by_role("link").first.click()
+    expect(heading).to_have_text("Party Chat")
+
+
+def test_an_address_that_leads_nowhere_has_a_way_back(
+    shell: Running, person: People
+) -> None:
+    """Seen to catch: a page of status 200 for a room that is not."""
+    ada = person(shell)
+    ada.go("/chats/nowhere", status=404)
+    heading = ada.page.get_by_role("heading", level=1)
+    expect(heading).to_have_text("No such page")
+    ada.page.get_by_role("link", name="See all chats").click()
+    expect(heading).to_have_text("All Chats")
+    ada.go("/nowhere/at/all", status=404)
+    ada.page.get_by_role("link", name="Go to the start").click()
+    expect(heading).to_have_text("Party Chat")
+
+
+@shared
+def test_people_sign_in_and_log_out(shell: Running, person: People) -> None:
+    ada = person(shell)
+    ada.go("/")
+    banner = ada.page.get_by_role("banner")
+    ada.sign_in("Ada")
+    expect(banner).to_contain_text("Hi Ada!")
+    expect(ada.page.get_by_role("dialog")).to_be_hidden()
+    ada.button("Log out").click()
+    expect(ada.button("Sign in")).to_be_visible()
+    expect(banner).not_to_contain_text("Ada")
+    ada.page.reload()
+    expect(ada.button("Sign in")).to_be_visible()
+
+
+@shared
+def test_a_name_is_kept_over_a_refresh_and_belongs_to_its_tab(
+    shell: Running, person: People
+) -> None:
+    """Seen to catch: the name in localStorage."""
+    ada = person(shell, "Ada")
+    bob = person(shell, "Bob", beside=ada)
+    ada.page.reload()
+    bob.page.reload()
+    expect(ada.page.get_by_role("banner")).to_contain_text("Hi Ada!")
+    expect(bob.page.get_by_role("banner")).to_contain_text("Hi Bob!")
+    ada.go("/usage")
+    expect(ada.page.get_by_role("banner")).to_contain_text("Hi Ada!")
+    ada.button("Log out").click()
+    bob.page.reload()
+    expect(bob.page.get_by_role("banner")).to_contain_text("Hi Bob!")
+
+
+@shared
+def test_a_name_that_will_not_do_is_refused_in_words(
+    shell: Running, person: People
+) -> None:
+    ada = person(shell)
+    ada.go("/")
+    ada.button("Sign in").click()
+    field = ada.page.get_by_label("Your name")
+    problem = ada.page.get_by_role("alert")
+    for name, words in [
+        ("  ", "Please type a name."),
+        ("ai", "This name is taken: choose another one."),
+        ("Al", "This name looks like the AI’s: add a surname, for example."),
+        ("\u200b", "A message needs a name: text of 1 to 40 characters."),
+        ("x" * 41, "40 characters at most."),
+    ]:
+        field.fill(name)
+        field.press("Enter")
+        expect(problem).to_have_text(words)
+        expect(field).to_be_focused()
+        expect(field).to_have_attribute("aria-invalid", "true")
+    ada.button("Cancel").click()
+    ada.button("Sign in").click()
+    expect(field).to_have_value("")
+    expect(problem).to_be_empty()
+    field.fill("  Ada ")
+    field.press("Enter")
+    expect(ada.page.get_by_role("banner")).to_contain_text("Hi Ada!")
+
+
+def test_what_is_said_appears_in_the_order_it_was_said(
+    shell: Running, person: People
+) -> None:
+    ada = person(shell, "Ada", "party-chat")
+    expect(ada.writing).to_be_focused()  # whichever button she took
+    ada.say("first")
+    ada.say("two\nlines")
+    ada.say("first")
+    ada.sees_all("first", "two\nlines", "first")
+    lines = ada.messages.nth(1).locator(".body")
+    one = ada.messages.nth(0).locator(".body")
+    assert height(lines) > 1.5 * height(one)
+    expect(ada.messages.first).to_contain_text("Ada")
+
+
+def height(element: Locator) -> float:
+    """How many pixels it is high."""
+    box = element.bounding_box()
+    assert box
+    return box["height"]
+
+
+@shared
+def test_enter_sends_and_breaks_a_line_only_with_shift(
+    shell: Running, person: People
+) -> None:
+    """Seen to catch: an Enter that ends a composition and sends as well."""
+    ada = person(shell, "Ada", "on-page-help")
+    ada.writing.type("one")
+    ada.writing.press("Shift+Enter")
+    ada.writing.type("two")
+    composing = {"key": "Enter", "isComposing": True, "cancelable": True}
+    ada.writing.dispatch_event("keydown", composing)
+    expect(ada.writing).to_have_value("one\ntwo")
+    ada.writing.press("Enter")
+    ada.sees("one\ntwo")
+    expect(ada.writing).to_have_value("")
+
+
+@shared
+def test_a_message_that_is_too_long_or_empty_is_not_sent(
+    shell: Running, person: People
+) -> None:
+    ada = person(shell, "Ada", "room-4")
+    ada.writing.fill("  ")
+    ada.writing.press("Enter")
+    expect(ada.writing).to_have_value("  ")
+    ada.writing.fill("x" * 3_990)
+    expect(ada.page.get_by_text("10 left")).to_be_visible()
+    ada.writing.fill("x" * 4_001)
+    expect(ada.page.get_by_text("1 character too many")).to_be_visible()
+    ada.writing.press("Enter")
+    expect(ada.writing).to_have_value("x" * 4_001)
+    ada.say("🎈" * 4_000)  # counted as people count
+    ada.sees_all("🎈" * 4_000)
+
+
+def test_markup_is_shown_as_it_was_typed(
+    shell: Running, person: People
+) -> None:
+    """Seen to catch: `dangerouslySetInnerHTML`."""
+    ada = person(shell, MARKUP[1], "room-4")
+    ada.page.on("dialog", lambda dialog: ada.problems.append(dialog.message))
+    expect(ada.page.get_by_role("banner")).to_contain_text(f"Hi {MARKUP[1]}!")
+    for text in MARKUP:
+        ada.say(text)
+        message = ada.sees(text)
+        expect(message.locator(".name")).to_have_text(MARKUP[1])
+        assert message.locator(".body *").count() == 0
+
+
+def test_the_keyboard_is_enough(shell: Running, person: People) -> None:
+    """Seen to catch: a name that is given, and then nothing has the focus."""
+    ada = person(shell)
+    ada.go("/chats")
+    press = ada.page.keyboard.press
+    expect(ada.button("Sign in")).to_be_visible()
+    press("Tab")
+    expect(ada.page.get_by_role("link", name="Skip")).to_be_focused()
+    press("Enter")
+    press("Tab")
+    expect(ada.page.get_by_role("link", name="Hello, W")).to_be_focused()
+    press("Enter")
+    expect(ada.button("Sign in to write")).to_be_visible()
+    reach(ada, ada.button("Sign in"))
+    press("Enter")
+    expect(ada.page.get_by_label("Your name")).to_be_focused()
+    press("Escape")
+    expect(ada.button("Sign in")).to_be_focused()
+    press("Space")
+    expect(ada.page.get_by_label("Your name")).to_be_focused()
+    ada.page.keyboard.type("Ada")
+    press("Enter")
+    expect(ada.writing).to_be_focused()
+    ada.page.keyboard.type("without a mouse")
+    reach(ada, ada.button("Send"))
+    press("Space")
+    ada.sees("without a mouse")
+    expect(ada.writing).to_be_focused()
+
+
+def reach(person: Person, wanted: Locator) -> None:
+    """Press Tab until it has the focus."""
+    for _ in range(15):
+        person.page.keyboard.press("Tab")
+        if wanted.evaluate("(it) => it === document.activeElement"):
+            return
+    raise AssertionError(f"Tab does not reach {wanted}")
+
+
+def test_a_screen_reader_finds_its_way(shell: Running, person: People) -> None:
+    """Seen to catch: a button without a name; an image without `alt`."""
+    ada = person(shell, "Ada", "room-4")
+    ada.say("hello")
+    ada.sees("hello")
+    hear(ada)
+    for path in HEADINGS:
+        ada.go(path)
+        expect(ada.button("Log out")).to_be_visible()
+        hear(ada)
+    ada.go("/nowhere", status=404)
+    ada.button("Log out").click()
+    ada.button("Sign in").click()
+    hear(ada)
+
+
+def hear(person: Person) -> None:
+    """Check that all that a page says has a name and a place."""
+    page = person.page
+    outline = page.locator("body").aria_snapshot()
+    for landmark in ["banner", "main", "contentinfo"]:
+        assert len(re.findall(rf"^- {landmark}\b", outline, re.M)) == 1
+    assert '- navigation "Pages"' in outline
+    controls = r"^ *- (?:button|link|textbox|log|img|dialog)\b(?! \").*$"
+    assert re.findall(controls, outline, re.M) == []
+    levels = [int(n) for n in re.findall(r"\[level=(\d)\]", outline)]
+    assert levels.count(1) == 1
+    assert set(levels) == set(range(1, max(levels) + 1))
+    assert page.locator("html").get_attribute("lang") == "en"
+    assert page.locator("img:not([alt])").count() == 0
+    ids = page.locator("[id]").evaluate_all("(all) => all.map((e) => e.id)")
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.stages(1, 3)
+def test_usage_is_a_big_zero(shell: Running, person: People) -> None:
+    ada = person(shell)
+    ada.go("/usage")
+    number = ada.page.get_by_role("main").get_by_text("0", exact=True)
+    expect(number).to_be_visible()
+    assert height(number) > 150
+    expect(ada.page.get_by_role("status")).to_have_text("Tokens used: 0")
+    assert ada.sockets == []
+
+
+@pytest.mark.stages(1, 1)
+def test_in_stage_1_a_message_lives_in_one_page_only(
+    shell: Running, person: People
+) -> None:
+    """Seen to catch: stage 2's room in stage 1."""
+    ada = person(shell, "Ada")
+    bob = person(shell, "Bob")
+    ada.say("hello?")
+    ada.sees("hello?")
+    bob.say("is anybody there?")
+    bob.sees_all("is anybody there?")
+    ada.sees_all("hello?")
+    ada.page.reload()
+    expect(ada.page.get_by_text("It’s quiet in here.")).to_be_visible()
+    ada.sees_all()
+    for path in HEADINGS:
+        ada.go(path)
+        expect(ada.button("Log out")).to_be_visible()
+    assert ada.sockets == bob.sockets == []
+
+
+@pytest.fixture(params=[1, NEWEST])
+def first_or_newest(request: pytest.FixtureRequest) -> Iterator[Running]:
+    """The stage whose messages live in a page, and the one that has most."""
+    with start(Stage(request.param, ROOT / f"demo_0{request.param}")) as each:
+        yield each
+
+
+def test_room_is_never_larger_than_the_window(
+    first_or_newest: Running, person: People
+) -> None:
+    """In no state, at no size: what is hidden stretched the document."""
+
+    def fits() -> None:
+        for width, height in [(390, 844), (640, 700), (1280, 800)]:
+            page.set_viewport_size({"width": width, "height": height})
+            assert page.evaluate(EXCESS) == [0, 0], (width, height)
+
+    ada = person(first_or_newest)
+    page = ada.page
+    ada.enter()
+    fits()
+    ada.button("Sign in").click()
+    fits()
+    ada.button("Cancel").click()
+    ada.sign_in("Ada " + "x" * 36)
+    for count in range(60):
+        ada.say(f"{count}")
+    ada.sees("59")
+    fits()
+    page.keyboard.press("Alt+W")
+    expect(page.get_by_role("region", name="Wire")).to_be_visible()
+    fits()
+    ada.writing.fill("line\n" * 100)
+    fits()
+
+
+PASTE = """async (isPlain) => {
+    const box = document.getElementById("message");
+    const area = isPlain ? document.createElement("textarea") : box;
+    if (isPlain) {
+        const style = getComputedStyle(box);
+        for (const name of ["font", "width", "height", "white-space"]) {
+            area.style.setProperty(name, style.getPropertyValue(name));
+        }
+        area.style.position = "fixed";
+        document.body.append(area);
+    }
+    const drawn = () => new Promise(requestAnimationFrame).then(
+        () => new Promise(requestAnimationFrame));
+    area.focus();
+    await drawn();
+    const start = performance.now();
+    document.execCommand("insertText", false, "lorem ipsum ".repeat(87_381));
+    await drawn();
+    const time = performance.now() - start;
+    area.select();
+    document.execCommand("delete");
+    await drawn();
+    if (isPlain) area.remove();
+    return time;
+}"""
+"""Milliseconds that 1 MB takes that is pasted."""
+
+
+@shared
+def test_pasting_1_mb_takes_little_longer_than_into_a_plain_textarea(
+    shell: Running, person: People
+) -> None:
+    """It took ten times as long: for its direction, and to grow with it."""
+    ada = person(shell, "Ada")
+    took: dict[bool, list[float]] = {True: [], False: []}
+    for is_plain in [True, False] * 3:
+        took[is_plain].append(ada.page.evaluate(PASTE, is_plain))
+    assert min(took[False]) <= 2 * min(took[True]) + 200, took
+
+
+@shared
+def test_message_is_written_in_the_direction_of_its_script(
+    shell: Running, person: People
+) -> None:
+    ada = person(shell, "Ada")
+    for text, direction in [
+        ("", "ltr"),
+        ("hello", "ltr"),
+        ("1. שלום", "rtl"),
+        ("مرحبا hello", "rtl"),
+        ("hello שלום", "ltr"),
+    ]:
+        ada.writing.fill(text)
+        expect(ada.writing).to_have_attribute("dir", direction)
+
+
+@shared
+@pytest.mark.parametrize("name", ["message_list.js", "style.css", "hooks.mjs"])
+def test_page_is_loaded_again_when_a_part_of_it_did_not_load(
+    shell: Running, person: People, name: str
+) -> None:
+    ada = person(shell)
+    ada.expect_error(NO_SERVER)
+    ada.page.route(f"**/{name}", lambda route: route.abort(), times=2)
+    ada.enter()
+    expect(ada.button("Sign in to write")).to_be_visible()
+    expect(ada.page.get_by_role("banner")).to_have_css("display", "grid")
+    ada.sign_in("Ada")
+
+
+@shared
+def test_page_that_does_not_load_says_so_and_can_be_tried_again(
+    shell: Running, person: People
+) -> None:
+    ada = person(shell)
+    ada.expect_error(NO_SERVER)
+    ada.page.route("**/message_list.js", lambda route: route.abort())
+    ada.enter()
+    alert = ada.page.get_by_role("alert")
+    expect(alert).to_contain_text("A part of this page did not load.")
+    with ada.page.expect_navigation():
+        ada.button("Try again").click()
+    expect(alert).to_contain_text("A part of this page did not load.")
+    ada.page.unroute("**/message_list.js")
+    ada.button("Try again").click()
+    ada.sign_in("Ada")
+
+
+@shared
+def test_page_without_the_wire_panel_is_there_all_the_same(
+    shell: Running, person: People
+) -> None:
+    ada = person(shell)
+    ada.expect_error(NO_SERVER)
+    ada.page.route("**/wire.js", lambda route: route.abort())
+    ada.go("/chats/hello-world?wire")
+    ada.sign_in("Ada")
+
+
+@pytest.mark.parametrize("path", ["/", "/chats/hello-world"])
+def test_page_asks_seldom_while_a_proxy_answers_for_the_server(
+    shell: Running, person: People, path: str
+) -> None:
+    """It asked 116 times in 30 s: for each socket, twice a second."""
+
+    def refuse(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(status=502, body="Bad Gateway")
+
+    def drop(socket: WebSocketRoute) -> None:
+        sockets.append(socket)
+        socket.connect_to_server()
+
+    asked: list[str] = []
+    sockets: list[WebSocketRoute] = []
+    ada = person(shell)
+    ada.expect_error(".* status of 502")
+    ada.page.clock.install()
+    ada.page.route_web_socket(re.compile("/parties/"), drop)
+    ada.go(path)
+    expect(ada.button("Sign in")).to_be_visible()
+    has_socket = path != "/" and shell.stage.level > 1
+    if has_socket:
+        ada.is_told("Connected")
+    ada.page.clock.run_for(5_000)
+    ada.page.route("**/build", refuse)
+    for socket in sockets:
+        socket.close()
+    for _ in range(150):
+        ada.page.clock.run_for(200)
+        ada.page.wait_for_timeout(10)
+    assert 4 <= len(asked) <= 12
+    ada.page.unroute("**/build")
+    ada.page.clock.run_for(10_000)
+    if has_socket:
+        ada.is_told("Connected again")

@@ -1,0 +1,406 @@
+"""The wire panel, as people see it (stage 2 and later, but for one test)."""
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, WebSocket, expect
+
+from ..support.browser import NO_SERVER, People, Person
+from ..support.server_process import Running, Stage, start
+
+pytestmark = [pytest.mark.soak, pytest.mark.stages(5)]
+
+LOADED = re.compile(r"/wire(_panel|_tape|_tap|_frame)?\.(js|css)$")
+NO_SOCKETS = "This page has no sockets."
+MARKUP = "<img src=x onerror=alert(1)><b>not bold</b>"
+
+KEEP_SOCKETS = """
+globalThis.raw = [];
+globalThis.socketOf = (party) =>
+  raw.find(({ url }) => url.includes(`/parties/${party}/`));
+globalThis.WebSocket = class extends WebSocket {
+  constructor(...given) {
+    super(...given);
+    raw.push(this);
+  }
+};
+"""
+"""So that a test gets at the sockets of a page."""
+
+WRAPPED = 'raw.some((socket) => Object.hasOwn(socket, "send"))'
+
+CHATTER = """
+() => {
+  const frame = JSON.stringify({ type: "x" });
+  for (let n = 0; n < 500; n++) socketOf("chatroom").send(frame);
+}
+"""
+"""Five hundred frames at once, each of which is answered by an error."""
+
+
+UNUSUAL = """
+() => {
+  socketOf("presence").send(new Uint8Array([0xc1, 0xff, 0x0a]));
+  socketOf("presence").send(new Blob([new Uint8Array([0xc3])]));
+}
+"""
+"""What is no msgpack, and `true` as a Blob."""
+
+
+class Seen:
+    """What Playwright saw go over a socket: the oracle."""
+
+    def __init__(self, socket: WebSocket) -> None:
+        self.url = socket.url
+        came: list[str | bytes] = []
+        went: list[str | bytes] = []
+        self.frames = {"in": came, "out": went}
+        socket.on("framereceived", lambda frame: came.append(frame))
+        socket.on("framesent", lambda frame: went.append(frame))
+
+    def sizes(self, way: str) -> list[str]:
+        """As the panel says them."""
+        return [
+            f"{len(frame.encode()):,} B text"
+            if isinstance(frame, str)
+            else f"{len(frame):,} B binary"
+            for frame in self.frames[way]
+        ]
+
+
+class Watcher:
+    """Somebody who has the panel before their eyes."""
+
+    def __init__(self, person: Person) -> None:
+        self.person = person
+        self.page = person.page
+        self.panel = self.page.get_by_role("region", name="Wire", exact=True)
+        self.rows = self.panel.get_by_role("listitem")
+        self.seen: list[Seen] = []
+        self.requests: list[str] = []
+        self.page.on("websocket", lambda ws: self.seen.append(Seen(ws)))
+        self.page.on("request", lambda request: self._asked(request.url))
+        self.page.add_init_script(KEEP_SOCKETS)
+
+    def _asked(self, url: str) -> None:
+        if LOADED.search(url):
+            self.requests.append(url)
+
+    def go(self, path: str = "/chats/hello-world?wire") -> None:
+        """Open a page."""
+        self.person.go(path)
+
+    def press(self, keys: str) -> None:
+        """Press keys, wherever the focus is."""
+        self.page.keyboard.press(keys)
+
+    def of(self, party: str, way: str = "") -> Locator:
+        """The rows of a party, or those that go one way."""
+        rows = self.rows.filter(has_text=re.compile(f"{party}/"))
+        return rows.and_(self.page.locator(f".{way}")) if way else rows
+
+    def frames(self, party: str, way: str) -> list[Any]:
+        """What the panel says that frames hold."""
+        lines = self.of(party, way).locator("summary").all_inner_texts()
+        return [json.loads(line) for line in lines]
+
+    def agrees_with_playwright(self, party: str) -> None:
+        """Wait until the panel says of each frame what Playwright saw."""
+        (seen,) = [each for each in self.seen if f"/{party}/" in each.url]
+        end = time.monotonic() + 10
+        for way in ("in", "out"):
+            while self.sizes(party, way) != seen.sizes(way):
+                told = f"{self.sizes(party, way)} is not {seen.sizes(way)}"
+                assert time.monotonic() < end, told
+                self.page.wait_for_timeout(50)
+
+    def sizes(self, party: str, way: str) -> list[str]:
+        """What the panel says of the frames that it says go that way."""
+        said = self.page.get_by_text(way, exact=True)
+        told = self.of(party, way).locator("p").filter(has=said)
+        return told.locator(":last-child").all_inner_texts()
+
+    def shows(self, party: str, *lines: str) -> None:
+        """Wait until the rows of a party hold these, in this order."""
+        expected = [re.compile(line, re.S) for line in lines]
+        expect(self.of(party)).to_have_text(expected)
+
+    def ears(self) -> list[str]:
+        """What is listened to on the first socket."""
+        cdp = self.page.context.new_cdp_session(self.page)
+        found = cdp.send("Runtime.evaluate", {"expression": "raw[0]"})
+        ears = cdp.send(
+            "DOMDebugger.getEventListeners",
+            {"objectId": found["result"]["objectId"]},
+        )
+        return sorted(ear["type"] for ear in ears["listeners"])
+
+
+@pytest.fixture(scope="module")
+def server(stage: Stage) -> Iterator[Running]:
+    """One server for the tests that do not stop it."""
+    with start(stage, MESSAGES_A_SECOND="1000") as running:
+        yield running
+
+
+@pytest.fixture
+def watch(server: Running, person: People) -> Callable[..., Watcher]:
+    """Seat somebody who looks at the wire."""
+
+    def seat(at: Running = server, **options: Any) -> Watcher:
+        return Watcher(person(at, **options))
+
+    return seat
+
+
+def test_off_it_is_not_loaded_and_touches_no_socket(
+    watch: Callable[..., Watcher],
+) -> None:
+    """Seen to catch: a panel imported by each page; a `send` wrapped early."""
+    ada = watch()
+    ada.go("/chats/hello-world")
+    ada.person.is_told("Connected")
+    ada.person.sign_in("Ada")
+    ada.person.say("unheard")
+    ada.person.is_sent("unheard")
+    assert ada.requests == []
+    assert not ada.page.evaluate(WRAPPED)
+    ada.press("Alt+w")
+    expect(ada.panel).to_be_visible()
+    assert ada.requests
+    assert ada.page.evaluate(WRAPPED)
+
+
+def test_it_shows_the_frames_of_a_chat_from_the_first(
+    watch: Callable[..., Watcher], server: Running
+) -> None:
+    """Direction and size are those that Playwright saw.
+
+    Seen to catch: sizes in characters; ways swapped; a panel that comes
+    after the history.
+    """
+    ada = watch()
+    ada.go("/chats/room-4?wire")
+    ada.shows("chatroom", "opened$", r'"history"')
+    ada.person.sign_in("Ada")
+    ada.person.say("naïve 🎈")
+    ada.person.is_sent("naïve 🎈")
+    with server.join("room-4") as bob:
+        bob.say("hello", "Bob")
+        ada.person.sees("hello")
+    ada.shows("chatroom", "opened$", '"history"', "naïve", '"ack"', '"hello"')
+    ada.agrees_with_playwright("chatroom")
+    (said,) = ada.frames("chatroom", "out")
+    assert said["type"] == "message"
+    assert said["message"]["body"] == "naïve 🎈"
+    _, ack, update = ada.frames("chatroom", "in")
+    assert ack == {"type": "ack", "id": said["message"]["id"], "place": 0}
+    assert update["message"]["user"] == "Bob"
+    ada.of("chatroom", "in").last.locator("summary").press("Enter")
+    whole = ada.of("chatroom", "in").last.locator("pre")
+    expect(whole).to_have_text(json.dumps(update, indent=2))
+
+
+def test_a_key_switches_it_and_nothing_of_it_stays(
+    watch: Callable[..., Watcher],
+) -> None:
+    """Also while somebody writes, who gets back to it.
+
+    Seen to catch: a listener, or `send`, that stays; a key that also types;
+    a focus that is lost.
+    """
+    ada = watch()
+    ada.go("/chats/hello-world")
+    ada.person.is_told("Connected")
+    ada.person.sign_in("Ada")
+    before = ada.ears()
+    ada.person.writing.fill("half a sent")
+    ada.press("Alt+w")
+    expect(ada.panel).to_be_focused()
+    assert ada.ears() != before
+    ada.press("Alt+w")
+    expect(ada.panel).to_have_count(0)
+    expect(ada.person.writing).to_be_focused()
+    expect(ada.person.writing).to_have_value("half a sent")
+    assert ada.ears() == before
+    assert not ada.page.evaluate(WRAPPED)
+
+
+def test_it_stays_over_pages_and_reloads_until_it_is_closed(
+    watch: Callable[..., Watcher],
+) -> None:
+    """Seen to catch: an address that switches it on again; a lost mind."""
+    ada = watch()
+    ada.go("/usage?wire")
+    expect(ada.panel).to_be_visible()
+    expect(ada.panel).not_to_be_focused()
+    ada.page.reload()
+    expect(ada.panel).to_be_visible()
+    ada.page.get_by_role("link", name="All Chats").click()
+    expect(ada.panel).to_contain_text(NO_SOCKETS)
+    ada.page.go_back()
+    expect(ada.panel).not_to_contain_text(NO_SOCKETS)
+    ada.panel.get_by_role("button", name="Close").click()
+    expect(ada.panel).to_have_count(0)
+    ada.page.reload()
+    expect(ada.page.get_by_role("button", name="Sign in")).to_be_visible()
+    expect(ada.panel).to_have_count(0)
+
+
+@pytest.mark.stages(1, 1)
+def test_a_page_without_sockets_says_so(watch: Callable[..., Watcher]) -> None:
+    ada = watch()
+    ada.go()
+    expect(ada.panel).to_contain_text(NO_SOCKETS)
+
+
+@pytest.mark.stages(5)
+def test_it_decodes_what_is_binary_and_shows_bytes_where_it_cannot(
+    watch: Callable[..., Watcher], server: Running, person: People
+) -> None:
+    """Seen to catch: no decoder; a Blob that is not read; no bytes shown."""
+    ada = watch()
+    ada.go()
+    ada.person.is_told("Connected")
+    expect(ada.of("presence", "in").first).to_contain_text('"sync"')
+    ada.page.mouse.move(320, 200)
+    bob = person(server)
+    bob.enter()
+    expect(ada.of("presence", "in").last).to_contain_text('"country":"')
+    frames = ada.frames("presence", "out")
+    assert {frame["type"] for frame in frames} == {"join", "update"}
+    assert frames[-1]["presence"]["cursor"]["x"] == 320 / 1280
+    ada.agrees_with_playwright("presence")
+    ada.page.evaluate(UNUSUAL)
+    bytes = ada.of("presence", "out").filter(has_text="3 B binary")
+    expect(bytes.locator("summary")).to_have_text("c1 ff 0a")
+    blob = ada.of("presence", "out").filter(has_text="1 B binary")
+    expect(blob.locator("summary")).to_have_text("true")
+
+
+@pytest.mark.stages(4, 4)
+def test_a_pause_holds_the_rows_and_counts_what_comes(
+    watch: Callable[..., Watcher], server: Running
+) -> None:
+    """Without presence, which would add frames of its own.
+
+    Seen to catch: rows that move on; what came meanwhile is lost.
+    """
+    ada = watch()
+    ada.go("/chats/party-chat?wire")
+    ada.shows("chatroom", "opened$", '"history"')
+    with server.join("party-chat") as bob:
+        ada.panel.get_by_role("button", name="Pause").click()
+        for text in ("one", "two"):
+            bob.say(text)
+            ada.person.sees(text)
+        expect(ada.panel).to_contain_text("2 more")
+        expect(ada.rows).to_have_count(2)
+        ada.press("Alt+p")
+        ada.shows("chatroom", "opened$", '"history"', '"one"', '"two"')
+        expect(ada.panel).not_to_contain_text("more")
+        ada.panel.get_by_role("button", name="Clear").click()
+        expect(ada.rows).to_have_count(0)
+        bob.say("three")
+        ada.shows("chatroom", '"three"')
+
+
+def test_text_is_never_markup(
+    watch: Callable[..., Watcher], server: Running
+) -> None:
+    """Seen to catch: rows made with `dangerouslySetInnerHTML`."""
+    ada = watch()
+    ada.go()
+    ada.person.is_told("Connected")
+    with server.join() as bob:
+        bob.say(MARKUP)
+        row = ada.of("chatroom", "in").last
+        expect(row.locator("summary")).to_contain_text(MARKUP)
+        row.locator("summary").press("Enter")
+        expect(row.locator("pre")).to_contain_text(MARKUP)
+    assert ada.panel.locator("img").count() == 0
+
+
+def test_of_a_thousand_fast_frames_it_keeps_the_last_five_hundred(
+    watch: Callable[..., Watcher],
+) -> None:
+    """And somebody can still write.
+
+    Seen to catch: rows without a limit; a reader who is pulled to the end.
+    """
+    ada = watch()
+    ada.go()
+    ada.person.is_told("Connected")
+    ada.person.sign_in("Ada")
+    ada.page.evaluate(CHATTER)
+    ada.person.say("still here")
+    ada.person.is_sent("still here")
+    expect(ada.of("chatroom", "in").last).to_contain_text('"ack"')
+    expect(ada.rows).to_have_count(500)
+    expect(ada.rows.last).to_be_in_viewport()
+    ada.panel.get_by_role("group", name="Frames").press("Home")
+    expect(ada.rows.first).to_be_in_viewport()
+    ada.person.say("further down")
+    expect(ada.of("chatroom", "out").last).to_contain_text("further down")
+    expect(ada.rows.last).not_to_be_in_viewport()
+
+
+def test_of_a_long_frame_it_keeps_the_beginning(
+    watch: Callable[..., Watcher],
+) -> None:
+    """Seen to catch: rows that keep all."""
+    ada = watch()
+    ada.go()
+    ada.person.is_told("Connected")
+    ada.page.evaluate('socketOf("chatroom").send("é".repeat(30_000))')
+    row = ada.of("chatroom", "out").last
+    expect(row).to_contain_text("60,000 B text")
+    # By the keyboard: the mouse would make frames, and move the rows.
+    row.locator("summary").press("Enter")
+    expect(row.locator("pre")).to_contain_text("é… (only the first 20000")
+    assert row.locator("pre").inner_text().count("é") == 20_000
+
+
+def test_a_lost_connection_is_seen_to_close_and_to_open_again(
+    serve: Callable[..., Running], watch: Callable[..., Watcher]
+) -> None:
+    """Seen to catch: sockets that come later and are not listened to."""
+    running = serve()
+    ada = watch(running)
+    ada.person.expect_error(NO_SERVER)
+    ada.go()
+    ada.shows("chatroom", "opened$", '"history"')
+    running.kill()
+    lost = ada.of("chatroom").filter(has_text="closed · 1006 · no reason")
+    expect(lost.first).to_be_visible()
+    running.start()
+    ada.person.is_told("Connected again")
+    opened = ada.of("chatroom").filter(has_text="opened")
+    expect(opened).to_have_count(2)
+    expect(ada.of("chatroom").last).to_contain_text('"history"')
+    running.stop()
+    ended = ada.of("chatroom").filter(has_text="closed · 1012 ·")
+    expect(ended).to_have_count(1)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_it_covers_nothing_of_the_page(
+    watch: Callable[..., Watcher], width: int
+) -> None:
+    """Seen to catch: a panel over the message form; text that is too wide."""
+    size = {"width": width, "height": 800}
+    ada = watch(viewport=size)
+    ada.go()
+    form = ada.page.locator("form.write")
+    panel, write = ada.panel.bounding_box(), form.bounding_box()
+    assert panel
+    assert write
+    beside = write["x"] + write["width"] <= panel["x"]
+    above = write["y"] + write["height"] <= panel["y"]
+    assert beside if width > 960 else above
+    wide = "(box) => box.scrollWidth > box.clientWidth"
+    assert not ada.panel.locator(".wire-rows").evaluate(wide)

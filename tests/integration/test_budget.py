@@ -1,0 +1,328 @@
+"""Tokens a day: how they are counted, and what happens when they are spent."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import aclosing, suppress
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.ai import Prompt, ReplyFailed, Stream, finishing, guarded
+from shared.ai.budget import SPENT, Day, budget
+from shared.chat.messages import Reply
+from shared.party import Log
+from shared.party.registry import Parties
+from shared.settings import Settings
+
+from ..support.server_process import PATIENCE, Guest, Running
+from ..support.stubs import OllamaStub, OpenAIStub
+
+Serve = Callable[..., Running]
+Stub = OpenAIStub | OllamaStub
+
+ASKED: Prompt = [{"role": "user", "content": "What is two and two?"}]
+JUDGED: Prompt = [*ASKED, {"role": "system", "content": "Is it for the AI?"}]
+WARNING = "TOKEN_BUDGET is spent until midnight (UTC)"
+
+
+@pytest.fixture
+def days(monkeypatch: pytest.MonkeyPatch) -> Iterator[Log[Day]]:
+    """What the budget of this process counts, of 40 tokens a day."""
+    settings = Settings(_env_file=None, token_budget=40)  # type: ignore[call-arg]
+    monkeypatch.setattr("shared.ai.budget.settings", lambda: settings)
+    log = Parties({}).store.log("ai", "tokens", Day)
+    budget.start(log)
+    yield log
+    budget.__init__()  # type: ignore[misc]
+
+
+def kept(log: Log[Day]) -> list[tuple[int, bool, int]]:
+    """Of each reply: its tokens, whether they are a guess, the day's total."""
+    return [(each.tokens, each.estimated, each.total) for each in log]
+
+
+@guarded
+async def reply(
+    prompt: Prompt, *parts: tuple[str, int] | BaseException
+) -> Stream:
+    """A model that says this, and takes so many tokens, or fails."""
+    for part in parts:
+        if isinstance(part, BaseException):
+            raise part
+        yield part
+
+
+async def hear(stream: Stream) -> tuple[str, int]:
+    """All that a reply says, and the tokens that it took."""
+    heard = "", 0
+    async for heard in stream:
+        pass
+    return heard
+
+
+# Counting
+
+
+def test_each_reply_is_counted_in_its_days_total(
+    days: Log[Day], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the next day begins at nothing.
+
+    Seen to catch: a total that goes on, `>` in place of `>=`, and a budget
+    that looks at the last total, of whatever day.
+    """
+
+    async def talk() -> None:
+        monkeypatch.setattr("shared.ai.budget.today", lambda: date(2026, 1, 1))
+        assert await hear(reply(ASKED, ("It", 0), ("It is", 28))) == (
+            "It is",
+            28,
+        )
+        assert not budget.spent
+        await hear(reply(ASKED, ("Four.", 12)))
+        assert budget.spent
+        monkeypatch.setattr("shared.ai.budget.today", lambda: date(2026, 1, 2))
+        assert not budget.spent
+        await hear(reply(ASKED, ("Four.", 39)))
+        assert not budget.spent
+
+    asyncio.run(talk())
+    assert kept(days) == [(28, False, 28), (12, False, 40), (39, False, 39)]
+
+
+def test_the_day_is_that_of_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen to catch: `date.today()`."""
+    here = []
+    for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        here.append(Day(tokens=1, estimated=False).day)
+    monkeypatch.undo()
+    time.tzset()
+    assert here[0] == here[1] == datetime.now(UTC).date()
+
+
+@pytest.mark.parametrize("end", ["silent", "fails", "is closed", "is cut"])
+def test_a_reply_is_counted_however_it_ends(days: Log[Day], end: str) -> None:
+    """By an estimate, where nothing was reported: 25 bytes are 7 tokens.
+
+    Seen to catch: counting after the loop instead of in `finally`.
+    """
+
+    async def talk() -> None:
+        if end == "silent":
+            await hear(reply(ASKED, ("It is", 0)))
+        elif end == "fails":
+            with pytest.raises(ReplyFailed):
+                await hear(reply(ASKED, ("It is", 0), ConnectionError()))
+        elif end == "is closed":
+            async with aclosing(reply(ASKED, ("It is", 0))) as stream:
+                assert await anext(stream) == ("It is", 7)
+        else:
+            written = Reply()
+            with finishing(written):
+                async for text, _ in reply(
+                    ASKED, ("It is", 0), asyncio.CancelledError()
+                ):
+                    written.write(text)
+            assert (written.body, written.status) == ("It is", "interrupted")
+
+    asyncio.run(talk())
+    assert kept(days) == [(7, True, 7)]
+
+
+def test_what_was_reported_is_no_estimate_though_the_reply_goes_on(
+    days: Log[Day],
+) -> None:
+    """Seen to catch: an estimate that takes the place of a figure."""
+    parts = [("It", 0), ("It is", 9), ("It is four", 0)]
+    assert asyncio.run(hear(reply(ASKED, *parts))) == ("It is four", 9)
+    assert kept(days) == [(9, False, 9)]
+
+
+def test_a_reply_that_never_began_took_nothing(days: Log[Day]) -> None:
+    """Seen to catch: the prompt's tokens, whatever became of it."""
+    with pytest.raises(ReplyFailed):
+        asyncio.run(hear(reply(ASKED, ConnectionError())))
+    assert kept(days) == []
+
+
+def test_a_reply_is_counted_once_though_it_is_cancelled_meanwhile(
+    days: Log[Day], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the app's end waits for that.
+
+    Seen to catch: `await self._count(…)` without a task and a shield, and a
+    `stop` that does not wait.
+    """
+
+    async def talk() -> None:
+        begun, may_end = asyncio.Event(), asyncio.Event()
+        append = days.append
+
+        async def slowly(day: Day) -> None:
+            begun.set()
+            await may_end.wait()
+            await append(day)
+
+        monkeypatch.setattr(days, "append", slowly)
+        task = asyncio.create_task(hear(reply(ASKED, ("Four.", 12))))
+        await begun.wait()
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        assert kept(days) == []
+        stopping = asyncio.create_task(budget.stop())
+        await asyncio.sleep(0)
+        assert not stopping.done()
+        may_end.set()
+        await asyncio.wait_for(stopping, PATIENCE)
+        assert kept(days) == [(12, False, 12)]
+
+    asyncio.run(talk())
+
+
+def test_a_log_that_cannot_be_written_breaks_no_reply(
+    days: Log[Day],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What it could not keep still counts, and is kept with the next one.
+
+    Seen to catch: no `except`, and tokens that are forgotten.
+    """
+
+    async def full(day: Day) -> None:
+        raise OSError("no space left")
+
+    async def talk() -> None:
+        with monkeypatch.context() as disk:
+            disk.setattr(days, "append", full)
+            for _ in range(2):
+                heard = await hear(reply(ASKED, ("Four.", 19)))
+                assert heard == ("Four.", 19)
+                assert not budget.spent
+        await hear(reply(ASKED, ("Four.", 2)))
+        assert budget.spent
+
+    asyncio.run(talk())
+    assert kept(days) == [(40, False, 40)]
+    line = "the tokens of a reply are not kept: no space left"
+    assert caplog.messages == [line, line, WARNING]
+
+
+def test_nobody_is_asked_once_the_budget_is_spent(
+    days: Log[Day], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nor whether the AI should reply, as the reply is what says why not.
+
+    Seen to catch: a refusal in the judge's place, which makes a NO.
+    """
+    asked: list[Prompt] = []
+
+    @guarded
+    async def model(prompt: Prompt, name: str = "") -> Stream:
+        asked.append(prompt)
+        yield "Four.", 39
+
+    async def talk() -> None:
+        await hear(model(ASKED))
+        # One that is in progress, or that begins with a token left, may end.
+        assert await hear(model(ASKED)) == ("Four.", 39)
+        for _ in range(2):
+            with pytest.raises(ReplyFailed, match="used up") as end:
+                await hear(model(ASKED))
+            assert str(end.value) == SPENT
+            assert await hear(model(JUDGED, "mistral")) == ("YES", 0)
+
+    asyncio.run(talk())
+    assert asked == [ASKED] * 2
+    assert kept(days)[-1] == (39, False, 78)
+    assert caplog.messages == [WARNING]
+
+
+def test_without_a_budget_there_is_no_end(
+    days: Log[Day], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen to catch: `most or 0`."""
+    endless = Settings(_env_file=None)  # type: ignore[call-arg]
+    monkeypatch.setattr("shared.ai.budget.settings", lambda: endless)
+    asyncio.run(hear(reply(ASKED, ("Four.", 10_000_000))))
+    assert not budget.spent
+
+
+# In a room
+
+
+def using(stub: Stub) -> dict[str, str]:
+    """The settings with which a stub answers."""
+    if isinstance(stub, OllamaStub):
+        return {"AI": "ollama", "OLLAMA_HOST": stub.url}
+    return {"AI": "openai", "OPENAI_BASE_URL": stub.base_url}
+
+
+def end_of_reply(guest: Guest) -> dict[str, Any]:
+    """Wait until a reply has ended, in any way; returns it."""
+    message: dict[str, Any] = guest.until(
+        "the end of a reply",
+        lambda frame: (
+            frame.get("message", {}).get("user") == "AI"
+            and frame["message"].get("status") not in ("thinking", "streaming")
+        ),
+    )["message"]
+    return message
+
+
+@pytest.mark.stages(3)
+@pytest.mark.parametrize(
+    ("kind", "judge", "most"), [(OpenAIStub, "0", "9"), (OllamaStub, "1", "90")]
+)
+def test_the_ai_says_that_its_tokens_are_spent(
+    serve: Serve, kind: type[Stub], judge: str, most: str
+) -> None:
+    """In every room, and without a request to anybody.
+
+    Seen to catch: a budget that nobody looks at, and a refusal in the
+    judge's place.
+    """
+    with kind() as stub:
+        stub.reply = ["YES ", "and ", "more"]
+        chat = serve(**using(stub), TOKEN_BUDGET=most, SHOULD_REPLY=judge)
+        with chat.join() as ada, chat.join("party-chat") as bob:
+            ada.say("One, please")
+            first = end_of_reply(ada)
+            # It took more than there was, and may end all the same.
+            assert "status" not in first
+            assert first["body"] == "YES and more"
+            for guest in (ada, bob, ada):
+                guest.say("And now?")
+                last = end_of_reply(guest)
+                assert (last["status"], last["body"]) == ("failed", SPENT)
+        assert len(stub.paths) == 1 + int(judge)
+    assert chat.errors() == f"WARNING ai: {WARNING}\n"
+
+
+@pytest.mark.stages(3, 3)
+def test_what_is_spent_is_spent_after_a_restart(
+    serve: Serve, tmp_path: Path
+) -> None:
+    """Where the store lasts; and the terminal says so at once.
+
+    Seen to catch: a budget that begins with what this process counts.
+    """
+    with OpenAIStub() as stub:
+        store = f"sqlite:{tmp_path / 'party.db'}"
+        chat = serve(**using(stub), TOKEN_BUDGET="9", STORE=store)
+        with chat.join() as ada:
+            ada.say("One, please")
+            assert "status" not in end_of_reply(ada)
+        assert chat.stop() == 0
+        chat.start()
+        assert chat.errors().splitlines() == [f"WARNING ai: {WARNING}"] * 2
+        with chat.join() as ada:
+            ada.say("And now?")
+            assert end_of_reply(ada)["body"] == SPENT
+        assert len(stub.exchanges) == 1

@@ -1,0 +1,345 @@
+"""A stage built by hand: how it starts, runs, and is checked."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from shared.web.traceback_summary import trouble
+
+from ..support.server_process import ROOT, Running, Stage, start
+
+CHROMIUM = "There is no Chromium on this machine."
+
+
+def copy(number: int, folder: Path) -> Path:
+    """A stage in a folder of somebody's own."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    source = ROOT / f"demo_{number:02}"
+    return Path(shutil.copytree(source, folder / "my_demo", ignore=ignored))
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Make one change in a file."""
+    text = path.read_text("utf-8")
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new), "utf-8")
+
+
+def run(*command: str, **environment: str) -> tuple[int, list[str]]:
+    """Run a tool: its exit status, and the lines that it printed."""
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    )
+    return done.returncode, done.stdout.splitlines()
+
+
+def check(what: str, folder: Path, **environment: str) -> tuple[int, list[str]]:
+    """Check a folder."""
+    return run("-m", "tools.check", what, str(folder), **environment)
+
+
+# To start
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    """The project without its later stages, as far as a start needs it."""
+    for name in ("tools", "docs/exercises", "demo_01", "demo_02"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
+    return tmp_path
+
+
+def begin(house: Path, number: str, **again: str) -> tuple[int, list[str]]:
+    """What `make start-NN` does there."""
+    return run(str(house / "tools/start.py"), number, **again)
+
+
+def names(folder: Path) -> set[str]:
+    """The files in a folder."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {path.relative_to(folder).as_posix() for path in files}
+
+
+def test_a_start_copies_the_stage_before_and_says_what_to_do(
+    house: Path,
+) -> None:
+    """Seen to catch: copying the README, and the stage itself."""
+    (house / "demo_02/__pycache__").mkdir()
+    (house / "demo_02/__pycache__/app.pyc").touch()
+    status, lines = begin(house, "03")
+    mine = house / "my_demo"
+    assert status == 0
+    expected = names(ROOT / "demo_02") - {"README.md"} | {".started-from"}
+    assert names(mine) == {each for each in expected if ".pyc" not in each}
+    assert (mine / ".started-from").read_text("utf-8") == "demo_02\n"
+    for name in ("app.py", "party/chat_room.py", "ui/room.js"):
+        same = (ROOT / "demo_02" / name).read_bytes()
+        assert (mine / name).read_bytes() == same
+    for told in ("`make my-demo`", "`make check-03`", "`my_demo/party/ai.py`"):
+        assert told in "\n".join(lines)
+
+
+def test_hidden_files_and_dangling_links_are_neither_copied_nor_compared(
+    house: Path,
+) -> None:
+    shutil.copy(ROOT / "Makefile", house)
+    for lock in (".#app.py", "gone.py"):
+        (house / "demo_02" / lock).symlink_to("ada@house.1234")
+    (house / "demo_02/.idea").mkdir()
+    (house / "demo_02/.idea/mine.xml").touch()
+    assert begin(house, "03")[0] == 0
+    expected = names(ROOT / "demo_02") - {"README.md"} | {".started-from"}
+    mine = {path.name for path in (house / "my_demo").rglob("*")}
+    assert mine & {".#app.py", "gone.py", ".idea"} == set()
+    assert names(house / "my_demo") == {
+        each for each in expected if ".pyc" not in each
+    }
+    diff = ["make", "--silent", "-C", str(house), "diff-02"]
+    shown = subprocess.check_output(diff, encoding="utf-8")
+    assert "demo_02/party/chat_room.py" in shown
+    assert not re.search(r"\.#app|gone\.py|mine\.xml", shown)
+
+
+def test_a_start_never_overwrites_what_somebody_built(house: Path) -> None:
+    """Seen to catch: `rmtree` before `copytree`, with and without AGAIN."""
+    begin(house, "03")
+    for old in ("my_demo_1", "my_demo_2"):
+        (house / "my_demo/mine.py").write_text(old, "utf-8")
+        status, lines = begin(house, "02")
+        assert status == 1
+        (line,) = lines
+        assert "make start-02 AGAIN=1" in line
+        assert (house / "my_demo/mine.py").read_text("utf-8") == old
+        assert begin(house, "02", AGAIN="1")[0] == 0
+        assert (house / old / "mine.py").read_text("utf-8") == old
+        assert not (house / "my_demo/mine.py").exists()
+    assert (house / "my_demo/.started-from").read_text("utf-8") == "demo_01\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        ("04", "There is no demo_03 here to start from"),
+        ("01", "There is no start-01"),
+        ("typing", "There is no start-typing"),
+    ],
+)
+def test_what_cannot_be_started_is_one_line(
+    house: Path, number: str, words: str
+) -> None:
+    status, (line,) = begin(house, number)
+    assert status == 1
+    assert words in line
+    assert not (house / "my_demo").exists()
+
+
+# To run
+
+
+def test_a_traceback_becomes_a_place_and_words(tmp_path: Path) -> None:
+    """Seen to catch: the last frame, wherever it is."""
+    here, there = tmp_path / "my_demo", tmp_path / "shared"
+    text = (
+        "ERROR party: it failed\nTraceback (most recent call last):\n"
+        f'  File "{here}/app.py", line 3, in <module>\n    import x\n'
+        f'  File "{here}/party/x.py", line 7, in f\n    g(1)\n    ~^^^\n'
+        f'  File "{there}/y.py", line 9, in g\n    raise ValueError\n'
+        "ValueError: 1 is too small\nWARNING party: and more\n"
+    )
+    assert trouble(text, here) == (
+        "my_demo/party/x.py, line 7: ValueError: 1 is too small"
+    )
+    assert trouble(text, tmp_path / "other") == ""
+    assert trouble("all is well", here) == ""
+
+
+@pytest.fixture
+def reloading(tmp_path: Path) -> Iterator[Running]:
+    """A stage of one's own that runs as `make my-demo` runs it."""
+    with start(Stage(1, copy(1, tmp_path)), RELOAD="1") as running:
+        yield running
+
+
+def test_a_mistake_on_save_is_one_line_and_its_repair_is_noticed(
+    reloading: Running,
+) -> None:
+    """Seen to catch: `PartyServer(config).run` without its `except`, and
+    uvicorn's own StatReload, which does not see new files.
+    """
+    app = reloading.stage.folder / "app.py"
+    right = app.read_text("utf-8")
+    app.write_text('"""Mine."""\ndef (\n', "utf-8")
+    while "line 2" not in (told := reloading.errors()):
+        time.sleep(0.05)
+    assert told.endswith("\nmy_demo/app.py, line 2: invalid syntax\n")
+    assert reloading.process.stdout
+    app.write_text(right, "utf-8")
+    assert "runs at" in reloading.process.stdout.readline()
+    (reloading.stage.folder / "new.py").touch()
+    assert "runs at" in reloading.process.stdout.readline()
+
+
+def test_it_ends_when_it_is_told_to_while_it_starts() -> None:
+    """As when somebody saves twice in a row; else it would run for ever.
+
+    Seen to catch: `signal.signal(number, lambda *_: None)`.
+    """
+    code = """if True:
+        import signal
+        from shared import serve
+        told = lambda *_: print(signal.raise_signal(signal.SIGTERM))
+        serve.PartyServer.run = told
+        serve.main()
+    """
+    assert run("-c", code, "demo_01", PORT="0", RELOAD="0") == (0, [])
+
+
+# To check
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (
+            "sender.send(ack(message))",
+            "sender.send(ack(message)",
+            "my_demo/party/chat_room.py, line 30: '(' was never closed",
+        ),
+        (
+            "from shared.chat.parsing import said",
+            "from shared.chat.parsing import say",
+            "my_demo/party/chat_room.py, line 6: ImportError: cannot import "
+            "name 'say' from 'shared.chat.parsing'",
+        ),
+    ],
+)
+def test_what_does_not_start_is_said_in_one_line(
+    tmp_path: Path, old: str, new: str, words: str
+) -> None:
+    """Seen to catch: a check that goes on without `does_not_start`."""
+    mine = copy(2, tmp_path)
+    edit(mine / "party/chat_room.py", old, new)
+    status, (line,) = check("03", mine)
+    assert status == 1
+    assert line.startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("03", "There is no nothing yet: make start-03 makes it."),
+        ("01", "There is no check-01."),
+        ("nonsense", "There is no check-nonsense."),
+    ],
+)
+def test_what_cannot_be_checked_is_one_line(what: str, words: str) -> None:
+    status, (line,) = check(what, ROOT / "nothing")
+    assert status == 1
+    assert line.startswith(words)
+
+
+Found = dict[int, dict[str, str]]
+"""By stage, each behaviour and what came of it."""
+
+
+def found(lines: list[str]) -> Found:
+    """Read what a check printed; nothing else may be in it."""
+    *lines, last = lines
+    found: Found = {}
+    for line in lines:
+        if heading := re.fullmatch(r"Stage (\d)", line):
+            now = found.setdefault(int(heading[1]), {})
+            continue
+        told = re.fullmatch(r"  (done|todo|left out)  (.+)", line)
+        assert told, line
+        name, _, words = told[2].partition(": expected")
+        now[name] = told[1]
+        if told[1] == "todo":
+            assert "; came: " in words, line
+    outcomes = [each for names in found.values() for each in names.values()]
+    sum = f"{outcomes.count('done')} of {len(outcomes)} done."
+    assert last.startswith(sum)
+    return found
+
+
+def stages() -> dict[str, str]:
+    """What the stages hold, file by file."""
+    return {
+        f"{folder.name}/{name}": sha256(
+            (folder / name).read_bytes()
+        ).hexdigest()
+        for folder in ROOT.glob("demo_0*")
+        for name in names(folder)
+        if "__pycache__" not in name
+    }
+
+
+def outcomes(found: Found, *numbers: int) -> set[str]:
+    """What came of the behaviours that those stages add."""
+    return {each for n in numbers for each in found.get(n, {}).values()}
+
+
+NO_BROWSER = {"PATH": "", "PLAYWRIGHT_BROWSERS_PATH": "/nowhere"}
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("number", "environment"), [(3, {}), (5, NO_BROWSER)])
+def test_a_finished_copy_has_it_all(
+    tmp_path: Path, number: int, environment: dict[str, str]
+) -> None:
+    """Where there is no browser, its part is left out, and said to be."""
+    before = stages()
+    mine = copy(number, tmp_path)
+    status, lines = check(f"{number:02}", mine, PATIENCE="5", **environment)
+    assert status == 0, "\n".join(lines)
+    came = outcomes(found(lines), *range(1, number + 1))
+    assert came == ({"done", "left out"} if environment else {"done"})
+    left_out = [line for line in lines if line.startswith("  left out")]
+    assert all(line.endswith(CHROMIUM) for line in left_out)
+    assert stages() == before
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("number", [2, 3, 4, 5])
+def test_a_copy_of_the_stage_before_lacks_exactly_what_the_stage_adds(
+    tmp_path: Path, number: int
+) -> None:
+    """With a browser for stage 2 alone, as browsers take their time."""
+    before = stages()
+    mine = copy(number - 1, tmp_path)
+    environment = {} if number == 2 else NO_BROWSER
+    status, lines = check(f"{number:02}", mine, PATIENCE="3", **environment)
+    assert status == 1
+    told = found(lines)
+    assert outcomes(told, number) - {"left out"} == {"todo"}
+    assert outcomes(told, *range(1, number)) - {"left out"} == {"done"}
+    assert stages() == before
+
+
+@pytest.mark.soak
+def test_what_fails_in_the_server_is_said_beside_what_was_expected(
+    tmp_path: Path,
+) -> None:
+    """Seen to catch: a report that does not ask the server."""
+    mine = copy(2, tmp_path)
+    edit(mine / "party/chat_room.py", "sender.send(ack", "sender.sent(ack")
+    status, lines = check("02", mine, PATIENCE="1", **NO_BROWSER)
+    assert status == 1
+    said = "(the server says: my_demo/party/chat_room.py, line 30: Attribute"
+    assert sum(said in line for line in lines) == 1
+    assert sum("(the server says: as above)" in line for line in lines) > 3
+    assert "Traceback" not in "".join(lines)

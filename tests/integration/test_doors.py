@@ -1,0 +1,410 @@
+"""Who may come in: Origin, Host, and the settings that add to them."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from shared.web.origin_policy import FOREIGN as FOREIGN_PAGE
+from shared.web.origin_policy import STRANGER, Doorkeeper, Doors
+from shared.web.security_headers import without_origin
+
+from ..support.party_server import Echo, House, open_house
+from ..support.server_process import Door, Running, Stage, start
+from .test_settings import fails_to_start
+
+SETTINGS = {
+    "PUBLIC_URL": "https://Chat.example:8443/",
+    "ALLOWED_HOSTS": "party.local, other.local:2000, *.app.github.dev",
+    "ALLOWED_ORIGINS": "https://slides.example, https://*.app.github.dev, "
+    "http://*.dev.example:8080",
+}
+
+# Host, Origin, and what becomes of a socket.
+OPEN = [
+    ("localhost:1999", None, 101),
+    ("LOCALHOST", None, 101),
+    ("chat.localhost:1999", None, 101),
+    ("127.0.0.1:1999", "http://127.0.0.1:1999", 101),
+    ("127.0.0.1:1999", "HTTP://127.0.0.1:1999", 101),
+    ("192.168.178.20:1999", "http://192.168.178.20:1999", 101),
+    ("[::1]:1999", "http://[::1]:1999", 101),
+    ("[fd00::7]:1999", "http://[fd00::7]:1999", 101),
+    ("localhost", "http://localhost", 101),
+    ("localhost.:1999", "http://localhost.:1999", 101),
+    ("chat.room.localhost", "https://chat.room.localhost", 101),
+    # A proxy may say the usual port, or leave it; and take https off.
+    ("localhost:443", "https://localhost", 101),
+    ("localhost", "https://localhost:443", 101),
+    ("localhost:80", "http://localhost", 101),
+    ("localhost:1999", "https://localhost:1999", 101),
+    # One address of IPv6 may be written in several ways.
+    ("[0:0:0:0:0:0:0:1]:1999", "http://[::1]:1999", 101),
+    ("[FD00::7]:1999", "http://[fd00::7]:1999", 101),
+    ("[::ffff:127.0.0.1]:1999", "http://[::ffff:7f00:1]:1999", 101),
+    ("[fe80::1]", "http://[fe80::1]", 101),
+]
+FOREIGN = [
+    ("127.0.0.1:1999", "https://evil.example", 403),
+    ("127.0.0.1:1999", "http://127.0.0.1:2000", 403),
+    ("127.0.0.1:1999", "http://127.0.0.1", 403),
+    ("127.0.0.1:1999", "http://localhost:1999", 403),
+    ("127.0.0.1:1999", "http://127.0.0.1:1999.evil.example", 403),
+    ("127.0.0.1:1999", "http://evil.example/127.0.0.1:1999", 403),
+    ("127.0.0.1:1999", "http://127.0.0.1:1999@evil.example", 403),
+    ("127.0.0.1:1999", "null", 403),
+    ("127.0.0.1:1999", "", 403),
+    ("127.0.0.1:1999", "127.0.0.1:1999", 403),
+    ("127.0.0.1:1999", "http://[", 403),
+    ("[::1]:1999", "http://[::2]:1999", 403),
+    ("[::1]:1999", "http://[::1]", 403),
+    ("127.0.0.1:1999", "http://[::ffff:127.0.0.1]:1999", 403),
+    ("localhost:80", "https://localhost", 403),
+    ("localhost:443", "http://localhost", 403),
+    ("127.0.0.1:1999", "http://ada@127.0.0.1:1999", 403),
+    ("127.0.0.1:1999", "http://evil.example#@127.0.0.1:1999", 403),
+    ("127.0.0.1:1999", "http://127.0.0.1:1999/", 403),
+    ("127.0.0.1:1999", "http:///127.0.0.1:1999", 403),
+    ("127.0.0.1:1999", "http:127.0.0.1:1999", 403),
+    ("127.0.0.1:1999", "//127.0.0.1:1999", 403),
+    ("127.0.0.1:1999", "app://127.0.0.1:1999", 403),
+    ("127.0.0.1:1999", "file://", 403),
+    ("127.0.0.1:1999", "http://127.0.0.1:1999 http://evil.example", 403),
+    ("127.0.0.1:1999", f"http://{'a' * 8_000}", 403),
+]
+STRANGE = [
+    # The page of a name that was pointed at this machine: DNS rebinding.
+    ("evil.example:1999", "http://evil.example:1999", 400),
+    ("evil.example", None, 400),
+    ("localhost.evil.example", None, 400),
+    ("127.0.0.1.evil.example", None, 400),
+    ("evil-localhost", None, 400),
+    ("localhost/; script-src *", None, 400),
+    ("localhost@evil.example", None, 400),
+    ("evil@localhost", None, 400),
+    ("localhost#", None, 400),
+    ("[::1", None, 400),
+    ("[::1].evil.example", None, 400),
+    ("::1", None, 400),
+    ("2130706433", None, 400),
+    ("0x7f.1", None, 400),
+    ("0177.0.0.1", None, 400),
+    ("[127.0.0.1]", None, 400),
+    # Which network card an address is behind is nobody else's business.
+    ("[fe80::1%eth0]:1999", None, 400),
+    ("[fe80::1%25eth0]:1999", None, 400),
+    ("localhost..", None, 400),
+    (".localhost", None, 400),
+    ("chat..localhost", None, 400),
+    ("*.localhost", None, 400),
+    ("'none'.localhost", None, 400),
+    ("localhost:1999:1999", None, 400),
+    ("localhost:port", None, 400),
+    ("localhost:199919", None, 400),
+    ("localhost, localhost", None, 400),
+    ("evil.example\r\nHost: localhost", None, 400),
+    (f"{'a' * 250}.localhost:1999", None, 400),
+    (f"{'a' * 8_000}.localhost", None, 400),
+    ("", None, 400),
+]
+# These only with SETTINGS.
+LISTED = [
+    ("chat.example:8443", "https://chat.example:8443", 101),
+    ("chat.example", None, 101),
+    ("127.0.0.1:1999", "https://chat.example:8443", 101),
+    ("127.0.0.1:1999", "https://slides.example", 101),
+    ("127.0.0.1:1999", "https://SLIDES.example", 101),
+    ("Party.Local:1999", "http://party.local:1999", 101),
+    ("other.local", None, 101),
+    ("other.local.:1999", "http://other.local.:1999", 101),
+    ("me-1999.app.github.dev", "https://me-1999.app.github.dev", 101),
+    ("Me.App.GitHub.dev", "https://me.app.github.dev:443", 101),
+    ("a.b.app.github.dev", None, 101),
+    ("localhost:1999", "https://me-1999.app.github.dev", 101),
+    ("localhost:1999", "http://a.b.dev.example:8080", 101),
+]
+ALMOST_LISTED = [
+    ("127.0.0.1:1999", "https://chat.example", 403),
+    ("127.0.0.1:1999", "http://chat.example:8443", 403),
+    ("127.0.0.1:1999", "https://slides.example.evil.example", 403),
+    ("127.0.0.1:1999", "http://party.local", 403),
+    ("slides.example", None, 400),
+    ("app.github.dev", None, 400),
+    (".app.github.dev", None, 400),
+    ("evilapp.github.dev", None, 400),
+    ("me.app.github.dev.evil.example", None, 400),
+    ("localhost", "https://app.github.dev", 403),
+    ("localhost", "https://.app.github.dev", 403),
+    ("localhost", "https://evilapp.github.dev", 403),
+    ("localhost", "https://me.app.github.dev.evil.example", 403),
+    ("localhost", "https://me.app.github.dev@evil.example", 403),
+    ("localhost", "http://me.app.github.dev", 403),
+    ("localhost", "https://me.app.github.dev:8443", 403),
+    ("localhost", "http://a.dev.example", 403),
+    ("localhost", "https://a.dev.example:8080", 403),
+]
+NO_HOSTS = ["*", "*.", "*.*.example", "a*.example", "https://a.example", "a b"]
+NO_SITES = ["*", "null", "a.example", "https://", "https://*", "//a.example"]
+
+
+def knock(door: Door, path: str, host: str, origin: str | None) -> int:
+    """Ask for a socket under that Host, from that Origin: the status."""
+    said = "" if origin is None else f"Origin: {origin}\r\n"
+    request = (
+        f"GET {path} HTTP/1.1\r\nHost: {host}\r\n{said}"
+        "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    return status_of(door.raw(request.encode()))
+
+
+def status_of(response: bytes) -> int:
+    """The status in the first line of a response."""
+    found = re.match(rb"HTTP/1.1 (\d{3}) ", response)
+    assert found
+    return int(found[1])
+
+
+@pytest.fixture(scope="module")
+def plain() -> Iterator[House]:
+    """A room whose doors nobody set anything about."""
+    with open_house(echo=Echo) as house:
+        yield house
+
+
+@pytest.fixture(scope="module")
+def listed() -> Iterator[House]:
+    """A room whose doors know SETTINGS."""
+    hosts = SETTINGS["ALLOWED_HOSTS"].split(", ")
+    origins = SETTINGS["ALLOWED_ORIGINS"].split(", ")
+    doors = Doors(hosts, origins, SETTINGS["PUBLIC_URL"])
+    with open_house(doors, echo=Echo) as house:
+        yield house
+
+
+@pytest.mark.parametrize(("host", "origin", "status"), OPEN + FOREIGN + STRANGE)
+def test_only_pages_of_the_same_host_may_open_a_socket(
+    plain: House, listed: House, host: str, origin: str | None, status: int
+) -> None:
+    """Seen to catch: `null` for no host; a Host that says more than a name.
+
+    And: an error instead of a refusal for an Origin that is no URL; a port
+    that is usual with the other scheme; each address only as it is written.
+    """
+    assert knock(plain, "/parties/echo/1", host, origin) == status
+    assert knock(listed, "/parties/echo/1", host, origin) == status
+
+
+@pytest.mark.parametrize(("host", "origin", "status"), LISTED + ALMOST_LISTED)
+def test_what_is_listed_may_come_in_as_well(
+    plain: House, listed: House, host: str, origin: str | None, status: int
+) -> None:
+    """Seen to catch: comparing hosts with their ports, or as written.
+
+    And: `*.` for no label at all, and without the dot.
+    """
+    assert knock(plain, "/parties/echo/1", host, origin) in (400, 403)
+    assert knock(listed, "/parties/echo/1", host, origin) == status
+
+
+def test_of_several_hosts_and_several_origins_none_counts() -> None:
+    """Some servers refuse them already. Seen to catch: counting the first."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise AssertionError("This is not asked for anything.")
+
+    def refusal(*headers: tuple[bytes, bytes]) -> object:
+        scope = {"type": "websocket", "headers": [*headers]}
+        return Doorkeeper(app, Doors()).refusal(scope)
+
+    host, origin = (b"host", b"localhost"), (b"origin", b"http://localhost")
+    assert refusal(host) is refusal(host, origin) is None
+    assert refusal() is refusal(host, host) is STRANGER
+    assert refusal(host, (b"host", b"evil.example")) is STRANGER
+    assert refusal(host, origin, origin) is FOREIGN_PAGE
+    assert refusal(host, origin, (b"origin", b"null")) is FOREIGN_PAGE
+
+
+def test_the_doors_take_nothing_for_a_name_that_is_none() -> None:
+    """Seen to catch: a `*` alone, and "null", which any site can be."""
+    for host in NO_HOSTS:
+        with pytest.raises(ValueError, match="is no host"):
+            Doors(hosts=[host])
+    for origin in NO_SITES:
+        with pytest.raises(ValueError, match=r"is no (host|site)"):
+            Doors(origins=[origin])
+
+
+# The same of the stages: that their doors are these, and know the settings.
+
+
+@pytest.fixture(scope="module")
+def usual(stage: Stage) -> Iterator[Running]:
+    with start(stage) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def public(stage: Stage) -> Iterator[Running]:
+    with start(stage, **SETTINGS) as running:
+        yield running
+
+
+def page_status(running: Running, host: str) -> int:
+    """Ask for a page under that Host: the status."""
+    request = f"GET /chats HTTP/1.1\r\nHost: {host}\r\n\r\n"
+    return status_of(running.raw(request.encode()))
+
+
+@pytest.mark.stages(1)
+def test_pages_are_for_who_asked_for_this_host(
+    usual: Running, public: Running
+) -> None:
+    for running in (usual, public):
+        for host, _, _ in OPEN:
+            assert page_status(running, host) == 200
+        for host, _, _ in STRANGE:
+            assert page_status(running, host) == 400
+    for host in ("chat.example:8443", "party.local", "other.local:1999"):
+        assert page_status(usual, host) == 400
+        assert page_status(public, host) == 200
+
+
+@pytest.mark.stages(1)
+def test_health_needs_no_host_and_everything_else_does(stage: Stage) -> None:
+    """Load balancers send HTTP/1.0 without Host, an empty one, or their own.
+
+    Seen to catch: 400 for all of them; `/healthz` anywhere in a path.
+    """
+    asked = ["{} HTTP/1.0\r\n", "{} HTTP/1.1\r\nHost: \r\n"]
+    asked.append("{} HTTP/1.1\r\nHost: evil.example\r\n")
+    other = ["/", "/chats/healthz", "/healthz/", "/build", "/parties/x/healthz"]
+    url = "https://chat.example/app"
+    with start(stage) as usual, start(stage, PUBLIC_URL=url) as below:
+        for running, paths in (
+            (usual, ["/healthz"]),
+            (below, ["/healthz", "/app/healthz"]),
+        ):
+            for head in asked:
+                for path in (*paths, *other):
+                    request = f"GET {head.format(path)}\r\n".encode()
+                    expected = 200 if path in paths else 400
+                    assert status_of(running.raw(request)) == expected, request
+
+
+@pytest.mark.stages(1)
+def test_redirects_lead_to_the_scheme_and_host_that_the_browser_asked(
+    stage: Stage,
+) -> None:
+    """Seen to catch: `http://` behind a proxy that ends TLS."""
+    url = "https://chat.example/app"
+    with start(stage, PUBLIC_URL=url) as running:
+        for path, target in (
+            ("/chats/", "/app/chats"),
+            ("/app/chats/?wire=1", "/app/chats?wire=1"),
+            ("/usage//", "/app/usage"),
+            ("/app", "/app/"),
+        ):
+            for host in (
+                "chat.example",
+                f"127.0.0.1:{running.port}",
+                "localhost\r\nX-Forwarded-Proto: gopher",
+                "localhost\r\nX-Forwarded-Host: evil.example",
+                "localhost\r\nX-Forwarded-Prefix: /evil",
+            ):
+                request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"
+                answer = running.raw(request.encode())
+                assert status_of(answer) == 307
+                assert f"\r\nlocation: {target}\r\n".encode() in answer
+
+
+def test_a_redirect_to_another_site_stays_as_it_is() -> None:
+    """Seen to catch: a path of `//evil.example` as the target."""
+    scope = {
+        "type": "http",
+        "scheme": "http",
+        "path": "/",
+        "headers": [(b"host", b"localhost:1999")],
+    }
+    for location, target in (
+        ("https://example.org/x?y#z", "https://example.org/x?y#z"),
+        ("//example.org/x", "//example.org/x"),
+        ("/chats#end", "/chats#end"),
+        ("http://localhost:1999/chats?x#end", "/chats?x#end"),
+        ("http://localhost:1999//evil.example", "/evil.example"),
+        ("http://localhost:1999", "/"),
+    ):
+        assert without_origin(location, scope) == target
+
+
+@pytest.mark.stages(1)
+def test_a_stranger_is_told_which_setting_it_takes(usual: Running) -> None:
+    answer = usual.get("/", Host="tunnel.example")
+    assert answer.status == 400
+    assert "ALLOWED_HOSTS or PUBLIC_URL" in answer.text
+
+
+@pytest.mark.stages(2)
+def test_a_stages_rooms_have_these_doors(
+    usual: Running, public: Running
+) -> None:
+    """Seen to catch: an `Edge` that checks no Origin."""
+    path = "/parties/chatroom/hello-world"
+    for running in (usual, public):
+        for host, origin, status in (OPEN[3], FOREIGN[0], STRANGE[0]):
+            assert knock(running, path, host, origin) == status
+    for host, origin, status in LISTED:
+        assert knock(usual, path, host, origin) != status
+        assert knock(public, path, host, origin) == status
+
+
+@pytest.mark.stages(5)
+def test_a_page_of_another_site_may_change_nothing(stage: Stage) -> None:
+    """Not even with the presenter's key, which it cannot have.
+
+    Seen to catch: an Origin that is asked for with sockets alone.
+    """
+    with start(
+        stage, **SETTINGS, PRESENTER_KEY="a-key-of-16-letters"
+    ) as running:
+
+        def pause(**headers: str) -> int:
+            action = {"action": "pause"}
+            bearer = {"Authorization": "Bearer a-key-of-16-letters", **headers}
+            return running.ask("POST", "/presenter", action, **bearer).status
+
+        assert pause() == pause(Origin=running.url) == 200
+        assert pause(Origin="https://slides.example") == 200
+        for _, origin, _ in FOREIGN[:12]:
+            assert pause(Origin=origin or "null") == 403
+        page = running.get("/chats", Origin="https://evil.example")
+        assert page.status == 200
+        assert "access-control-allow-origin" not in page.headers
+
+
+def test_a_list_that_lets_everybody_in_is_refused() -> None:
+    said = fails_to_start(
+        "demo_01", ALLOWED_HOSTS="party.local,*", ALLOWED_ORIGINS="null"
+    )
+    assert "  ALLOWED_HOSTS=party.local,*: " in said
+    assert "  ALLOWED_ORIGINS=null: " in said
+
+
+@pytest.mark.stages(2)
+def test_a_refused_page_is_told_why_and_nobody_notices(usual: Running) -> None:
+    with usual.join() as ada:
+        ada.wait_for("history")
+        refused = usual.raw(
+            b"GET /parties/chatroom/hello-world HTTP/1.1\r\n"
+            b"Host: 127.0.0.1\r\nOrigin: https://evil.example\r\n"
+            b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        assert refused.startswith(b"HTTP/1.1 403 ")
+        assert b"Pages of this origin may not connect." in refused
+        ada.say("hello")
+        assert ada.next()["type"] == "ack"
+    assert "ERROR" not in usual.errors()

@@ -1,0 +1,696 @@
+"""What a room remembers in a file: it outlives the process."""
+
+import asyncio
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from shared.chat.messages import Message, Reply
+from shared.chat.usage import Spent
+from shared.party import Entry, Log, Refused, Repeated
+from shared.party.storage.database import BUSY, WrongFile, check, open_file
+from shared.party.storage.jobs import Append, Clear, Load
+from shared.party.storage.sqlite import NOT_KEPT, DurableLog, DurableStore
+from shared.party.storage.url import known
+from shared.party.storage.writer import Job, Writer
+
+from ..conftest import STAGES
+from ..support.server_process import PATIENCE, start
+from ..support.stubs import OpenAIStub
+
+FULL = "database or disk is full"
+
+
+class Note(Entry):
+    text: str = ""
+
+
+class Broken(Job[None]):
+    def work(self, database: sqlite3.Connection) -> None:
+        raise sqlite3.DataError
+
+
+@asynccontextmanager
+async def stored(file: Path, most: int = 1_000) -> AsyncIterator[DurableStore]:
+    """A store, as one process has it."""
+    store = DurableStore(str(file), most)
+    await store.start()
+    try:
+        yield store
+    finally:
+        await store.stop()
+
+
+async def log_of(store: DurableStore, room: str) -> Log[Note]:
+    """The log of a room."""
+    await store.load("chat", room)
+    return store.log("chat", room, Note)
+
+
+@asynccontextmanager
+async def opened(file: Path, most: int = 1_000) -> AsyncIterator[Log[Note]]:
+    """The log of one room in a file."""
+    async with stored(file, most) as store:
+        yield await log_of(store, "1")
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Another program writes to the file."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+
+
+async def until(found: Callable[[], bool]) -> None:
+    """Wait for what nobody tells."""
+    while not found():  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+
+
+def rows(file: Path) -> int:
+    """How many there are in the file."""
+    with closing(sqlite3.connect(file)) as other:
+        (count,) = other.execute("SELECT count(*) FROM entries").fetchone()
+        return int(count)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[[Callable[[Path], Awaitable[None]]], None]:
+    """Run a test in a loop, with a file."""
+
+    def run(test: Callable[[Path], Awaitable[None]]) -> None:
+        async def main() -> None:
+            await test(tmp_path / "party.db")
+
+        asyncio.run(main())
+
+    return run
+
+
+Run = Callable[[Callable[[Path], Awaitable[None]]], None]
+
+
+def test_a_log_is_there_again_when_its_file_is_opened_again(run: Run) -> None:
+    """Seen to catch: an epoch of its own; the second entry of a reply."""
+
+    async def test(file: Path) -> None:
+        async with opened(file) as log:
+            first = Note(id="a", text="begun")
+            await log.append(first)
+            await log.append(Note(id="b"))
+            first.text = "done"
+            await log.append(first)
+            epoch = log.epoch
+        async with opened(file) as log:
+            assert [(each.id, each.text) for each in log] == [
+                ("a", "done"),
+                ("b", ""),
+            ]
+            assert log.epoch == epoch
+            await log.append(Note(id="c"))
+            assert [each.place for each in log] == [0, 1, 3]
+
+    run(test)
+
+
+def test_what_this_version_cannot_read_is_left_out(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A later version may share the file, as while servers are replaced.
+
+    Seen to catch: a room that answers nothing more, and none after a restart.
+    """
+
+    async def test(file: Path) -> None:
+        async with opened(file) as log:
+            await log.append(Note(id="a"))
+            with closing(sqlite3.connect(file)) as later:
+                later.execute(
+                    "INSERT INTO entries VALUES (?, 1, 1, 'b', ?)",
+                    [log.name, '{"text": ["of another kind"]}'],
+                )
+                later.commit()
+            await log.append(Note(id="c"))
+            with pytest.raises(Refused, match="has this id already"):
+                await log.append(Note(id="b"))
+            assert [each.id for each in await log.before(9, 9)] == ["a", "c"]
+        async with opened(file) as log:
+            assert [(each.id, each.place) for each in log] == [
+                ("a", 0),
+                ("c", 2),
+            ]
+        words = "chat/1: left out what cannot be read"
+        assert caplog.messages == [words, words]
+
+    run(test)
+
+
+def test_what_came_twice_is_kept_once_also_after_a_restart(run: Run) -> None:
+    """Seen to catch: an index that is not unique."""
+
+    async def test(file: Path) -> None:
+        async with opened(file) as log:
+            await log.append(Note(id="a", text="hello"))
+        async with opened(file, most=1) as log:
+            await log.append(Note(id="b"))
+            with pytest.raises(Repeated) as repeated:
+                await log.append(Note(id="a", text="hello"))
+            assert repeated.value.frame["place"] == 0
+            with pytest.raises(Refused, match="Another message"):
+                await log.append(Note(id="a", text="goodbye"))
+
+    run(test)
+
+
+def test_two_owners_make_one_order(run: Run) -> None:
+    """Seen to catch: INSERT OR REPLACE; no look at what was missed."""
+
+    async def test(file: Path) -> None:
+        async with opened(file) as one, opened(file) as two:
+            logs = {"one": one, "two": two}
+            await asyncio.gather(
+                *(
+                    log.append(Note(id=f"{name} {number}"))
+                    for number in range(100)
+                    for name, log in logs.items()
+                )
+            )
+            await one.append(Note(id="last of one"))
+            await two.append(Note(id="last of two"))
+            await one.append(Note(id="end"))
+            ids = [each.id for each in one]
+            assert [each.place for each in one] == list(range(203))
+            assert len(set(ids)) == 203
+            assert [each.id for each in two] == ids[:-1]
+
+    run(test)
+
+
+def test_a_log_that_another_process_cleared_begins_again(run: Run) -> None:
+    """Seen to catch: clearing without a place of its own."""
+
+    async def test(file: Path) -> None:
+        async with opened(file) as one, opened(file) as two:
+            old = Note(id="old")
+            await one.append(old)
+            await two.append(Note(id="older"))
+            await one.clear()
+            await two.append(Note(id="new"))
+            assert [each.id for each in two] == ["new"]
+            assert one.epoch == two.epoch != one.epoch.partition("-")[0]
+            with pytest.raises(Refused, match="cleared"):
+                await two.append(old)
+        async with opened(file) as log:
+            assert [(each.id, each.place) for each in log] == [("new", 3)]
+            assert log.epoch == two.epoch
+
+    run(test)
+
+
+def test_earlier_entries_come_from_the_file(run: Run) -> None:
+    async def test(file: Path) -> None:
+        async with opened(file, most=3) as log:
+            for number in range(10):
+                await log.append(Note(id=str(number)))
+            assert [each.id for each in log] == ["7", "8", "9"]
+            found = await log.before(7, 2)
+            assert [each.id for each in found] == ["5", "6"]
+            assert [each.id for each in await log.before(9, 1)] == ["8"]
+            assert await log.before(0, 5) == []
+
+    run(test)
+
+
+def test_what_cannot_be_kept_is_refused_and_the_log_goes_on(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.party.storage.database.BUSY", BUSY / 40)
+
+    async def test(file: Path) -> None:
+        async with opened(file) as log:
+            await log.append(Note(id="a"))
+            with locked(file), pytest.raises(Refused) as refused:
+                await log.append(Note(id="b"))
+            assert refused.value.frame["id"] == "b"
+            await log.append(Note(id="b"))
+            assert [(each.id, each.place) for each in log] == [
+                ("a", 0),
+                ("b", 1),
+            ]
+
+    run(test)
+
+
+def test_what_was_done_with_what_fails_is_undone(run: Run) -> None:
+    """Seen to catch: an Append or a Clear that is not undone, from the last
+    to the first; no rollback; a reader that fails with a writer.
+    """
+
+    async def test(file: Path) -> None:
+        async with opened(file) as log:
+            assert isinstance(log, DurableLog)
+            await log.append(Note(id="a"))
+            writer = log.store.writer
+            with closing(sqlite3.connect(file)) as other:
+                (pages,) = other.execute("PRAGMA page_count").fetchone()
+            writer.database.execute(f"PRAGMA max_page_count = {pages}")
+            large = Note(id="large", text="x" * 10_000)
+            for first in Append(log, Note(id="b")), Clear(log):
+                jobs = [first, Append(log, large), Load(log.name, 10)]
+                *failures, found = writer.commit(jobs)
+                assert [str(each) for each in failures] == [FULL, FULL]
+                assert found.next == 1
+            writer.database.execute("PRAGMA max_page_count = 1000000")
+            writer.commit([Append(log, Note(id="b")), Broken()])
+            await log.append(Note(id="c"))
+            await log.append(large)
+            places = [(each.id, each.place) for each in log]
+            assert places == [("a", 0), ("c", 1), ("large", 2)]
+        async with opened(file) as log:
+            assert [(each.id, each.place) for each in log] == places
+
+    run(test)
+
+
+def test_a_clearing_that_cannot_begin_changes_nothing(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though something is appended between.
+
+    Seen to catch: undoing what has not been done.
+    """
+    monkeypatch.setattr("shared.party.storage.database.BUSY", BUSY / 40)
+
+    async def test(file: Path) -> None:
+        async with opened(file) as log:
+            assert isinstance(log, DurableLog)
+            clear = Clear(log)
+            first = Note(id="a")
+            await log.append(first)
+            with locked(file), pytest.raises(sqlite3.OperationalError):
+                await log.store.writer.do(clear)
+            await log.append(Note(id="b"))
+            assert log[0] is first
+
+    run(test)
+
+
+@pytest.mark.parametrize("again", [0.01, 60])
+def test_the_end_of_a_reply_is_written_once_it_can_be(
+    run: Run, monkeypatch: pytest.MonkeyPatch, again: float
+) -> None:
+    """At the latest, when the store stops. Until then, its log is at hand.
+
+    Seen to catch: trying no second time, or not at the stop; a log that is
+    let go.
+    """
+    monkeypatch.setattr("shared.party.storage.database.BUSY", BUSY / 40)
+    monkeypatch.setattr("shared.party.storage.sqlite.AGAIN", again)
+    commit, commits = Writer.commit, []
+
+    def counted(self: Writer, batch: list[Job[Any]]) -> list[Any]:
+        commits.append(batch)
+        return commit(self, batch)
+
+    monkeypatch.setattr(Writer, "commit", counted)
+
+    async def test(file: Path) -> None:
+        async with stored(file) as store:
+            log = await log_of(store, "1")
+            reply, other = Note(id="a"), Note(id="b")
+            await log.append(reply)
+            await log.append(other)
+            with locked(file):
+                reply.text = other.text = "done"
+                await log.append(reply)
+                await log.append(other)
+                await until(lambda: again > 1 or len(commits) > 8)
+                store.release("chat", "1")
+                assert await log_of(store, "1") is log
+            await until(lambda: again > 1 or rows(file) == 4)
+            await log.append(Note(id="c"))
+        async with opened(file) as log:
+            texts = [(each.id, each.text) for each in log]
+            assert texts == [("a", "done"), ("b", "done"), ("c", "")]
+            await log.append(Note(id="d"))
+            assert log[-1].place == 5
+
+    run(test)
+
+
+def test_the_end_of_a_reply_that_was_cleared_meanwhile_is_not_written(
+    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Seen to catch: a refusal that goes to the terminal."""
+    monkeypatch.setattr("shared.party.storage.database.BUSY", BUSY / 40)
+    monkeypatch.setattr("shared.party.storage.sqlite.AGAIN", 0.01)
+
+    async def test(file: Path) -> None:
+        async with opened(file) as log:
+            reply = Note(id="a")
+            await log.append(reply)
+            with locked(file):
+                await log.append(reply)
+            await log.clear()
+            assert isinstance(log, DurableLog)
+            await until(lambda: not log.store.owed)
+        async with opened(file) as log:
+            assert list(log) == []
+            assert rows(file) == 1
+        assert {each.name for each in caplog.records} == {"party"}
+
+    run(test)
+
+
+def test_usage_is_counted_once_however_its_report_ends(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cancelled, though it is written; refused, though it is retried.
+
+    Seen to catch: a report without an id; one that is not owed.
+    """
+    monkeypatch.setattr("shared.party.storage.database.BUSY", BUSY / 40)
+    monkeypatch.setattr("shared.party.storage.sqlite.AGAIN", 0.01)
+
+    async def test(file: Path) -> None:
+        async with stored(file) as store:
+            await store.load("usage", "total")
+            log = store.log("usage", "total", Spent)
+            told: list[object] = []
+            store.tell = lambda _, entry: told.append(entry and entry.news())
+            report = asyncio.create_task(log.append(Spent(usage=5)))
+            await asyncio.sleep(0)
+            report.cancel()
+            await until(lambda: len(log) == 1 and not store.owed)
+            with locked(file):
+                await log.append(Spent(usage=7))
+                assert log[-1].total == 5
+            await until(lambda: len(log) == 2 and not store.owed)
+            assert told == [{"tally": 12}]
+            await log.append(Spent(usage=1))
+        async with stored(file) as store:
+            await store.load("usage", "total")
+            log = store.log("usage", "total", Spent)
+            assert [each.total for each in log] == [5, 12, 13]
+
+    run(test)
+
+
+def test_rooms_that_nobody_has_entered_are_known(run: Run) -> None:
+    """Seen to catch: names as they are in the file; those that are awake."""
+
+    async def test(file: Path) -> None:
+        names = {"1", "a/b", "50% ü", "..", "c d"}
+        async with stored(file) as store:
+            for name in names:
+                await (await log_of(store, name)).append(Note())
+        async with stored(file) as store:
+            await log_of(store, "1")
+            asleep = await store.asleep(100)
+            assert set(asleep) == {("chat", name) for name in names - {"1"}}
+            assert len(asleep) == 4
+            assert len(await store.asleep(2)) <= 2
+
+    run(test)
+
+
+def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
+    """Seen to catch: no look at application_id, or at user_version."""
+    foreign, later = tmp_path / "foreign.db", tmp_path / "later.db"
+    for file, pragma in (
+        (foreign, "PRAGMA user_version = 1"),
+        (later, "PRAGMA application_id = 0x50617274"),
+    ):
+        database = sqlite3.connect(file)
+        database.execute("CREATE TABLE other (x)")
+        database.execute(pragma)
+        database.close()
+    (tmp_path / "text.db").write_text("no database at all " * 100, "utf-8")
+    with pytest.raises(WrongFile, match="another program"):
+        check(str(foreign))
+    with pytest.raises(WrongFile, match="format 0"):
+        check(str(later))
+    with pytest.raises(WrongFile, match="cannot be read"):
+        check(str(tmp_path / "text.db"))
+    with pytest.raises(WrongFile, match="no folder"):
+        check(str(tmp_path / "nowhere" / "party.db"))
+    with pytest.raises(WrongFile, match="is a device"):
+        check(os.devnull)
+    with pytest.raises(WrongFile, match="is a folder"):
+        check(str(tmp_path))
+
+
+def test_a_damaged_file_is_refused(run: Run) -> None:
+    """Seen to catch: a look at its head alone."""
+
+    async def test(file: Path) -> None:
+        async with opened(file) as log:
+            await log.append(Note(id="a"))
+        with file.open("r+b") as damaged:
+            damaged.seek(4096)
+            damaged.write(b"\xff" * 8192)
+        with pytest.raises(WrongFile, match="malformed"):
+            check(str(file))
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    "store",
+    ["sqlite:", "sqlite:///party.db", "sqlite::memory:", "sqlite: a.db", "a"],
+)
+def test_what_names_no_file_of_ours_is_refused(store: str) -> None:
+    """Seen to catch: a file in /, and one that lasts as long as the process."""
+    with pytest.raises(ValueError, match=r"sqlite:party\.db"):
+        known(store)
+
+
+def test_what_another_owner_keeps_is_heard_of_by_itself(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen to catch: no look."""
+    monkeypatch.setattr("shared.party.storage.sqlite.GLANCE", 0.01)
+
+    async def test(file: Path) -> None:
+        async with opened(file) as one, opened(file) as two:
+            told: list[Entry | None] = []
+            assert isinstance(one, DurableLog)
+            one.store.tell = lambda _, entry: told.append(entry)
+            await one.append(Note(id="a"))
+            await two.append(Note(id="b"))
+            await until(lambda: len(told) == 1)
+            assert [each.id for each in one] == ["a", "b"]
+            await one.append(Note(id="c"))
+            await until(lambda: len(two) == 3)
+            await two.clear()
+            await until(lambda: not one)
+            assert one.epoch == two.epoch
+            assert told[-1] is None
+
+    run(test)
+
+
+def test_nothing_is_kept_in_a_file_that_is_gone(run: Run) -> None:
+    """Seen to catch: no look at the file; one at its name alone."""
+
+    async def test(file: Path) -> None:
+        async with opened(file) as log:
+            await log.append(Note(id="a"))
+            moved = file.with_name("moved.db")
+            await asyncio.to_thread(file.rename, moved)
+            for _ in range(2):
+                with pytest.raises(Refused, match="cannot keep this now"):
+                    await log.append(Note(id="b"))
+                await asyncio.to_thread(file.touch)
+            await asyncio.to_thread(moved.rename, file)
+            await log.append(Note(id="b"))
+            assert [each.place for each in log] == [0, 1]
+
+    run(test)
+
+
+def overwrite(file: Path, at: int = 0) -> None:
+    """Write what is no database, without a change of the size."""
+    size = file.stat().st_size
+    with file.open("r+b") as damaged:
+        damaged.seek(at)
+        damaged.write(b"\xff" * (size - at))
+
+
+def restore(file: Path) -> None:
+    """Copy another valid file over it, as from a backup."""
+    open_file(str(file.with_name("backup.db"))).close()
+    shutil.copy(file.with_name("backup.db"), file)
+
+
+def replace(file: Path) -> None:
+    """Put a copy in its place."""
+    shutil.copy(file, file.with_name("copy"))
+    file.with_name("copy").replace(file)
+
+
+DAMAGE = {
+    "": {
+        "removed": Path.unlink,
+        "replaced": replace,
+        "truncated": partial(os.truncate, length=4096),
+        "emptied": partial(os.truncate, length=0),
+        "overwritten": overwrite,
+        "overwritten in the middle": partial(overwrite, at=4096),
+        "restored": restore,
+    },
+    "-wal": {
+        "removed": Path.unlink,
+        "replaced": replace,
+        "truncated": partial(os.truncate, length=4096),
+        "emptied": partial(os.truncate, length=0),
+        "overwritten": overwrite,
+    },
+    "-shm": {"removed": Path.unlink},
+}
+
+
+@pytest.mark.parametrize(
+    ("suffix", "what"),
+    [(suffix, what) for suffix, each in DAMAGE.items() for what in each],
+)
+def test_nothing_is_acknowledged_once_the_file_is_damaged(
+    run: Run, caplog: pytest.LogCaptureFixture, suffix: str, what: str
+) -> None:
+    """But after what another program may do: a checkpoint, or a look.
+
+    Seen to catch: a look at the database's name and inode alone.
+    """
+
+    async def test(file: Path) -> None:
+        async with opened(file) as log, opened(file) as other:
+            await log.append(Note(id="a", text="x" * 20_000))
+            with closing(sqlite3.connect(file)) as program:
+                program.execute("PRAGMA wal_checkpoint")
+            await other.append(Note(id="b"))
+            await asyncio.to_thread(file.touch)
+            await log.append(Note(id="c"))
+            damaged = file.with_name(file.name + suffix)
+            await asyncio.to_thread(DAMAGE[suffix][what], damaged)
+            for id in "dde":
+                with pytest.raises(Refused, match="cannot keep this now"):
+                    await log.append(Note(id=id))
+            assert [each.id for each in log] == [*"abc"]
+            assert [each.id for each in await log.before(2, 9)] == [*"ab"]
+        (line,) = caplog.messages
+        assert f"{damaged} was " in line or f"{damaged} is no " in line
+        assert "what is in memory is still shown" in line
+
+    run(test)
+
+
+def test_a_server_says_what_to_do_when_its_file_is_damaged(
+    tmp_path: Path,
+) -> None:
+    """And what it had acknowledged is there again when it has ended well.
+
+    Seen to catch: an ack for what is written to a log that was removed.
+    """
+    file = tmp_path / "party.db"
+    with start(STAGES[-1], STORE=f"sqlite:{file}") as running:
+        with running.join() as ada, running.join("room-4") as eve:
+            eve.say("x" * 4_000)
+            eve.wait_for("ack")
+            kept = ada.say("before")
+            ada.wait_for("ack")
+            file.with_name("party.db-wal").unlink()
+            for _ in range(2):
+                lost = ada.say("lost")
+                refusal = ada.wait_for("error", id=lost["id"])
+                assert refusal["message"] == NOT_KEPT
+            with running.join() as bob:
+                (told,) = bob.wait_for("history")["messages"]
+                assert told["id"] == kept["id"]
+        (line,) = running.errors().splitlines()
+        assert f"{file}-wal is no longer there" in line
+        assert "put back or the server is started again" in line
+        running.stop()
+        running.start()
+        with running.join() as ada:
+            (told,) = ada.wait_for("history")["messages"]
+            assert told["id"] == kept["id"]
+        running.stop()
+        running.start()
+        overwrite(file, at=4096)
+        with pytest.raises(InvalidStatus, match="503"), running.join("room-4"):
+            pass
+
+
+def test_a_reply_that_a_crash_cut_off_is_not_waited_for() -> None:
+    reply = Reply()
+    read = Message.model_validate_json(reply.model_dump_json())
+    read.recall()
+    assert (read.status, read.body) == ("interrupted", "…")
+
+
+def test_the_text_so_far_of_a_reply_outlives_a_server_that_is_killed(
+    tmp_path: Path,
+) -> None:
+    """Seen to catch: text that is only written once it is whole."""
+    file = tmp_path / "party.db"
+    settings = {"AI": "openai", "STORE": f"sqlite:{file}"}
+    with (
+        OpenAIStub() as openai,
+        start(
+            STAGES[-1], OPENAI_BASE_URL=openai.base_url, **settings
+        ) as running,
+    ):
+        openai.held = True
+        with running.join() as ada, closing(sqlite3.connect(file)) as reader:
+            ada.say("How far will it come?")
+            exchange = openai.next_request()
+            exchange.step(2)
+            text = "".join(exchange.said[:2])
+            ada.hear(text)
+            deadline = time.monotonic() + PATIENCE
+            query = "SELECT count(*) FROM entries WHERE instr(entry, ?)"
+            while not reader.execute(query, [text]).fetchone()[0]:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            running.kill()
+        running.start()
+        with running.join() as ada:
+            _, reply = ada.wait_for("history")["messages"]
+            assert (reply["body"], reply["status"]) == (text, "interrupted")
+
+
+def test_what_was_said_outlives_a_server_that_is_killed(
+    tmp_path: Path,
+) -> None:
+    """Seen to catch: a store that is never opened."""
+    with start(
+        STAGES[1],
+        STORE=f"sqlite:{tmp_path}/party.db",
+        HISTORY="3",
+        MESSAGES_A_SECOND="100",
+    ) as running:
+        with running.join() as ada:
+            epoch = ada.wait_for("history")["epoch"]
+            said = [ada.say(f"hello {number}")["id"] for number in range(8)]
+            assert [ada.wait_for("ack")["id"] for _ in said] == said
+            running.kill()
+        running.start()
+        with running.join() as ada:
+            history = ada.wait_for("history")
+            assert history["epoch"] == epoch
+            told = [each["id"] for each in history["messages"]]
+            ada.send({"type": "older", "before": 5})
+            older = ada.wait_for("older")["messages"]
+            assert [each["id"] for each in older] + told == said
+            ada.send({"type": "older", "before": 0})
+            assert ada.wait_for("older")["messages"] == []

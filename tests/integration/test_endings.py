@@ -1,0 +1,189 @@
+"""A connection that ends or falters amid a turn: what it hears, and when."""
+
+import asyncio
+import socket
+from typing import Any
+
+import pytest
+
+from shared.party import Connection, Frame, Room, Server
+from shared.party.transport.write_batcher import Post
+
+from ..support.party_server import House, open_house
+from ..support.server_process import PATIENCE
+from ..support.ws_frames import CLOSE, TEXT, closing, frame, read_all, unwrap
+
+
+class Stage(Server):
+    """Does what it is told to, before anything else happens."""
+
+    def on_message(self, message: Frame, sender: Connection) -> None:
+        self.room.broadcast("before")
+        if message == "falter":
+            sender.watch()
+            sender.send("to you")
+        elif message == "close":
+            sender.close(4000, "bye")
+        elif message == "cut":
+            sender._hang_up(4000, "bye")
+        elif message == "silent":
+            line = sender.websocket.scope["extensions"]["party.line"]
+            line.hang_up(4000, "bye")
+        self.room.broadcast("after")
+
+
+class Later(Server):
+    """Says something later, and long enough for all to be looked at anew."""
+
+    async def on_message(self, message: Frame, sender: Connection) -> None:
+        self.room.broadcast("after " * 100)
+
+
+PARTIES: dict[str, type[Server]] = {"stage": Stage, "later": Later}
+
+
+def the_room(house: House, party: str = "stage") -> Room:
+    """The room in which the tests are."""
+    room = house.parties.room(party, "1")
+    assert room
+    return room
+
+
+def fill(house: House, party: str = "stage") -> Any:
+    """Have something unread by ada, and no reason to wait: their line."""
+    room = the_room(house, party)
+    line = room.present["ada"].websocket.scope["extensions"]["party.line"]
+    while not house.call(line.unread):
+        house.call(room.broadcast, b"x" * 8_000, ["nobody"])
+    assert line.writable.is_set()
+    return line
+
+
+def heard(bare: socket.socket) -> list[tuple[int, bytes]]:
+    """The frames that came until the end, and nothing half."""
+    frames, rest = unwrap(read_all(bare))
+    assert rest == b""
+    return frames
+
+
+def test_what_is_told_to_one_keeps_its_place() -> None:
+    """Also where one does not keep up for a moment, amid a turn.
+
+    Seen to catch: a faltering reader that has its share in what all hear.
+    """
+    with (
+        open_house(**PARTIES) as house,
+        house.join("1", "stage", pk="ada") as ada,
+        house.join("1", "stage", pk="bob") as bob,
+    ):
+        ada.send("falter")
+        said = [ada.socket.recv(PATIENCE) for _ in range(3)]
+        assert said == ["before", "to you", "after"]
+        assert bob.socket.recv(PATIENCE) == "before"
+        assert bob.socket.recv(PATIENCE) == "after"
+
+
+def test_who_is_sent_away_hears_nothing_after_that() -> None:
+    """Seen to catch: a share in what all hear behind the close."""
+    with (
+        open_house(**PARTIES) as house,
+        house.stalled("/parties/stage/1?_pk=ada") as ada,
+    ):
+        ada.sendall(frame(TEXT, b"close"))
+        ada.sendall(closing(4000))
+        assert heard(ada) == [(TEXT, b"before"), (CLOSE, b"\x0f\xa0bye")]
+
+
+def test_who_is_left_behind_hears_nothing_after_that() -> None:
+    """As one who answers no ping, without the outbox.
+
+    Seen to catch: a share in what all hear behind the close.
+    """
+    with (
+        open_house(**PARTIES) as house,
+        house.stalled("/parties/stage/1?_pk=ada") as ada,
+    ):
+        ada.sendall(frame(TEXT, b"silent"))
+        assert heard(ada)[-1] == (CLOSE, b"\x0f\xa0bye")
+
+
+@pytest.mark.parametrize(
+    "end",
+    [closing(1000), frame(3, b"no such kind")],
+    ids=["asked for", "caused"],
+)
+@pytest.mark.parametrize("party", PARTIES)
+def test_nothing_comes_behind_the_end(party: str, end: bytes) -> None:
+    """Which a reader has asked for, or caused, that has much to read.
+
+    Seen to catch, one each: what is common, written behind the answer to a
+    close; a place among all for who is closing.
+    """
+    with (
+        open_house(**PARTIES) as house,
+        house.stalled(f"/parties/{party}/1?_pk=ada") as ada,
+    ):
+        fill(house, party)
+        ada.sendall(frame(TEXT, b"go") + end)
+        kinds = [opcode for opcode, _ in heard(ada)]
+    assert kinds.index(CLOSE) == len(kinds) - 1
+
+
+def test_the_end_takes_no_harm_from_one_who_is_leaving() -> None:
+    """Seen to catch: closing what is closing, which uvicorn cannot."""
+    with (
+        open_house(**PARTIES) as house,
+        house.stalled("/parties/stage/1?_pk=ada") as ada,
+    ):
+        line = fill(house)
+        ada.sendall(closing(1000))
+        while the_room(house).present:
+            house.call(int)
+        house.call(line.shutdown)
+        assert heard(ada)[-1][0] == CLOSE
+
+
+def test_a_close_behind_what_ends_a_connection_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else the line is kept until it is cut.
+
+    Seen to catch: what comes in one piece, read up to there.
+    """
+    monkeypatch.setattr(
+        "shared.party.transport.websocket_protocol.LAST_CHANCE", 10 * PATIENCE
+    )
+    with (
+        open_house(**PARTIES) as house,
+        house.stalled("/parties/stage/1?_pk=ada") as ada,
+    ):
+        ada.sendall(frame(TEXT, b"cut") + closing(4000))
+        opcode, payload = heard(ada)[-1]
+        assert (opcode, payload[:2]) == (CLOSE, b"\x0f\xa0")
+
+
+def test_what_cannot_be_written_holds_up_nobody_else(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Seen to catch: ending with the first that fails."""
+    written: list[str] = []
+
+    class Broken:
+        def flush(self) -> None:
+            raise RuntimeError("broken")
+
+    class Whole:
+        def flush(self) -> None:
+            written.append("all of it")
+
+    async def test() -> None:
+        post = Post()
+        senders: list[Any] = [Broken(), Whole()]
+        for sender in senders:
+            post.add(sender)
+        post.close(1)
+        await asyncio.sleep(0)
+
+    asyncio.run(test())
+    assert written == ["all of it"]
+    assert caplog.messages == ["what was said could not be written"]

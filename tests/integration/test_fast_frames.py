@@ -1,0 +1,647 @@
+"""The fast path, byte by byte: it reads and writes what uvicorn's would."""
+
+import asyncio
+import gc
+import re
+import socket
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import pytest
+import uvicorn
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from uvicorn.protocols.websockets.websockets_sansio_impl import (
+    WebSocketsSansIOProtocol,
+)
+from uvicorn.server import ServerState
+from websockets.server import ServerProtocol
+
+from shared.party import Connection, Frame, Server
+from shared.party.transport.batching_protocol import FastProtocol
+from shared.party.transport.deflate import AGREEMENT
+from shared.party.transport.handshake import FastHTTP, read
+from shared.party.transport.http_protocol import PartyHTTP
+from shared.party.transport.websocket_protocol import PartyProtocol
+
+from ..support.party_server import (
+    UNHURRIED,
+    House,
+    open_house,
+    take_the_fast_path,
+)
+from ..support.server_process import HANDSHAKE, PATIENCE, Running
+from ..support.ws_frames import (
+    BINARY,
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    closing,
+    frame,
+    read_all,
+    unwrap,
+    veil,
+)
+
+OFFER = b"Sec-WebSocket-Extensions: %s\r\n\r\n"
+ROOM = HANDSHAKE % b"/parties/radio/1"
+
+
+class Transport(asyncio.Transport):
+    """In place of a socket: keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.closing = False
+        self.socket = socket.socket()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self.socket if name == "socket" else default
+
+    def set_protocol(self, protocol: Any) -> None: ...
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+
+    def write(self, data: bytes) -> None:  # type: ignore[override]
+        self.written += data
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def close(self) -> None:
+        self.closing = True
+
+    abort = close
+
+
+async def accept(scope: Any, receive: Any, send: Any) -> None:
+    """An app that lets everybody in, and waits."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    with suppress(asyncio.CancelledError):
+        await asyncio.Event().wait()
+
+
+P = TypeVar("P", bound=WebSocketsSansIOProtocol)
+
+
+async def accepted(kind: type[P]) -> tuple[P, Transport]:
+    """A line that is open."""
+    config = uvicorn.Config(accept, ws_max_size=200_000, log_config=None)
+    config.load()
+    line, transport = kind(config, ServerState(), {}), Transport()
+    line.conn.available_extensions = [AGREEMENT]
+    line.connection_made(transport)
+    handshake = ROOM[:-2] + OFFER % b"permessage-deflate"
+    if isinstance(line, PartyProtocol):
+        request = read(handshake)
+        assert request
+        line.greet(request)
+    else:
+        line.data_received(handshake)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert line.handshake_complete
+    transport.written = b""
+    return line, transport
+
+
+async def leave(line: WebSocketsSansIOProtocol, transport: Transport) -> None:
+    """Have nothing of a line left."""
+    cancelled = [task.cancel() for task in line.tasks]
+    if isinstance(line, FastProtocol):
+        line.stop_reading()
+    await asyncio.sleep(0)
+    transport.socket.close()
+    assert cancelled
+
+
+async def outcome(
+    kind: type[WebSocketsSansIOProtocol], *chunks: bytes
+) -> tuple[list[Any], list[tuple[int, bytes]]]:
+    """Return what an app receives, and the answer, for those bytes.
+
+    Of what is answered, the reason for an end is left out.
+    """
+    (line, transport), heard = await accepted(kind), list[Any]()
+
+    def hear(message: Any, unpack: Any = None) -> None:
+        message = unpack(message, line.max_size) if unpack else message
+        if message is not None:
+            heard.append(message)
+
+    if isinstance(line, FastProtocol):
+        line.hear = hear
+    for chunk in chunks:
+        if not transport.closing:
+            line.data_received(chunk)
+        for _ in range(10):  # a long frame alone may take an iteration
+            await asyncio.sleep(0)
+        while not line.queue.empty():
+            event: Any = line.queue.get_nowait()
+            end = event["type"], event.get("code")
+            heard.append(event.get("text", event.get("bytes", end)))
+    await leave(line, transport)
+    # What comes with an end may be told with it, or not any more.
+    ends = [at for at, each in enumerate(heard) if isinstance(each, tuple)]
+    answers, rest = unwrap(transport.written)
+    assert rest == b""
+    return heard[: ends[0] + 1 if ends else None], [
+        (kind, payload[:2] if kind == CLOSE else payload)
+        for kind, payload in answers
+    ]
+
+
+class Sent(bytes):
+    """Bytes of which a failing example shows the beginning alone."""
+
+    def __repr__(self) -> str:
+        return f"{self[:20]!s}… ({len(self)})"
+
+
+SIZES = st.sampled_from([0, 1, 5, 125, 126, 127, 300, 65_535])
+TEXTS = st.one_of(
+    SIZES.map(lambda size: b"x" * size),
+    st.text(max_size=40).map(str.encode),
+)
+
+
+def deflated(data: bytes) -> bytes:
+    """Data as a client compresses it."""
+    packer = zlib.compressobj(wbits=-15)
+    packed = packer.compress(data) + packer.flush(zlib.Z_SYNC_FLUSH)
+    return packed.removesuffix(b"\x00\x00\xff\xff")
+
+
+KINDS = st.sampled_from([TEXT, BINARY])
+DATA = st.one_of(
+    st.builds(frame, KINDS, TEXTS),
+    st.builds(frame, KINDS, TEXTS.map(deflated), reserved=st.just(4)),
+)
+FRAMES = st.one_of(
+    DATA,
+    st.builds(frame, st.sampled_from([PING, PONG]), st.binary(max_size=5)),
+)
+ODD = st.one_of(
+    st.builds(
+        frame,
+        st.sampled_from([0, TEXT, BINARY, 3, CLOSE, PING, PONG, 11]),
+        TEXTS | st.binary(max_size=20),
+        fin=st.booleans(),
+        reserved=st.sampled_from([0, 0, 0, 1, 4]),
+        masked=st.sampled_from([True, True, False]),
+    ),
+    st.just(frame(TEXT, deflated(b"x" * 150_000), reserved=4)),
+    st.just(frame(TEXT, b"[]", size=b"\xfe\x00\x02")),
+    st.just(frame(TEXT, b"[]", size=b"\xff" + (2).to_bytes(8))),
+    st.just(frame(BINARY, b"x" * 65_536)),
+    st.just(closing(1000)),
+)
+
+
+WITHIN = b"abcd" + frame(BINARY, b"a frame, it seems")
+
+
+@example([], [frame(TEXT, b"a", fin=False)], [frame(TEXT, b"b")], None)
+@example([], [frame(BINARY, b"a", fin=False)], [frame(BINARY, b"b")], None)
+@example([frame(BINARY, veil(WITHIN)[4:])], [], [], [10])
+@example([frame(BINARY, b"x" * 124, size=b"\xfe\x00\x7c")], [], [], None)
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(FRAMES.map(Sent), max_size=6),
+    st.lists(ODD.map(Sent), max_size=1),
+    st.lists(DATA.map(Sent), max_size=3),
+    st.none() | st.lists(st.integers(1, 200), max_size=12),
+)
+def test_whatever_comes_is_read_as_uvicorn_reads_it(
+    before: list[bytes],
+    odd: list[bytes],
+    after: list[bytes],
+    cuts: list[int] | None,
+) -> None:
+    """Wherever it is cut, or frame by frame.
+
+    Seen to catch: reading on after what is odd; a size of which half has come;
+    text that is not UTF-8; compressed data without an end.
+    """
+    sent = [*before, *odd, *after]
+    chunks = sent if cuts is None else []
+    rest = b"".join(sent[len(chunks) :])
+    for cut in cuts or []:
+        chunks.append(rest[:cut])
+        rest = rest[cut:]
+
+    async def test() -> None:
+        ours = await outcome(FastProtocol, *chunks, rest)
+        assert ours == await outcome(WebSocketsSansIOProtocol, *sent)
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("kind", [TEXT, BINARY])
+def test_a_frame_does_not_overtake_one_that_waits_to_be_fetched(
+    kind: int,
+) -> None:
+    """Seen to catch: handing it over at once, however it is read."""
+
+    async def test() -> None:
+        line, transport = await accepted(FastProtocol)
+        line.data_received(frame(kind, b"1"))
+        heard: list[Frame] = []
+        line.hear = heard.append
+        line.data_received(frame(kind, b"2"))
+        assert (heard, line.queue.qsize()) == ([], 2)
+        await leave(line, transport)
+
+    asyncio.run(test())
+
+
+LINES = [
+    b"Host: 127.0.0.1",
+    b"Upgrade: websocket",
+    b"Connection: keep-alive, Upgrade",
+    b"Sec-WebSocket-Version: 13",
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+]
+MORE = [
+    b"Host: elsewhere",
+    b"Upgrade: h2c",
+    b"Connection: close",
+    b"Content-Length: 2",
+    b"Transfer-Encoding: chunked",
+    b"Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits",
+    b"Sec-WebSocket-Protocol: a, b",
+    b"Origin:\t http://127.0.0.1 \t",
+    b"Cookie: a=b; c=\xe9",
+    b"Cookie : a",
+    b"Cookie:",
+    b" folded: a",
+    b"No line",
+    b"X: \x00",
+    b"X: " + b"x" * 5_000,
+]
+PATHS = [
+    b"/parties/radio/%2F?_pk=a%20b",
+    b"/",
+    b"/#a",
+    b"*",
+    b"/\xe9",
+    b"//x y",
+]
+ENDS = [b"\r\n\r\n", b"\r\n\r\n\x89\x00", b"\n\n", b"\r\n", b""]
+
+
+async def arrival(kind: type[PartyHTTP], said: bytes) -> list[Any]:
+    """Of what an app is told, and what is answered, when that arrives."""
+    told: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        told.append({**scope, "extensions": sorted(scope["extensions"])})
+        await accept(scope, receive, send)
+
+    config = uvicorn.Config(app, ws=FastProtocol, log_config=None)
+    config.load()
+    state, transport = ServerState(), Transport()
+    http = kind(config, state, {})
+    http.connection_made(transport)
+    http.data_received(said)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    for task in state.tasks:
+        task.cancel()
+    await asyncio.sleep(0)
+    transport.socket.close()
+    answer = re.sub(rb"(?i)date: .*", b"", transport.written)
+    return [*told, answer, transport.closing]
+
+
+def mostly(usual: bytes, *others: bytes) -> st.SearchStrategy[bytes]:
+    """What is usual, in most examples."""
+    return st.sampled_from([usual] * 3 * len(others) + [*others])
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    mostly(b"GET", b"POST", b"get"),
+    mostly(*PATHS),
+    mostly(b"HTTP/1.1", b"HTTP/1.0", b"HTTP/2"),
+    st.sets(st.sampled_from(LINES), max_size=1),
+    st.lists(st.sampled_from(MORE + LINES), max_size=2),
+    st.sampled_from([bytes, bytes.upper, bytes.lower]),
+    mostly(*ENDS),
+)
+@example(b"GET", b"/", b"HTTP/1.1", {LINES[1]}, [MORE[1]], bytes, ENDS[0])
+def test_whatever_handshake_comes_is_taken_as_uvicorn_takes_it(
+    method: bytes,
+    path: bytes,
+    version: bytes,
+    without: set[bytes],
+    more: list[bytes],
+    spell: Callable[[bytes], bytes],
+    end: bytes,
+) -> None:
+    """Seen to catch: names as they are spelt; a second name; a body.
+
+    And: no name; another upgrade; spaces in a path; another method.
+    """
+    lines = [spell(line) for line in LINES if line not in without] + more
+    said = b"\r\n".join([b" ".join([method, path, version]), *lines]) + end
+
+    async def test() -> None:
+        assert await arrival(FastHTTP, said) == await arrival(PartyHTTP, said)
+
+    asyncio.run(test())
+
+
+def test_a_simple_handshake_is_read_once() -> None:
+    """Else the fast way in would be none."""
+    assert read(ROOM)
+    assert not read(ROOM + b"x")
+
+
+class Radio(Server):
+    """Says sixteen things to all but one, and that one hears an answer."""
+
+    async def on_message(self, message: Frame, sender: Connection) -> None:
+        if message == "first":
+            sender.send("end")
+            self.room.broadcast("news", without=[sender.id])
+            return
+        for number in range(16):
+            self.room.broadcast(f"{number}", without=[sender.id])
+            sender.send(f"ack {number}")
+        self.room.broadcast("end")
+
+
+@pytest.fixture
+def house(monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    """A house with a radio, on the fast path."""
+    take_the_fast_path(monkeypatch)
+    with open_house(radio=Radio, bounds=UNHURRIED) as house:
+        yield house
+
+
+class Recorder:
+    """A transport that writes down what is written with it."""
+
+    def __init__(self, transport: Any, writes: list[bytes]) -> None:
+        self.transport = transport
+        self.writes = writes
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.transport, name)
+
+    def write(self, data: bytes) -> None:
+        self.writes.append(data)
+        self.transport.write(data)
+
+
+@pytest.fixture
+def writes(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[bytes]]:
+    """What is written to each reader, write by write."""
+    writes: dict[str, list[bytes]] = {}
+    begin = FastProtocol.begin
+
+    def record(self: Any, reader: Connection, gate: Any) -> None:
+        begin(self, reader, gate)
+        writes[reader.id] = []
+        self.transport = Recorder(self.transport, writes[reader.id])
+
+    monkeypatch.setattr(FastProtocol, "begin", record)
+    return writes
+
+
+def test_what_is_said_in_one_turn_is_written_at_once(
+    house: House, writes: dict[str, list[bytes]]
+) -> None:
+    """Seen to catch: a flush for each frame; acks by a way of their own."""
+    with (
+        house.join("1", "radio", pk="ada") as ada,
+        house.join("1", "radio", pk="bob") as bob,
+    ):
+        ada.send("go")
+        for number in range(16):
+            assert ada.socket.recv(PATIENCE) == f"ack {number}"
+            assert bob.socket.recv(PATIENCE) == f"{number}"
+        assert ada.socket.recv(PATIENCE) == bob.socket.recv(PATIENCE) == "end"
+        assert [len(each) for each in writes.values()] == [1, 1]
+    numbers = b"".join(
+        bytes((0x81, len(str(n)))) + b"%d" % n for n in range(16)
+    )
+    assert writes["bob"][0] == numbers + b"\x81\x03end"
+
+
+@pytest.mark.parametrize("when", ["amid a turn", "before it"])
+def test_whose_line_is_cut_takes_nothing_from_the_others(
+    house: House, when: str
+) -> None:
+    """Their own part of the app hears of the end only later.
+
+    Seen to catch, one each: a line that doesn't leave the desk when it is
+    lost; one that joins it, although it is lost.
+    """
+
+    def speak() -> None:
+        room = house.parties.room("radio", "1")
+        assert room
+        line, soon = room.present["bob"].shortcut, room_loop().call_soon
+        if when == "amid a turn":
+            # The line is lost behind what is said, and before that leaves.
+            soon(line.transport.abort)
+        else:
+            line.transport.abort()
+        soon(room.broadcast, "news")
+
+    room_loop = asyncio.get_running_loop
+    with (
+        house.join("1", "radio", pk="bob"),
+        house.join("1", "radio", pk="ada") as ada,
+    ):
+        house.call(speak)
+        assert ada.socket.recv(PATIENCE) == "news"
+
+
+def test_who_does_not_keep_up_is_left_to_the_outbox(
+    house: House, writes: dict[str, list[bytes]]
+) -> None:
+    """Which evicts them, although they had the same as all until then.
+
+    Seen to catch: not asking who is idle in each turn.
+    """
+    with (
+        house.stalled("/parties/radio/1?_pk=phone"),
+        house.join("1", "radio", pk="ada", compression=None) as ada,
+    ):
+        for _ in range(60):
+            room = house.parties.room("radio", "1")
+            assert room
+            house.call(room.broadcast, b"x" * 32_000)
+            assert len(ada.socket.recv(PATIENCE)) == 32_000
+        assert list(room.present) == ["ada"]
+    assert sum(map(len, writes["phone"])) < 30 * 32_000
+
+
+def test_a_hook_that_says_very_much_is_not_waited_for(
+    house: House, writes: dict[str, list[bytes]]
+) -> None:
+    """Else all of it would wait for each, who may not even read it.
+
+    Seen to catch: writing when the turn ends, however much it is.
+    """
+
+    def speak() -> None:
+        room = house.parties.room("radio", "1")
+        assert room
+        for _ in range(30):
+            room.broadcast(b"x" * 10_000)
+
+    with house.join("1", "radio", pk="ada", compression=None) as ada:
+        house.call(speak)
+        for _ in range(30):
+            assert len(ada.socket.recv(PATIENCE)) == 10_000
+    assert max(map(len, writes["ada"])) < 80_000
+
+
+def test_a_reply_that_grows_costs_what_is_new_in_it(
+    house: House, writes: dict[str, list[bytes]]
+) -> None:
+    """Seen to catch: a window that starts afresh for each frame.
+
+    And: a compressor that is kept when nobody follows it.
+    """
+    words = [f"word{n * n}" for n in range(150)]
+
+    def room() -> Any:
+        return house.parties.room("radio", "1")
+
+    with (
+        house.join("1", "radio", pk="ada", compression=None) as ada,
+        house.join("1", "radio", pk="bob") as bob,
+    ):
+        for number in range(150):
+            said = " ".join(words[:number])
+            house.call(room().broadcast, said)
+            assert (
+                ada.socket.recv(PATIENCE) == bob.socket.recv(PATIENCE) == said
+            )
+        spent = {id: sum(map(len, each)) for id, each in writes.items()}
+        assert spent["bob"] < spent["ada"] / 10
+        window = room().deliver.__self__.window
+        assert window() is not None
+    while room().present:
+        house.call(int)
+    assert window() is None
+
+
+def test_who_was_skipped_is_compressed_for_again(
+    house: House, writes: dict[str, list[bytes]]
+) -> None:
+    """Also where something small is said before.
+
+    Seen to catch: a desk that goes on taking them all for followers.
+    """
+
+    def speak(*said: str) -> None:
+        room = house.parties.room("radio", "1")
+        assert room
+        for each in said:
+            if each == "busy":
+                room.present["bob"].watch()
+            else:
+                room.broadcast(each)
+
+    with house.join("1", "radio", pk="bob") as bob:
+        for said in (["x" * 400], ["busy", "y" * 400], ["small"], ["z" * 400]):
+            house.call(speak, *said)
+            assert bob.socket.recv(PATIENCE) == said[-1]
+        kinds = [each[0] for each in writes["bob"]]
+    assert kinds == [TEXT | 0xC0, TEXT | 0x80, TEXT | 0x80, TEXT | 0xC0]
+
+
+KEPT = FastProtocol, ServerProtocol, Connection
+
+
+def test_a_connection_that_ended_is_no_garbage(house: House) -> None:
+    """It is gone at once: garbage is rarely looked for with FAST=1.
+
+    Seen to catch: leaving its room, its parser or its scope at the line; a
+    desk that goes on knowing who was together or apart; the errors that a
+    frame that makes no sense, and leaving amid one, have brought.
+    """
+    gc.collect()
+    gc.disable()
+    try:
+        with house.join("2", "radio") as guest:
+            guest.send("first")
+            assert guest.socket.recv(PATIENCE) == "end"
+        for kind in (None, "deflate"):
+            with house.join("1", "radio", compression=kind) as guest:
+                guest.send("go")
+                while guest.socket.recv(PATIENCE) != "end":
+                    pass
+                room = house.parties.room("radio", "1")
+                assert room
+                house.call(room.broadcast, "bye")
+                assert guest.socket.recv(PATIENCE) == "bye"
+                del room
+        with house.stalled("/parties/radio/1") as bare:
+            bare.sendall(frame(3, b"makes no sense"))
+            read_all(bare)
+        with house.stalled("/parties/radio/1"):
+            room = house.parties.room("radio", "1")
+            assert room
+            for _ in range(2):
+                house.call(room.broadcast, b"x" * 200_000)
+            del room
+        while house.call(len, house.server_state.tasks):
+            pass
+        house.call(int)
+        left = [o for o in gc.get_objects() if type(o) in KEPT]
+        assert left == []
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize(
+    ("offer", "agreed"),
+    [
+        ("permessage-deflate", True),
+        ("permessage-deflate; client_max_window_bits", True),
+        ("permessage-deflate; client_max_window_bits=10", True),
+        ("permessage-deflate; client_no_context_takeover", True),
+        ("permessage-deflate; server_max_window_bits=15", False),
+        ("permessage-deflate; server_no_context_takeover", False),
+        ("permessage-deflate; client_max_window_bits=16", False),
+        ("permessage-deflate; client_no_context_takeover=1", False),
+        ("permessage-deflate" + 2 * "; client_max_window_bits", False),
+        ("permessage-deflate; server_max_window_bits, permessage-deflate", 1),
+        ("permessage-inflate", False),
+    ],
+)
+def test_an_offer_that_limits_our_window_is_declined(
+    house: House, offer: str, agreed: bool
+) -> None:
+    """RFC 7692, 7.1. Seen to catch: taking whatever is offered."""
+    request = HANDSHAKE % b"/parties/radio/1"
+    answer = house.raw(request[:-2] + OFFER % offer.encode())
+    assert answer.startswith(b"HTTP/1.1 101 ")
+    taken = b": permessage-deflate; client_no_context_takeover\r\n" in answer
+    assert taken == agreed
+    assert (b"permessage" in answer) == agreed
+
+
+@pytest.mark.stages(2)
+@pytest.mark.parametrize("fast", ["1", "0"])
+def test_a_setting_turns_it_off(serve: Any, fast: str) -> None:
+    """Seen to catch: a launcher that looks at no setting."""
+    running: Running = serve(FAST=fast)
+    with running.join() as ada:
+        assert ada.socket.response
+        taken = "Sec-WebSocket-Extensions" in ada.socket.response.headers
+        assert taken is (fast == "1")
+        ada.say("hello")
+        ada.wait_for("ack")

@@ -1,0 +1,176 @@
+"""The party runtime: one party asks another, over HTTP without a network."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import (
+    JSONResponse,
+    Response,
+    StreamingResponse,
+)
+
+from shared.party import Connection, Frame, Refused, Server
+from shared.party.fetch import Reply, from_party
+from shared.party.registry import Parties
+
+from ..support.party_server import open_house
+
+
+class Mirror(Server):
+    """Answers with what it was asked, or with the error that it was asked."""
+
+    async def on_request(self, request: Request) -> Response:
+        match self.room.id:
+            case "teapot":
+                raise HTTPException(418, "I am a teapot.", {"X-Pot": "tea"})
+            case "refusing":
+                raise Refused("Not like that.")
+            case "broken":
+                raise RuntimeError("broken")
+            case "mute":
+                return None  # type: ignore[return-value]
+            case "stream":
+                return StreamingResponse(letters())
+        body = await request.body()
+        return JSONResponse(
+            {
+                "room": self.room.id,
+                "method": request.method,
+                "path": request.scope["raw_path"].decode(),
+                "body": body.decode(),
+                "from_party": from_party(request),
+            },
+            headers={"X-Mirror": "yes"},
+        )
+
+
+def letters() -> Iterator[str]:
+    yield from "abc"
+
+
+def fetch(room: str, *arguments: Any, **options: Any) -> Reply:
+    """Ask a room of `Mirror`, in a loop of its own."""
+
+    async def ask() -> Reply:
+        address = Parties({"Mirror": Mirror})["mirror"].get(room)
+        return await asyncio.wait_for(address.fetch(*arguments, **options), 10)
+
+    return asyncio.run(ask())
+
+
+def test_a_fetch_is_a_request_like_any_other() -> None:
+    reply = fetch("a/b é", "post", json={"usage": 42})
+    assert (reply.status_code, reply.ok) == (200, True)
+    assert reply.headers["x-mirror"] == "yes"
+    asked = reply.json()
+    assert json.loads(asked.pop("body")) == {"usage": 42}
+    assert asked == {
+        "room": "a/b é",
+        "method": "POST",
+        "path": "/parties/mirror/a%2Fb%20%C3%A9",
+        "from_party": True,
+    }
+
+
+def test_a_fetch_may_say_nothing_and_gets_by_default() -> None:
+    asked = fetch("1").json()
+    assert (asked["method"], asked["body"]) == ("GET", "")
+    assert fetch("1", json=0).json()["body"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("room", "status", "error"),
+    [
+        ("teapot", 418, "I am a teapot."),
+        ("refusing", 422, "Not like that."),
+        ("broken", 500, "Something went wrong in here."),
+        ("mute", 500, "Something went wrong in here."),
+    ],
+)
+def test_a_room_that_fails_is_a_reply_with_its_status(
+    room: str, status: int, error: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Seen to catch: letting `on_request`'s exception out of `fetch`."""
+    reply = fetch(room)
+    assert (reply.status_code, reply.ok) == (status, False)
+    assert reply.json() == {"error": error}
+    logged = f"mirror/{room}: on_request failed" in caplog.messages
+    assert logged == (status == 500)
+
+
+def test_a_streamed_answer_arrives_whole() -> None:
+    """Seen to catch: a scope that says nothing of ASGI's version.
+
+    Starlette then waits for a disconnect, and the whole loop with it.
+    """
+    assert fetch("stream").body == b"abc"
+
+
+def test_a_room_that_there_is_not_is_a_404() -> None:
+    class Listed(Server):
+        rooms = ("total",)
+
+    async def ask() -> list[int]:
+        listed = Parties({"listed": Listed})["listed"]
+        replies = [await listed.get(id).fetch() for id in ("total", "other")]
+        return [reply.status_code for reply in replies]
+
+    # "total" is there, and answers no requests.
+    assert asyncio.run(ask()) == [404, 404]
+
+
+def test_a_party_that_there_is_not_is_a_key_error_that_says_so() -> None:
+    with pytest.raises(KeyError, match="There is no party 'nobody'"):
+        Parties({"mirror": Mirror})["nobody"]
+
+
+def test_nobody_from_outside_can_claim_to_be_a_party() -> None:
+    """Seen to catch: `from_party` reading a header."""
+    claims = {
+        "party.caller": "1",
+        "party-caller": "1",
+        "host": "127.0.0.1",
+        "forwarded": "host=party",
+        "x-forwarded-host": "party",
+    }
+    with open_house(mirror=Mirror) as house:
+        path = "/parties/mirror/1?party.caller=1"
+        answer = house.ask("POST", path, {"party.caller": True}, **claims)
+        assert answer.json()["from_party"] is False
+
+
+def test_a_hook_asks_another_party_and_itself_goes_on() -> None:
+    class Counter(Server):
+        async def on_start(self) -> None:
+            self.total = 0
+
+        async def on_request(self, request: Request) -> Response:
+            self.total += (await request.json())["add"]
+            self.room.broadcast({"total": self.total})
+            return JSONResponse(self.total)
+
+    class Chat(Server):
+        async def on_message(self, message: Frame, sender: Connection) -> None:
+            counter = self.room.parties["counter"].get("total")
+            reply = await counter.fetch("POST", json={"add": int(message)})
+            sender.send({"reply": reply.json()})
+
+    with (
+        open_house(chat=Chat, counter=Counter) as house,
+        house.join("total", "counter") as watcher,
+        house.join("1", "chat") as ada,
+        house.join("2", "chat") as bob,
+    ):
+        ada.send("40")
+        assert ada.next() == {"reply": 40}
+        bob.send("2")
+        assert bob.next() == {"reply": 42}
+        assert [watcher.next(), watcher.next()] == [
+            {"total": 40},
+            {"total": 42},
+        ]

@@ -1,0 +1,341 @@
+"""Floods: what one connection sends is bounded in size, time, rate and work."""
+
+import asyncio
+import socket
+import threading
+import tracemalloc
+import zlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from itertools import pairwise
+from typing import Any, cast
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from shared.party import Server
+from shared.party.frame_rate_limiter import Gate
+from shared.party.limits import Bounds
+from shared.party.transport.batching_protocol import FastProtocol
+from shared.party.transport.frame_reader import FRAMES_PER_TURN
+from shared.party.transport.http_protocol import (
+    MAX_EVENTS_PER_TURN,
+    REQUESTS_PER_TURN,
+    PartyHTTP,
+    RequestQueue,
+)
+from shared.party.transport.websocket_protocol import PartyProtocol
+
+from ..support.party_server import Echo, open_house
+from ..support.server_process import HANDSHAKE, PATIENCE
+from ..support.ws_frames import (
+    BINARY,
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    close_code,
+    frame,
+    read_all,
+    unwrap,
+)
+from .test_fast_frames import accepted, leave
+
+OFFER = b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+MB = 1_000_000
+
+
+class Small(Echo):
+    """Takes small frames, as presence does."""
+
+    largest_frame = 1_024
+
+
+def deflated(data: bytes) -> bytes:
+    """Return data as a client compresses it."""
+    packer = zlib.compressobj(wbits=-15)
+    packed = packer.compress(data) + packer.flush(zlib.Z_SYNC_FLUSH)
+    return packed.removesuffix(b"\x00\x00\xff\xff")
+
+
+def joined(bare: socket.socket, party: str) -> bool:
+    """Shake hands: whether frames may be compressed."""
+    request = HANDSHAKE % b"/parties/%s/1" % party.encode()
+    bare.sendall(request[:-2] + OFFER)
+    answer = b""
+    while not answer.endswith(b"\r\n\r\n"):
+        answer += bare.recv(1)
+    assert answer.startswith(b"HTTP/1.1 101 ")
+    return b"permessage-deflate" in answer
+
+
+def answers(bare: socket.socket, found: Callable[[int, bytes], bool]) -> bytes:
+    """Return the payload of the first frame that is found."""
+    heard = b""
+    while True:
+        frames, heard = unwrap(heard + bare.recv(65_536))
+        for opcode, payload in frames:
+            assert opcode != CLOSE, payload
+            if found(opcode, payload):
+                return payload
+
+
+PART = b"x" * 60_000
+PARTS = [frame(0, PART, fin=False)] * 29
+BOMB = deflated(b"x" * 2 * MB)
+LARGE = {
+    "one frame": [frame(TEXT, b"x" * 1_900_000)],
+    "parts": [frame(TEXT, PART, fin=False), *PARTS, frame(0)],
+    "a bomb": [frame(TEXT, BOMB, reserved=4)],
+    "a bomb in parts": [
+        frame(TEXT, BOMB[:1_000], fin=False, reserved=4),
+        frame(0, BOMB[1_000:]),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("party", "most"), [("echo", 65_536), ("small", 1_024)]
+)
+@pytest.mark.parametrize("parts", LARGE.values(), ids=list(LARGE))
+def test_a_message_is_gathered_and_inflated_up_to_the_limit(
+    parts: list[bytes], party: str, most: int
+) -> None:
+    """It is refused in words, though nobody has kept it."""
+    with open_house(echo=Echo, small=Small) as house, house.connected() as eve:
+        if not joined(eve, party) and parts[0][0] & 0x40:
+            return  # there is no compression without the fast path
+        tracemalloc.start()
+        try:
+            before = tracemalloc.get_traced_memory()[0]
+            for part in parts:
+                eve.sendall(part)
+            refusal = answers(eve, lambda _, payload: b'"error"' in payload)
+            peak = tracemalloc.get_traced_memory()[1] - before
+        finally:
+            tracemalloc.stop()
+        assert b"may have %s bytes at most" % f"{most:,}".encode() in refusal
+        assert peak < 0.9 * MB
+        eve.sendall(frame(TEXT, b"hello"))
+        assert answers(eve, lambda _, payload: b'"echo"' in payload)
+
+
+UNFINISHED = {
+    "a part": frame(TEXT, b"x", fin=False),
+    "empty parts": frame(TEXT, fin=False) + frame(0, fin=False),
+    "most of a frame": frame(TEXT, b"x" * 10)[:-1],
+    "most of a large frame": frame(TEXT, b"x" * 200_000)[:-1],
+    "half a head": b"\x81",
+    "half a ping": frame(PING, b"x")[:-1],
+}
+
+
+@pytest.mark.parametrize("name", UNFINISHED)
+def test_a_message_has_to_be_complete_in_time(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Also where pings come, and are answered, meanwhile."""
+    monkeypatch.setattr(
+        "shared.party.transport.frame_reader.MESSAGE_TIMEOUT", 0.5
+    )
+    is_between_frames = "part" in name
+    with open_house(echo=Echo) as house, house.connected() as eve:
+        joined(eve, "echo")
+        eve.sendall(UNFINISHED[name])
+        eve.settimeout(0.1)
+        heard = b""
+        for _ in range(round(PATIENCE / 0.1)):
+            try:
+                if not (some := eve.recv(65_536)):
+                    break
+                heard += some
+            except TimeoutError:
+                if is_between_frames:
+                    eve.sendall(frame(PING, b"there?"))
+        assert close_code(heard) == 1008
+        is_answered = (PONG, b"there?") in unwrap(heard)[0]
+        assert is_answered == is_between_frames
+
+
+def test_a_message_that_comes_slowly_but_in_time_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each has its own time, however many come one after the other."""
+    monkeypatch.setattr(
+        "shared.party.transport.frame_reader.MESSAGE_TIMEOUT", 0.5
+    )
+    with open_house(echo=Echo) as house, house.connected() as ada:
+        joined(ada, "echo")
+        whole = frame(TEXT, b"hello")
+        ada.sendall(whole[:5])
+        for _ in range(8):
+            threading.Event().wait(0.1)
+            ada.sendall(whole[5:] + whole[:5])
+            assert answers(ada, lambda _, payload: b'"hello"' in payload)
+
+
+KINDS = {
+    "short text": frame(TEXT, b"x"),
+    "empty text": frame(TEXT),
+    "text": frame(TEXT, b"x" * 200),
+    "bytes": frame(BINARY, b"x"),
+    "heartbeats": frame(TEXT, b"ping"),
+    "pings": frame(PING, b"x"),
+    "pongs": frame(PONG),
+    "empty parts": frame(0, fin=False),
+    "messages in two parts": frame(TEXT, b"x", fin=False) + frame(0, b"y"),
+    "compressed text": frame(TEXT, deflated(b"x" * 200), reserved=4),
+    "bombs": frame(TEXT, deflated(b"x" * 60_000), reserved=4),
+    "too large": frame(TEXT, b"x" * 70_000),
+}
+
+
+def beginning(kind: str) -> bytes:
+    """Return what has to come before a flood of a kind."""
+    return frame(TEXT, b"x", fin=False) if kind == "empty parts" else b""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_flood_of_any_kind_ends_its_own_connection_alone(kind: str) -> None:
+    """Nothing that comes after the limit is parsed."""
+    bounds = Bounds(messages_a_second=1)
+    with (
+        open_house(bounds=bounds, echo=Echo) as house,
+        house.join("1", "echo") as bob,
+        house.connected() as eve,
+        ThreadPoolExecutor() as threads,
+    ):
+        if not joined(eve, "echo") and KINDS[kind][0] & 0x40:
+            return  # there is no compression without the fast path
+        told = threads.submit(read_all, eve)
+        with suppress(OSError):
+            eve.sendall(beginning(kind))
+            for _ in range(50):
+                eve.sendall(KINDS[kind] * 100)
+        heard = told.result()
+        assert close_code(heard) == 1008
+        assert len(unwrap(heard)[0]) < 250
+        assert bob.next()["room"] == "1"
+        bob.send("hello")
+        assert bob.next() == {"echo": "hello"}
+
+
+class CountingGate:
+    """In place of a gate: counts frames, and inflates what is compressed."""
+
+    max_size = 65_536
+
+    def __init__(self) -> None:
+        self.frames = 0
+
+    def admit(self, frame: Any, unpack: Any = None) -> None:
+        self.frames += 1
+        assert unpack is None or unpack(frame, self.max_size)
+
+    def counts_frame(self) -> bool:
+        self.frames += 1
+        return True
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("protocol", [FastProtocol, PartyProtocol])
+def test_others_have_their_turn_amid_a_flood(
+    protocol: type[PartyProtocol], kind: str
+) -> None:
+    """Seen to catch: parsing all that has come at once."""
+    if KINDS[kind][0] & 0x40 and protocol is PartyProtocol:
+        return  # there is no compression without the fast path
+    size = 60_000 if kind in ("bombs", "too large") else 0
+    most = 2 if size else FRAMES_PER_TURN
+    count = 5 * most
+
+    async def test() -> None:
+        gate, turns = CountingGate(), [0]
+        line, transport = await accepted(protocol)
+        line.begin(None, cast(Gate, gate))
+        line.data_received(beginning(kind) + KINDS[kind] * count)
+        for _ in range(50):
+            while not line.queue.empty():
+                await line.receive()
+                gate.frames += 1
+            turns.append(gate.frames)
+            await asyncio.sleep(0)
+        assert turns[-1] >= count
+        assert max(b - a for a, b in pairwise(turns)) <= most
+        await leave(line, transport)
+
+    asyncio.run(test())
+
+
+def test_requests_that_come_at_once_are_spread_over_iterations() -> None:
+    """Seen to catch: two hundred handshakes before anybody else's turn."""
+    begun: list[int] = []
+
+    async def test() -> None:
+        queue = RequestQueue(asyncio.get_running_loop())
+        counts = []
+        for number in range(REQUESTS_PER_TURN * 5):
+            queue.put(partial(begun.append, number))
+        while len(begun) < REQUESTS_PER_TURN * 5:
+            counts.append(len(begun))
+            await asyncio.sleep(0)
+        counts.append(len(begun))
+        assert counts[0] == REQUESTS_PER_TURN
+        assert max(b - a for a, b in pairwise(counts)) <= REQUESTS_PER_TURN
+        for _ in range(3):
+            await asyncio.sleep(0)
+        queue.put(partial(begun.append, -1))
+        assert begun == [*range(REQUESTS_PER_TURN * 5), -1]
+
+    asyncio.run(test())
+
+
+class Body(Server):
+    """Reads the body of a request."""
+
+    async def on_request(self, request: Request) -> Response:
+        return JSONResponse(len(await request.body()))
+
+
+def test_a_body_in_tiny_chunks_is_read_in_portions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Seen to catch: all events of a parser in one turn of the loop."""
+    events: list[int] = []
+    handle = PartyHTTP.handle_events
+
+    def count(http: PartyHTTP) -> None:
+        handle(http)
+        events.append(MAX_EVENTS_PER_TURN - http.conn.budget)
+
+    monkeypatch.setattr(PartyHTTP, "handle_events", count)
+    head = b"POST /parties/body/1 HTTP/1.1\r\nHost: localhost\r\n"
+    chunked = b"Transfer-Encoding: chunked\r\n\r\n"
+    with open_house(body=Body) as house:
+        answer = house.raw(
+            head + chunked + b"1\r\nx\r\n" * 9_000 + b"0\r\n\r\n"
+        )
+    assert answer.endswith(b"9000")
+    assert max(events) == MAX_EVENTS_PER_TURN
+    assert sum(events) > 9_000
+
+
+def test_what_comes_right_behind_a_handshake_is_read() -> None:
+    """Also half a frame, and what is larger than what is kept of others."""
+    bounds = Bounds(largest_frame=3 * MB)
+    with open_house(bounds=bounds, echo=Echo) as house:
+        with house.connected() as ada:
+            request = HANDSHAKE % b"/parties/echo/1"
+            sent = frame(TEXT, b"first") + frame(TEXT, b"second")
+            ada.sendall(request + sent[:-3])
+            while not ada.recv(65_536).endswith(b'"first"}'):
+                pass
+            ada.sendall(sent[-3:])
+            assert answers(ada, lambda _, payload: b'"second"' in payload)
+        with house.join("1", "echo", max_size=None) as ada:
+            ada.next()
+            ada.send("x" * 3 * MB)
+            assert len(ada.next()["echo"]) == 3 * MB

@@ -1,0 +1,806 @@
+"""Limits: one who goes too far is told so, and nobody else notices."""
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import asdict
+from secrets import token_urlsafe
+
+import pytest
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, Response
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from shared.chat.rooms import SLUGS
+from shared.party import Connection, Frame, Room, Server
+from shared.party import message_rate_limiter as senders
+from shared.party.fetch import Reply
+from shared.party.frame_rate_limiter import Gate, id_in
+from shared.party.limits import Bounds, Rate
+from shared.party.message_rate_limiter import Identity, MessageLimit
+from shared.party.registry import Parties
+from shared.settings import Settings
+from shared.web.browser_id import COOKIE, sign
+
+from ..support.party_server import Echo, open_house
+from ..support.server_process import (
+    BOTH_WAYS,
+    HANDSHAKE,
+    PATIENCE,
+    Answer,
+    Door,
+    Guest,
+    Running,
+    Stage,
+    start,
+)
+from ..support.ws_frames import read_all
+
+KEY = "a-key-of-some-length"
+STRICT = {
+    "LARGEST_FRAME": "1024",
+    "LARGEST_BODY": "2048",
+    "MESSAGES_A_SECOND": "50",
+    "CONNECTIONS_A_ROOM": "3",
+    "HISTORY": "4",
+    "PRESENTER_KEY": KEY,
+}
+
+Serve = Callable[..., Running]
+
+
+@pytest.fixture(scope="module")
+def strict(stage: Stage) -> Iterator[Running]:
+    """A server with limits that a test soon reaches."""
+    with start(stage, **STRICT) as running:
+        yield running
+
+
+def refusal(door: Door, room: str, party: str = "chatroom") -> Answer | None:
+    """How a handshake is refused; None if it is not."""
+    try:
+        with door.join(room, party):
+            return None
+    except InvalidStatus as refused:
+        headers = {k.lower(): v for k, v in refused.response.headers.items()}
+        text = (refused.response.body or b"").decode()
+        return Answer(refused.response.status_code, headers, text)
+
+
+def let_in(door: Door, room: str, party: str = "chatroom") -> None:
+    """Knock until there is place: who has left is not noticed at once."""
+    deadline = time.monotonic() + PATIENCE
+    while (refused := refusal(door, room, party)) is not None:
+        assert refused.status == 503
+        assert time.monotonic() < deadline
+
+
+# Settings
+
+
+def test_each_bound_is_a_setting_with_the_same_default() -> None:
+    """Seen to catch: a default that is changed in one place."""
+    bounds, settings = asdict(Bounds()), Settings.model_fields
+    assert {name: settings[name].default for name in bounds} == bounds
+    chosen = {name: 2_000_000 + number for number, name in enumerate(bounds)}
+    assert asdict(Settings(**chosen).bounds) == chosen  # type: ignore[arg-type]
+
+
+@pytest.mark.stages(2)
+def test_what_is_too_much_at_once_is_refused_and_may_be_sent_again(
+    strict: Running,
+) -> None:
+    """Seen to catch: dropping in silence; an error without the id.
+
+    And: a hook that has begun before the rate is looked at.
+    """
+    page = strict.get("/").headers["set-cookie"]
+    hers = {"Cookie": page.partition(";")[0]}
+    with (
+        strict.join("room-4") as bob,
+        strict.join("room-4", additional_headers=hers) as ada,
+    ):
+        bob.wait_for("history")
+        ada.wait_for("history")
+        said = [ada.say(f"number {number}")["id"] for number in range(400)]
+        answers = [ada.next() for _ in said]
+        kept = [each["id"] for each in answers if each["type"] == "ack"]
+        refused = [each for each in answers if each["type"] == "error"]
+        assert kept[:50] == said[:50]
+        assert all(0 < each["retry_after"] <= 2 for each in refused)
+        assert sorted([*kept, *(each["id"] for each in refused)]) == sorted(
+            said
+        )
+        why = "At most 50 messages a second, please."
+        assert {each["message"] for each in refused} == {why}
+        assert [bob.next()["message"]["id"] for _ in kept] == kept
+        again = {"type": "error"}
+        while again["type"] == "error":
+            ada.say("again", id=refused[0]["id"])
+            again = ada.next()
+        assert again["type"] == "ack"
+        assert bob.next()["message"]["id"] == again["id"] == refused[0]["id"]
+    with strict.join("room-4") as late:
+        assert len(late.next()["messages"]) == 4
+
+
+@pytest.mark.stages(2)
+def test_the_largest_frame_is_a_setting(strict: Running) -> None:
+    with strict.join() as ada, strict.join() as bob:
+        bob.wait_for("history")
+        ada.wait_for("history")
+        id = ada.say("x" * 1_000)["id"]
+        why = "A frame may have 1,024 bytes at most."
+        assert ada.next() == {"type": "error", "message": why, "id": id}
+        ada.say("hello")
+        assert bob.hear("hello")
+
+
+@pytest.mark.stages(2)
+def test_a_full_room_lets_somebody_in_when_another_has_left(
+    strict: Running,
+) -> None:
+    """Seen to catch: no bound on connections; a 503 without `Retry-After`."""
+    with strict.join("party-chat") as ada, strict.join("party-chat") as bob:
+        bob.wait_for("history")
+        with strict.join("party-chat"):
+            refused = refusal(strict, "party-chat")
+            assert refused
+            assert refused.status == 503
+            assert refused.json() == {
+                "error": "This room is full. Come back later."
+            }
+            assert refused.headers["retry-after"] == "5"
+            assert refusal(strict, "on-page-help") is None
+            ada.say("all here?")
+            assert bob.hear("all here?")
+        let_in(strict, "party-chat")
+
+
+@pytest.mark.stages(2)
+@pytest.mark.parametrize("path", ["/parties/chatroom/room-4", "/presenter"])
+def test_the_largest_body_is_a_setting(strict: Running, path: str) -> None:
+    """Seen to catch: a limit that Starlette words, and none."""
+    why = {"error": "A request may have 2,048 bytes at most."}
+    key = {"authorization": f"Bearer {KEY}"}
+    answer = strict.ask("POST", path, "x" * 2_047, **key)
+    assert (answer.status, answer.json()) == (413, why)
+    assert strict.ask("POST", path, "x" * 2_046, **key).status in (404, 422)
+
+
+@pytest.mark.stages(2)
+def test_a_body_of_unknown_length_ends_at_the_limit(strict: Running) -> None:
+    """Seen to catch: looking at `Content-Length` alone."""
+    head = (
+        "POST /presenter HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        f"Authorization: Bearer {KEY}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    part = "3e8\r\n" + "x" * 1_000 + "\r\n"
+    with strict.connected() as bare:
+        bare.sendall((head + 3 * part).encode())
+        answer = b""
+        while some := bare.recv(65_536):
+            answer += some
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b'{"error":"A request may have 2,048 bytes at most."}' in answer
+
+
+@pytest.mark.stages(5)
+@pytest.mark.parametrize("fast", BOTH_WAYS)
+def test_made_up_rooms_keep_nobody_out_of_the_listed_ones(
+    serve: Serve, fast: str
+) -> None:
+    running = serve(LIVE_ROOMS="1", ROOMS_A_MINUTE="2", FAST=fast)
+    parties = "chatroom", "presence", "usage"
+    for party in parties:
+        for room in ("junk1", "junk2", "junk3"):
+            refused = refusal(running, room, party)
+            assert refused
+            assert refused.status == 404
+    with ExitStack() as stack:
+        for party in parties[:2]:
+            for room in SLUGS:
+                stack.enter_context(running.join(room, party))
+        stack.enter_context(running.join("total", "usage"))
+        stack.enter_context(running.join("hello-world", "presence"))
+    assert running.errors() == ""
+
+
+def test_rooms_that_anybody_may_name_are_bounded_and_the_chats_let_in() -> None:
+    """Seen to catch: counting rooms of a list; a busy room that costs one."""
+
+    class Listed(Echo):
+        rooms = ("kitchen", "hall")
+
+    bounds = Bounds(live_rooms=1, rooms_a_minute=2)
+    with open_house(bounds=bounds, open=Echo, listed=Listed) as house:
+        with house.join("a", "open"):
+            refused = refusal(house, "b", "open")
+            assert refused
+            assert refused.status == 503
+            with house.join("kitchen", "listed") as ada:
+                assert ada.next()["room"] == "kitchen"
+        let_in(house, "b", "open")
+        deadline = time.monotonic() + PATIENCE
+        while (refused := refusal(house, "c", "open")) is None or (
+            refused.status == 503
+        ):
+            assert time.monotonic() < deadline
+        assert refused.status == 429
+        words = "Too many rooms were made just now. Come back later."
+        assert refused.json() == {"error": words}
+        assert refused.headers["retry-after"] == "5"
+        for room in Listed.rooms:
+            assert refusal(house, room, "listed") is None
+
+
+# How fast a connection may send
+
+
+class Teller(Server):
+    """Answers each frame with what it was."""
+
+    async def on_message(self, message: Frame, sender: Connection) -> None:
+        sender.send({"type": "heard", "frame": message})
+
+
+def heard(guest: Guest, last: str) -> list[str]:
+    """The frames that were let through, up to that one."""
+    through = [guest.wait_for("heard")["frame"]]
+    while through[-1] != last:
+        through.append(guest.wait_for("heard")["frame"])
+    return through
+
+
+def cookie(browser: str = "") -> dict[str, str]:
+    """Headers with a cookie that the server has signed, of a new browser."""
+    browser = browser or token_urlsafe()
+    return {"Cookie": f"{COOKIE}={browser}.{sign(browser)}"}
+
+
+def limit_in(
+    room: Room, browser: str = "ada", host: str = "::1"
+) -> MessageLimit:
+    """The limit of a browser's connection in a room."""
+    connection = HTTPConnection({"type": "websocket", "client": (host, 1)})
+    identity = Identity(browser, is_proven=bool(browser))
+    return room.parties.senders.limit(connection, identity, room)
+
+
+@pytest.mark.parametrize("kind", ["signed", "made up", "none"])
+def test_sender_that_reconnects_keeps_its_bucket(kind: str) -> None:
+    """“Connect, say 50, close” over and over is no way around the rate."""
+    taken = 0
+
+    class Counter(Server):
+        def on_message(self, message: Frame, sender: Connection) -> None:
+            nonlocal taken
+            taken += 1
+
+    signed = cookie()
+    with open_house(bounds=Bounds(), counter=Counter) as house:
+        began = time.monotonic()
+        for number in range(40):
+            made_up = {"Cookie": f"{COOKIE}={number}.{number}"}
+            headers = {"signed": signed, "made up": made_up}.get(kind)
+            with house.join(
+                "1", "counter", additional_headers=headers, max_queue=None
+            ) as eve:
+                for _ in range(50):
+                    eve.send("x")
+        with house.join("1", "counter", additional_headers=cookie()) as ada:
+            ada.send("hello")
+            ada.send("hello")
+        # All is read: a later handshake in this loop was answered.
+        seconds = time.monotonic() - began
+    assert 12 <= taken <= 12 + 11 * seconds
+
+
+@pytest.mark.parametrize("has_cookies", [True, False])
+def test_hall_of_500_behind_one_address_all_say_hello(
+    has_cookies: bool,
+) -> None:
+    """And one who floods from there, meanwhile, keeps nobody from it."""
+    count, seconds = 500, 10
+
+    async def say_hello(url: str) -> None:
+        headers = cookie() if has_cookies else None
+        async with connect(url, proxy=None, additional_headers=headers) as ada:
+            opened.release()
+            await begin.wait()
+            while True:
+                await ada.send('{"id":"a1"}')
+                answer = json.loads(await ada.recv())
+                if answer["type"] == "heard":
+                    break
+                assert answer["id"] == "a1"
+                await asyncio.sleep(answer["retry_after"])
+
+    async def flood(url: str) -> None:
+        while True:
+            with suppress(ConnectionClosed):
+                async with connect(url, proxy=None, max_queue=None) as eve:
+                    for _ in range(100):
+                        await eve.send("x")
+                        await asyncio.sleep(0.001)
+
+    async def hall(url: str) -> None:
+        flooding = asyncio.create_task(flood(url))
+        people = [asyncio.create_task(say_hello(url)) for _ in range(count)]
+        for _ in people:
+            await opened.acquire()
+        begin.set()
+        async with asyncio.timeout(max(seconds, PATIENCE)):
+            await asyncio.gather(*people)
+        flooding.cancel()
+        await asyncio.wait([flooding])
+
+    opened, begin = asyncio.Semaphore(0), asyncio.Event()
+    with open_house(bounds=Bounds(), teller=Teller) as house:
+        url = f"ws://127.0.0.1:{house.port}/parties/teller/1"
+        asyncio.run(hall(url))
+
+
+def test_busy_room_refuses_its_heaviest_senders_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Fifty who say all they may leave room for who says something now."""
+    now = 1_000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    room = Room("chat", "1", Parties({}))
+    heavy = [limit_in(room, f"heavy {number}") for number in range(50)]
+    taken = refused = 0
+    for step in range(1, 401):
+        now += 0.05
+        for each in heavy:
+            for _ in range(2):
+                why = each.refusal()
+                taken, refused = taken + (not why), refused + bool(why)
+        if step % 10 == 0:
+            for number in range(step, step + 10):
+                light = limit_in(room, f"light {number}", f"light {number}")
+                assert not light.refusal()
+    assert refused > 10_000
+    assert 2_000 < taken < 200 * 20 + 200
+
+
+def test_new_browsers_without_end_hold_up_nobody_who_is_here(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One who takes a new cookie for every ten messages silences no room.
+
+    Ada says something twice a second. Seen to catch: new senders that are
+    lighter than all others, however many one address has.
+    """
+    now = 1_000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    room = Room("chat", "1", Parties({}))
+    ada = limit_in(room)
+    now += 30
+    for step in range(1, 401):
+        now += 0.05
+        for number in range(20):
+            eve = limit_in(room, f"{step} {number}")
+            while not eve.refusal():
+                pass
+        if step % 10 == 0:
+            assert not ada.refusal()
+
+
+def test_one_sender_alone_may_use_all_that_a_sender_may() -> None:
+    """A room's own rate is never below one sender's."""
+    bounds = Bounds(messages_a_second=1_000, max_room_messages_per_second=1)
+    ada = limit_in(Room("chat", "1", Parties({}, bounds)))
+    assert [ada.refusal() for _ in range(400)] == [None] * 400
+
+
+def test_senders_are_bounded_and_an_ipv6_network_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(senders, "MAX_SENDERS", 3)
+    some, room = senders.Senders(Bounds()), Room("chat", "1", Parties({}))
+
+    def sender_at(host: str) -> Rate:
+        connection = HTTPConnection({"type": "websocket", "client": (host, 1)})
+        return some.limit(connection, Identity(), room).sender
+
+    first = sender_at("2001:db8::1")
+    assert sender_at("2001:db8::ffff:1") is first
+    assert sender_at("2001:db8:0:1::1") is not first
+    assert sender_at("::ffff:192.0.2.1") is sender_at("192.0.2.1")
+    for number in range(3):
+        sender_at(f"192.0.2.{number + 10}")
+    assert sender_at("2001:db8::1") is not first
+
+
+def test_who_floods_on_and_on_is_sent_away_and_may_come_back() -> None:
+    """Seen to catch: no end to refusals."""
+    with (
+        open_house(bounds=Bounds(), teller=Teller) as house,
+        house.join("1", "teller", additional_headers=cookie()) as bob,
+    ):
+        with house.join("1", "teller", max_queue=None) as eve:
+            with suppress(ConnectionClosed):
+                while True:
+                    eve.send("x")
+            told: Counter[str] = Counter()
+            with suppress(ConnectionClosed):
+                while True:
+                    told[eve.next()["type"]] += 1
+            why = "You were sending too much. Come back in a moment."
+            assert eve.closed() == (1008, why)
+            assert told["heard"] >= 10
+            assert told["error"] >= 1_000
+        bob.send("still here")
+        assert heard(bob, "still here")
+        with house.join("1", "teller") as eve:
+            while not eve.send("me too") and eve.next()["type"] == "error":
+                pass
+
+
+def test_nothing_more_is_read_of_who_is_sent_away() -> None:
+    """Seen to catch: reading on until the last refusal has arrived."""
+    over = asyncio.Event()
+
+    class Eve(Connection):
+        """Reads what she is told as late as she likes."""
+
+        def __init__(self) -> None:
+            self.told: list[object] = []
+
+        def send(self, message: object) -> None:
+            self.told.append(message)
+
+        def dismiss(self, code: int, reason: str) -> None:
+            self.told.append(code)
+
+        async def closed(self) -> None:
+            await over.wait()
+
+    async def flood(eve: Eve) -> None:
+        parties = Parties({}, Bounds(messages_a_second=1))
+        server, heard = Server(Room("teller", "1", parties)), list[Frame]()
+        limit = limit_in(server.room)
+        gate = Gate(server, eve, limit, 1_024, heard.append)
+        for _ in range(105):
+            await gate.take("x")
+        assert len(heard) == 5
+        assert len(eve.told) == 100
+        last = asyncio.create_task(gate.take("x"))
+        await asyncio.sleep(0)
+        assert eve.told[-1] == 1008
+        assert not last.done()
+        over.set()
+        await last
+
+    asyncio.run(flood(Eve()))
+
+
+class Pointer(Teller):
+    """Takes little, and of what comes too fast the latest."""
+
+    frames_a_second = 20.0
+    largest_frame = 100
+
+
+def test_of_what_comes_too_fast_the_latest_survives() -> None:
+    """Seen to catch: dropping whatever is beyond the rate."""
+    with (
+        open_house(pointer=Pointer) as house,
+        house.join("1", "pointer") as ada,
+    ):
+        for number in range(500):
+            ada.send(str(number))
+        through = heard(ada, "499")
+        assert through[:20] == [str(number) for number in range(20)]
+        assert len(through) < 500
+        ada.send("500")
+        assert heard(ada, "500") == ["500"]
+
+
+def test_what_waits_for_its_turn_is_forgotten_when_its_sender_leaves() -> None:
+    """Seen to catch: a timer that goes on after the end."""
+    left = threading.Event()
+    heard_of: list[str] = []
+
+    class Short(Pointer):
+        async def on_message(self, message: Frame, sender: Connection) -> None:
+            heard_of.append(sender.id)
+            await super().on_message(message, sender)
+
+        async def on_close(self, connection: Connection) -> None:
+            heard_of.append("left")
+            left.set()
+
+    with open_house(short=Short) as house, house.join("1", "short") as bob:
+        with house.join("1", "short", pk="ada", max_queue=None) as ada:
+            for number in range(30):
+                ada.send(str(number))
+        assert left.wait(PATIENCE)
+        for number in range(30):
+            bob.send(str(number))
+        # His last one waited, too, and began to after hers.
+        assert len(heard(bob, "29")) < 30
+    assert "ada" not in heard_of[heard_of.index("left") :]
+
+
+@pytest.mark.parametrize("most", [50, 2_000])
+def test_a_partys_own_largest_frame_wins(most: int) -> None:
+    """Seen to catch: the smaller of both; the larger of both."""
+    with (
+        open_house(bounds=Bounds(largest_frame=most), pointer=Pointer) as house,
+        house.join("1", "pointer") as ada,
+    ):
+        ada.send("x" * 100)
+        assert ada.next() == {"type": "heard", "frame": "x" * 100}
+        ada.send("x" * 101)
+        assert ada.next()["message"] == "A frame may have 100 bytes at most."
+
+
+@pytest.mark.parametrize(
+    ("frame", "id"),
+    [
+        ('{"type":"message","message":{"id":"a1","user":"Ada"}}', "a1"),
+        (b'{"message": {"body": "hi", "id" : "a1"}}', "a1"),
+        ('{"message":{"id":"\u00e9"}}', "\u00e9"),
+        (json.dumps({"body": '"id":"no"', "id": "yes"}), "yes"),
+        ('{"message":{"user":"id","body":"id"}}', None),
+        ('{"message":{"id":7}}', None),
+        ('{"id":"' + "x" * 65 + '"}', None),
+        ("x" * 60_000 + '{"id":"far"}', None),
+        ('"id"' * 20_000, None),
+        (b"\xff" * 100, None),
+        ("", None),
+    ],
+    ids=lambda value: repr(value)[:24],
+)
+def test_the_id_of_what_is_not_read_is_found_where_it_is_in_sight(
+    frame: Frame, id: str | None
+) -> None:
+    """Seen to catch: looking at all of a frame."""
+    assert id_in(frame) == id
+
+
+# How many rooms
+
+
+def test_new_rooms_are_refused_before_anything_is_made() -> None:
+    """Seen to catch: looking at the rate after the room was made."""
+    started: list[str] = []
+
+    class Open(Echo):
+        async def on_start(self) -> None:
+            started.append(self.room.id)
+
+    class Listed(Open):
+        rooms = ("kitchen", "hall")
+
+    bounds = Bounds(rooms_a_minute=3)
+    with (
+        open_house(bounds=bounds, open=Open, listed=Listed) as house,
+        house.join("1", "open") as ada,
+    ):
+        assert house.get("/parties/open/2").status == 200
+        assert house.get("/parties/open/3").status == 200
+        answer = house.get("/parties/open/4")
+        assert answer.status == 429
+        assert answer.headers["retry-after"] == "5"
+        assert house.refused("5", "open") == 429
+        for room in ("kitchen", "hall"):
+            assert house.get(f"/parties/listed/{room}").status == 200
+        assert house.get("/parties/open/2").status == 200
+        assert ada.next()["room"] == "1"
+    assert started == ["1", "2", "3", "kitchen", "hall"]
+
+
+def test_the_room_that_was_empty_longest_is_let_go() -> None:
+    """Seen to catch: the one that was empty first, and used since."""
+    started: list[str] = []
+
+    class Open(Echo):
+        async def on_start(self) -> None:
+            started.append(self.room.id)
+
+    with open_house(bounds=Bounds(live_rooms=2), open=Open) as house:
+        for room in "1213132":
+            assert house.get(f"/parties/open/{room}").status == 200
+    assert started == ["1", "2", "3", "2"]
+
+
+def test_a_room_that_still_starts_is_not_let_go() -> None:
+    """Though whoever asked has given up; or it would start twice at once.
+
+    Seen to catch: counting guests and hooks only.
+    """
+
+    async def ask() -> Reply:
+        begun = asyncio.Event()
+
+        class Slow(Echo):
+            async def on_start(self) -> None:
+                begun.set()
+                await asyncio.Event().wait()
+
+        slow = Parties({"slow": Slow}, Bounds(live_rooms=1))["slow"]
+        hasty = asyncio.create_task(slow.get("1").fetch())
+        await begun.wait()
+        hasty.cancel()
+        await asyncio.wait([hasty])
+        return await slow.get("2").fetch()
+
+    assert asyncio.run(ask()).status_code == 503
+
+
+def test_a_party_that_answers_no_requests_makes_no_room_for_them() -> None:
+    """Seen to catch: a 404 out of the room itself."""
+    with open_house(mute=Server) as house:
+        assert house.get("/parties/mute/1").status == 404
+        assert house.parties.room("mute", "1") is None
+
+
+def test_requests_reach_a_room_that_is_full() -> None:
+    """Seen to catch: a full tally page that refuses what rooms report."""
+    with (
+        open_house(bounds=Bounds(connections_a_room=1), echo=Echo) as house,
+        house.join("1", "echo"),
+    ):
+        assert house.refused("1", "echo") == 503
+        assert house.get("/parties/echo/1").status == 200
+
+
+class Reader(Server):
+    """Reads the body of a request."""
+
+    async def on_request(self, request: Request) -> Response:
+        return JSONResponse(len(await request.body()))
+
+
+def test_a_party_that_reads_too_large_a_body_is_not_to_blame() -> None:
+    """Seen to catch: a fault in the log, and status 500."""
+
+    def parts(number: int) -> bytes:
+        part = b"1000\r\n" + b"x" * 4096 + b"\r\n"
+        head = b"POST /parties/reader/1 HTTP/1.1\r\nHost: localhost\r\n"
+        chunked = b"Transfer-Encoding: chunked\r\n\r\n"
+        return head + chunked + part * number + b"0\r\n\r\n"
+
+    with open_house(reader=Reader) as house:
+        assert house.raw(parts(16)).startswith(b"HTTP/1.1 200 ")
+        answer = house.raw(parts(17))
+        assert answer.startswith(b"HTTP/1.1 413 ")
+        assert b"65,536 bytes" in answer
+
+
+def test_refused_handshakes_are_not_logged_one_by_one(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bounds = Bounds(rooms_a_minute=1, connections_a_room=1)
+    with (
+        open_house(bounds=bounds, echo=Echo) as house,
+        house.join("1", "echo") as ada,
+    ):
+        for _ in range(20):
+            assert house.refused("1", "echo") == 503
+            assert house.refused("2", "echo") == 429
+            assert house.refused("3", "nobody") == 404
+        assert ada.next()["room"] == "1"
+    assert caplog.messages == []
+
+
+# How long a request may take, and how much of it is headers
+
+
+PATH = b"/parties/reader/1"
+POST = b"POST %s HTTP/1.1\r\nHost: localhost\r\n" % PATH
+UPGRADE = HANDSHAKE % PATH
+COMPLETE = POST + b"Content-Length: 0\r\n\r\n"
+
+
+def dripping(slow: socket.socket, drop: bytes) -> bytes:
+    """Send something again and again: what comes until the end."""
+    heard = b""
+    slow.settimeout(0.1)
+    for _ in range(round(PATIENCE / 0.1)):
+        with suppress(TimeoutError):
+            try:
+                slow.sendall(drop)
+                some = slow.recv(65_536)
+            except ConnectionError:
+                return heard
+            if not some:
+                return heard
+            heard += some
+    raise AssertionError("It may go on and on.")
+
+
+INCOMPLETE = {
+    "nothing": (b"", b""),
+    "a head": (POST, b"HTTP/1.1 408 "),
+    "a handshake": (UPGRADE[:-2], b"HTTP/1.1 408 "),
+    "a body": (POST + b"Content-Length: 9\r\n\r\n", b"HTTP/1.1 408 "),
+    "a second head": (COMPLETE + POST, b"HTTP/1.1 200 "),
+    "a body nobody reads": (
+        POST.replace(b"reader", b"nobody") + b"Content-Length: 9\r\n\r\n",
+        b"HTTP/1.1 404 ",
+    ),
+}
+
+
+@pytest.mark.parametrize("drips", [False, True], ids=["stalls", "drips"])
+@pytest.mark.parametrize(
+    ("sent", "answer"), INCOMPLETE.values(), ids=list(INCOMPLETE)
+)
+def test_an_incomplete_request_ends_at_its_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    sent: bytes,
+    answer: bytes,
+    drips: bool,
+) -> None:
+    """Also one of which a byte comes now and then."""
+    monkeypatch.setattr(
+        "shared.party.transport.http_protocol.REQUEST_TIMEOUT", 0.3
+    )
+    with open_house(reader=Reader) as house, house.connected() as slow:
+        slow.sendall(sent)
+        drop = b"x" if sent.endswith(b"\r\n") else b" "
+        heard = dripping(slow, drop) if drips and sent else read_all(slow)
+        assert heard.startswith(answer)
+        assert house.get("/parties/reader/1").json() == 0
+    assert "Traceback" not in caplog.text
+
+
+def test_socket_has_no_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In plain HTTP's hands it had: 408 amid its frames after 15 s."""
+    monkeypatch.setattr(
+        "shared.party.transport.http_protocol.REQUEST_TIMEOUT", 0.1
+    )
+    with (
+        open_house(echo=Echo) as house,
+        house.join("1", "echo") as ada,
+        house.connected() as idle,
+    ):
+        ada.next()
+        assert idle.recv(1) == b""  # later than hers, and over
+        ada.send("still here")
+        assert ada.next() == {"echo": "still here"}
+
+
+HEADERS = {
+    "one of 60 KB": b"Cookie: a=%s\r\n" % (b"x" * 60_000),
+    "60 of 1 KB": b"".join(
+        b"X-%d: %s\r\n" % (n, b"x" * 990) for n in range(60)
+    ),
+    "95": b"".join(b"X-%d: y\r\n" % n for n in range(95)),
+}
+TOO_MANY = {
+    "one of 66 KB": b"Cookie: a=%s\r\n" % (b"x" * 66_000),
+    "130 KB without an end": b"Cookie: a=%s" % (b"x" * 130_000),
+    "66 of 1 KB": b"".join(
+        b"X-%d: %s\r\n" % (n, b"x" * 990) for n in range(66)
+    ),
+    "101": b"".join(b"%d:\r\n" % n for n in range(101)),
+}
+
+
+@pytest.mark.parametrize(
+    "request_", [UPGRADE, COMPLETE], ids=["socket", "page"]
+)
+def test_a_socket_accepts_the_headers_that_a_page_accepts(
+    request_: bytes,
+) -> None:
+    """Seen to catch: 431 for cookies of 9 KB, but for pages alone."""
+    accepted = b"HTTP/1.1 101 " if request_ is UPGRADE else b"HTTP/1.1 200 "
+    with open_house(reader=Reader) as house:
+        for headers in HEADERS.values():
+            answer = house.raw(request_[:-2] + headers + b"\r\n")
+            assert answer.startswith(accepted)
+        for headers in TOO_MANY.values():
+            answer = house.raw(request_[:-2] + headers + b"\r\n")
+            assert answer.startswith(b"HTTP/1.1 431 ")

@@ -1,0 +1,303 @@
+"""What a room remembers: a log that reads like a list."""
+
+import asyncio
+import json
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic_core import to_json
+
+from shared.chat.messages import MAX_HISTORY_BYTES, Message, Reply, history
+from shared.chat.moderation import house
+from shared.chat.parsing import MAX_OLDER_BYTES, older
+from shared.party import (
+    Connection,
+    Entry,
+    Frame,
+    Log,
+    Refused,
+    Repeated,
+    Server,
+)
+from shared.party.storage.memory import Store
+from shared.party.storage.sqlite import DurableStore
+
+from ..support.party_server import open_house
+
+
+class Note(Entry):
+    text: str = ""
+
+
+@pytest.fixture
+def log() -> Log[Note]:
+    return Store().log("chat", "1", Note)
+
+
+def append(*entries: Note, to: Log[Note]) -> None:
+    """Append them one by one."""
+
+    async def do() -> None:
+        for entry in entries:
+            await to.append(entry)
+
+    asyncio.run(do())
+
+
+def test_a_log_reads_like_a_list(log: Log[Note]) -> None:
+    notes = [Note(id=letter, text=letter) for letter in "abc"]
+    append(*notes, to=log)
+    assert len(log) == 3
+    assert list(log) == log[:] == notes
+    assert (log[0], log[-1], log[1:]) == (notes[0], notes[2], notes[1:])
+    assert notes[1] in log
+    assert log.index(notes[2]) == 2
+    assert list(reversed(log)) == notes[::-1]
+    with pytest.raises(IndexError):
+        log[3]
+
+
+def test_places_are_given_one_after_another(log: Log[Note]) -> None:
+    async def append_all() -> None:
+        work: list[Coroutine[Any, Any, None]] = [
+            log.append(Note(id=str(number))) for number in range(100)
+        ]
+        await asyncio.gather(*work)
+
+    asyncio.run(append_all())
+    assert [note.place for note in log] == list(range(100))
+
+
+def test_entries_without_a_name_are_all_kept(log: Log[Note]) -> None:
+    append(Note(text="tick"), Note(text="tick"), to=log)
+    assert [note.place for note in log] == [0, 1]
+
+
+def test_what_is_said_again_is_kept_once(log: Log[Note]) -> None:
+    """Seen to catch: keeping whatever comes."""
+    append(Note(id="x"), Note(id="a", text="hello"), Note(id="b"), to=log)
+    with pytest.raises(Repeated) as repeated:
+        append(Note(id="a", text="hello"), to=log)
+    assert repeated.value.frame == {"type": "ack", "id": "a", "place": 1}
+    append(Note(id="c"), to=log)
+    assert [note.place for note in log] == [0, 1, 2, 3]
+
+
+def test_another_entry_under_the_same_name_is_refused(log: Log[Note]) -> None:
+    """Seen to catch: comparing ids only."""
+    append(Note(id="a", text="hello"), to=log)
+    with pytest.raises(Refused) as refused:
+        append(Note(id="a", text="goodbye"), to=log)
+    assert not isinstance(refused.value, Repeated)
+    assert refused.value.frame["type"] == "error"
+    assert refused.value.frame["id"] == "a"
+    assert [note.text for note in log] == ["hello"]
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+def test_log_knows_ids_of_entries_that_it_forgot(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In memory at least the newest 50; the file has all."""
+    monkeypatch.setattr(Log, "max_old_ids", 50)
+    store = Store(10) if kind == "memory" else DurableStore(f"{tmp_path}/d", 10)
+
+    async def test() -> None:
+        await store.start()
+        await store.load("chat", "1")
+        log = store.log("chat", "1", Note)
+        for number in range(40):
+            await log.append(Note(id=f"{number}", text="mine"))
+        assert len(log) == 10
+        with pytest.raises(Repeated) as repeated:
+            await log.append(Note(id="0", text="mine"))
+        assert repeated.value.frame == {"type": "ack", "id": "0", "place": 0}
+        with pytest.raises(Refused) as refused:
+            await log.append(Note(id="7", text="another's"))
+        assert refused.value.frame["type"] == "error"
+        for number in range(40, 200):
+            await log.append(Note(id=f"{number}", text="mine"))
+        with pytest.raises(Refused):
+            await log.append(Note(id="145", text="another's"))
+        if kind == "memory":
+            await log.append(Note(id="0", text="after very long"))
+        await log.clear()
+        await log.append(Note(id="199", text="after a clearing"))
+        await store.stop()
+
+    asyncio.run(test())
+
+
+def test_id_of_a_forgotten_message_cannot_be_taken() -> None:
+    class Chat(Server):
+        def on_start(self) -> None:
+            self.notes = self.room.log(Note)
+
+        async def on_message(self, message: Frame, sender: Connection) -> None:
+            note = Note.model_validate_json(message)
+            await self.notes.append(note)
+            self.room.broadcast({"type": "update", "message": note})
+
+    with open_house(chat=Chat) as house:
+        house.parties.store.most = 10
+        with house.join("1", "chat") as ada, house.join("1", "chat") as eve:
+            for number in range(30):
+                ada.send({"id": f"{number}", "text": "hers"})
+                assert eve.wait_for("update")["message"]["place"] == number
+            eve.send({"id": "3", "text": "his"})
+            assert eve.next()["id"] == "3"
+            eve.send({"id": "30", "text": "his"})
+            assert eve.next()["message"]["id"] == "30"
+            ada.until("the next", lambda frame: frame["message"]["id"] == "30")
+
+
+def test_a_reply_keeps_the_place_that_it_took_first(log: Log[Note]) -> None:
+    """Seen to catch: a new place for an entry that was finished."""
+    reply, other = Note(id="reply", text="Thinking…"), Note(id="other")
+    append(reply, other, to=log)
+    reply.text = "Yes."
+    append(reply, Note(id="next"), to=log)
+    assert [note.id for note in log] == ["reply", "other", "next"]
+    assert (log[0].text, log[0].place) == ("Yes.", 0)
+    # That it is finished was an entry of its own: place 2.
+    assert log[2].place == 3
+
+
+def test_a_log_belongs_to_the_store_and_each_store_is_an_epoch() -> None:
+    """Seen to catch: an epoch made for each log."""
+    store = Store()
+    log = store.log("chat", "1", Note)
+    append(Note(), to=log)
+    assert store.log("chat", "1", Note) is log
+    others = [("chat", "2"), ("usage", "1")]
+    assert [len(store.log(*each, Note)) for each in others] == [0, 0]
+    assert log.epoch == store.log("chat", "2", Note).epoch == store.epoch
+    assert Store().epoch != store.epoch
+
+
+@pytest.mark.parametrize("body", ["hi", "\N{BALLOON}" * 4_000])
+def test_history_is_bounded_and_older_pages_hold_the_rest(body: str) -> None:
+    """Seen to catch: a history bounded by its messages alone."""
+
+    async def test() -> None:
+        messages = Store().log("chat", "1", Message)
+        for number in range(1_005):
+            id = str(number)
+            await messages.append(Message(id=id, user="Ada", body=body))
+        frame = json.loads(history(messages))
+        assert frame["epoch"] == messages.epoch
+        newest = [message["place"] for message in frame["messages"]]
+        places = newest
+        while places[0]:
+            page = await older(messages, places[0])
+            assert len(page.encode()) <= MAX_OLDER_BYTES
+            told = [each["place"] for each in json.loads(page)["messages"]]
+            places = told + places
+        assert places == list(range(1_005))
+        assert len(newest) == (1_000 if body == "hi" else 32)
+        assert len(history(messages).encode()) <= MAX_HISTORY_BYTES
+
+    asyncio.run(test())
+
+
+def test_history_is_encoded_once_until_something_changes() -> None:
+    """Seen to catch: a cached frame that a reply, a clearing or a rule leaves
+    as it was."""
+
+    async def test() -> None:
+        log = Store().log("chat", "1", Message)
+        reply = Reply()
+
+        async def pause() -> None:
+            house.pause()
+
+        async def write() -> None:
+            reply.write(f"{reply.body} more")
+
+        async def finish() -> None:
+            reply.finish()
+            await log.append(reply)
+
+        frames = [history(log)]
+        try:
+            for change in (
+                lambda: log.append(Message(id="a", user="Ada", body="hi")),
+                lambda: log.append(reply),
+                write,
+                write,
+                finish,
+                pause,
+                log.clear,
+            ):
+                await change()
+                frames.append(history(log))
+                assert frames[-1] is history(log)
+        finally:
+            house.resume()
+        assert len(set(frames)) == len(frames) == 8
+
+    asyncio.run(test())
+
+
+def test_half_an_emoji_from_a_model_breaks_no_frame() -> None:
+    """Seen to catch: keeping the text as it comes."""
+    reply = Reply()
+    reply.write("Dolphins! \ud83d")
+    assert b"Dolphins! " in to_json(reply)
+    reply.write("Dolphins! \ud83d\udc2c")
+    assert reply.body == "Dolphins! 🐬"
+
+
+def test_a_log_that_is_cleared_begins_again() -> None:
+    """Seen to catch: the epoch of before; its names; its places again."""
+    store = Store()
+    log, other = store.log("chat", "1", Note), store.log("chat", "2", Note)
+    append(Note(id="a", text="old"), Note(id="b"), to=log)
+    append(Note(id="a"), to=other)
+    asyncio.run(log.clear())
+    assert list(log) == []
+    assert log.epoch != store.epoch == other.epoch
+    assert store.log("chat", "1", Note) is log
+    append(Note(id="a", text="new"), to=log)
+    assert [(note.text, note.place) for note in log] == [("new", 2)]
+    assert len(other) == 1
+
+
+def test_who_asks_about_what_was_cleared_is_told_the_history() -> None:
+    """Seen to catch: an empty answer, as before the first message."""
+
+    async def test() -> None:
+        log = Store().log("chat", "1", Message)
+        for id in "abc":
+            await log.append(Message(id=id, user="Ada", body="hello"))
+        told = json.loads(await older(log, 2))["messages"]
+        assert [each["id"] for each in told] == [*"ab"]
+        await log.clear()
+        await log.append(Message(id="d", user="Ada", body="hello"))
+        told = json.loads(await older(log, 3))
+        assert told == {"type": "older", "messages": []}
+        assert await older(log, 2) == history(log)
+
+    asyncio.run(test())
+
+
+def test_a_reply_that_was_begun_before_it_was_cleared_is_not_kept(
+    log: Log[Note],
+) -> None:
+    """Seen to catch: keeping whatever has no namesake."""
+    reply = Note(id="reply", text="Thinking…")
+    append(reply, to=log)
+    asyncio.run(log.clear())
+    with pytest.raises(Refused):
+        append(reply, to=log)
+    assert list(log) == []
+
+
+def test_a_store_knows_which_logs_hold_what() -> None:
+    store = Store()
+    for name, model in (("chat", Message), ("notes", Note), ("ai", Reply)):
+        store.log(name, "1", model)
+    assert list(store.logs(Message)) == [("chat", "1"), ("ai", "1")]
+    assert list(store.logs(Note)) == [("notes", "1")]

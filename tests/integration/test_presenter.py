@@ -1,0 +1,828 @@
+"""The presenter's hand on the room, and that nobody else has it."""
+
+import asyncio
+import itertools
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.party import Room
+from shared.party.registry import Parties
+
+from ..support.server_process import (
+    PATIENCE,
+    ROOT,
+    Answer,
+    Door,
+    Guest,
+    Running,
+    Stage,
+    free_port,
+    start,
+)
+from ..support.stubs import OpenAIStub
+from .test_settings import ended_by_saving
+
+Serve = Callable[..., Running]
+
+KEY = "only-the-presenter-knows"
+LINK = re.compile(r"For the presenter alone: (http://\S+)/presenter#(\S+)\n")
+ROOM = {"party": "chatroom", "room": "hello-world"}
+ACTIONS: list[dict[str, Any]] = [
+    {"action": "pause"},
+    {"action": "resume"},
+    {"action": "hide_cursors"},
+    {"action": "show_cursors"},
+    {"action": "mute", "name": "Eve"},
+    {"action": "unmute", "name": "Eve"},
+    {"action": "clear", **ROOM},
+]
+NOTHING = {"type": "presenter"}
+LAN = {"LAN": "1", "HOST": "localhost"}
+"""Set, HOST stays: nobody but this machine comes in."""
+
+WRONG = [
+    {},
+    *[
+        {"Authorization": value}
+        for value in (
+            KEY,
+            "Bearer",
+            "Bearer ",
+            f"Bearer {KEY}x",
+            f"Bearer {KEY[:-1]}",
+            f"Bearer {KEY.upper()}",
+            f"Basic {KEY}",
+            "Bearer \xdc",
+        )
+    ],
+    {"Cookie": f"key={KEY}", "X-Presenter-Key": KEY},
+]
+"""Headers of those who do not have the link."""
+
+
+class Presenter:
+    """Who has the link, and so the key."""
+
+    def __init__(self, door: Door, key: str = KEY) -> None:
+        self.door = door
+        self.key = key
+
+    def ask(self, method: str, path: str, body: Any = None) -> Answer:
+        return self.door.ask(
+            method, path, body, Authorization=f"Bearer {self.key}"
+        )
+
+    def does(self, action: str, **more: str) -> Any:
+        """Do something that works; returns how things are then."""
+        answer = self.ask("POST", "/presenter", {"action": action, **more})
+        assert answer.status == 200, answer.text
+        assert KEY not in answer.text
+        return answer.json()
+
+    def sees(self) -> Any:
+        """How things are."""
+        answer = self.ask("GET", "/presenter/state")
+        assert answer.status == 200, answer.text
+        assert answer.headers["cache-control"] == "no-store"
+        return answer.json()
+
+
+@pytest.fixture(scope="module")
+def long_running(stage: Stage) -> Iterator[Running]:
+    with start(stage, PRESENTER_KEY=KEY, MESSAGES_A_SECOND="1000") as running:
+        yield running
+
+
+@pytest.fixture
+def running(long_running: Running) -> Iterator[Running]:
+    """A stage whose presenter has a key, for all the tests of this file."""
+    yield long_running
+    presenter = Presenter(long_running)
+    for action in ("resume", "show_cursors"):
+        presenter.does(action)
+    for name in presenter.sees()["muted"]:
+        presenter.does("unmute", name=name)
+    for room in presenter.sees()["rooms"]:
+        presenter.does("clear", party=room["party"], room=room["room"])
+
+
+@pytest.fixture
+def presenter(running: Running) -> Presenter:
+    return Presenter(running)
+
+
+@pytest.fixture
+def openai() -> Iterator[OpenAIStub]:
+    with OpenAIStub() as stub:
+        stub.held = True
+        yield stub
+
+
+@pytest.fixture
+def chat(serve: Serve, openai: OpenAIStub) -> Running:
+    """A stage in which a stub answers, and whose presenter has a key."""
+    return serve(
+        PRESENTER_KEY=KEY,
+        AI="openai",
+        OPENAI_BASE_URL=openai.base_url,
+        MESSAGES_A_SECOND="1000",
+    )
+
+
+Guests = Callable[..., Guest]
+
+
+@pytest.fixture
+def guests() -> Iterator[Guests]:
+    """Let people into a room: `guests(running)`."""
+    with ExitStack() as stack:
+
+        def enter(door: Door, **options: Any) -> Guest:
+            # Who does not read what came takes long to leave.
+            joined = door.join(**options, max_queue=None)
+            guest = stack.enter_context(joined)
+            guest.wait_for("history")
+            return guest
+
+        yield enter
+
+
+def history(door: Door, **options: Any) -> dict[str, Any]:
+    """What a newcomer is told."""
+    with door.join(**options) as guest:
+        told: dict[str, Any] = guest.wait_for("history")
+        return told
+
+
+def bodies(told: dict[str, Any]) -> list[str]:
+    return [message["body"] for message in told["messages"]]
+
+
+def kept(guest: Guest, *said: str, user: str = "Ada") -> list[dict[str, Any]]:
+    """Let somebody say things, and wait until each is kept."""
+    messages = [guest.say(each, user) for each in said]
+    for message in messages:
+        guest.wait_for("ack", id=message["id"])
+    return messages
+
+
+def ends(
+    guest: Guest, count: int, status: str | None = None
+) -> list[dict[str, Any]]:
+    """Wait until so many replies have ended; None: they are finished."""
+    ended: list[dict[str, Any]] = []
+    while len(ended) < count:
+        message = guest.wait_for("update")["message"]
+        if (message["role"], message.get("status")) == ("assistant", status):
+            ended.append(message)
+    return ended
+
+
+def growing(guest: Guest) -> dict[str, Any]:
+    """Wait until a reply has begun to grow."""
+    while True:
+        message: dict[str, Any] = guest.wait_for("update")["message"]
+        if message.get("status") == "streaming":
+            return message
+
+
+# Without the link
+
+
+@pytest.mark.stages(1, 1)
+def test_without_a_key_there_is_no_page(serve: Serve) -> None:
+    """Seen to catch: routes without a key, which an empty one would open."""
+    running = serve()
+    assert running.get("/presenter").status == 404
+    for action in ACTIONS:
+        for header in ("Bearer", "Bearer "):
+            answer = running.ask(
+                "POST", "/presenter", action, Authorization=header
+            )
+            assert answer.status == 404
+    assert running.get("/presenter/state", Authorization="Bearer").status == 404
+    running.process.terminate()
+    assert running.process.stdout
+    assert "presenter" not in running.process.stdout.read()
+
+
+@pytest.mark.stages(2)
+def test_key_guard_limits_wrong_guesses_and_locks_out_no_presenter(
+    serve: Serve,
+) -> None:
+    """Also after a restart, and whoever else guesses at their address."""
+    running = serve(PRESENTER_KEY=KEY, COOKIE_SECRET="secret")
+    wrong = Presenter(running, "wrong")
+    right = Presenter(running).ask("GET", "/presenter/state")
+    assert right.status == 200
+    cookie, *attributes = right.headers["set-cookie"].split("; ")
+    assert {"HttpOnly", "SameSite=strict", "Path=/presenter"} <= {*attributes}
+    guesses = [wrong.ask("GET", "/presenter/state") for _ in range(30)]
+    assert [each.status for each in guesses[:10]] == [403] * 10
+    assert guesses[-1].status == 429
+    words = "Too many wrong keys came from your address. Wait a minute."
+    assert guesses[-1].json() == {"error": words}
+    assert guesses[-1].headers["retry-after"] == "60"
+
+    def ask(key: str, **headers: str) -> int:
+        bearer = f"Bearer {key}"
+        path = "/presenter/state"
+        return running.get(path, Authorization=bearer, **headers).status
+
+    assert ask(KEY) == 429
+    assert ask(KEY, X_Forwarded_For="192.0.2.1") == 200
+    assert ask(KEY, Cookie=cookie) == 200
+    assert ask("wrong", Cookie=cookie) == 403
+    assert ask(KEY, Cookie=cookie[:-1]) == 429
+    running.stop()
+    running.start()
+    for _ in range(30):
+        wrong.ask("GET", "/presenter/state")
+    assert ask(KEY) == 429
+    assert ask(KEY, Cookie=cookie) == 200
+
+
+@pytest.mark.stages(2)
+def test_without_the_link_nothing_can_be_done(
+    running: Running, presenter: Presenter, guests: Guests
+) -> None:
+    """Seen to catch: asking for the key in GET alone, and in POST alone."""
+    ada = guests(running)
+    kept(ada, "hello")
+    before = presenter.sees()
+    guess = itertools.count()
+    for wrong in WRONG:
+        for query in ("", f"?key={KEY}", f"?{KEY}"):
+            for action in [None, *ACTIONS, {}]:
+                # A proxy says that each comes from somewhere else.
+                headers = {
+                    **wrong,
+                    "X-Forwarded-For": f"2001:db8:{next(guess):x}::1",
+                }
+                if action is None:
+                    answer = running.get(f"/presenter/state{query}", **headers)
+                else:
+                    answer = running.ask(
+                        "POST", f"/presenter{query}", action, **headers
+                    )
+                assert answer.status == 403, headers
+                told = {"error": "This takes the presenter’s link."}
+                assert answer.json() == told
+        for method in ("PUT", "PATCH", "DELETE", "OPTIONS"):
+            for path in ("/presenter", "/presenter/state"):
+                answer = running.ask(method, path, ACTIONS[0], **wrong)
+                assert answer.status == 405
+    assert presenter.sees() == before
+    assert bodies(history(running)) == ["hello"]
+
+
+def test_the_page_tells_nothing_to_whoever_has_no_key(running: Running) -> None:
+    """What it shows, it has to ask for."""
+    page = running.get("/presenter")
+    assert page.status == 200
+    assert '<script type="application/json" id="data">{}</script>' in page.text
+    others = [running.get(each).text for each in ("/", "/chats", "/usage")]
+    for text in (page.text, *others):
+        assert KEY not in text
+    assert not any("/presenter" in text for text in others)
+
+
+@pytest.mark.stages(1, 1)
+def test_a_key_of_ones_own_is_not_printed(serve: Serve) -> None:
+    """Deployed, what is printed is a log: only LAN=1 has a terminal."""
+    running = serve(PRESENTER_KEY=KEY)
+    Presenter(running).sees()
+    Presenter(running, "wrong").ask("POST", "/presenter", ACTIONS[0])
+    running.process.terminate()
+    assert running.process.stdout
+    assert KEY not in running.process.stdout.read() + running.errors()
+
+
+# The link
+
+
+def printed_link(running: Running) -> tuple[str, str]:
+    """The address and the key that a server prints for the presenter."""
+    assert running.process.stdout
+    for line in running.process.stdout:
+        if found := LINK.fullmatch(line):
+            return found[1], found[2]
+    raise AssertionError("It printed no link.")
+
+
+@pytest.mark.stages(1, 1)
+def test_the_terminal_prints_a_link_to_the_presenters_page(
+    serve: Serve,
+) -> None:
+    """Seen to catch: a key that the app's own process does not know."""
+    running = serve(**LAN)
+    address, key = printed_link(running)
+    assert address == f"http://127.0.0.1:{running.port}"
+    assert len(key) >= 40
+    assert running.get("/presenter").status == 200
+    assert Presenter(running, key).sees()["paused"] is False
+
+
+@pytest.mark.stages(1, 1)
+def test_a_key_with_any_letters_works_as_the_link_has_it(serve: Serve) -> None:
+    """Seen to catch: printing it as it is."""
+    running = serve(**LAN, PRESENTER_KEY="Käse & #1 und Brot")
+    _, key = printed_link(running)
+    assert key == "K%C3%A4se%20%26%20%231%20und%20Brot"
+    assert Presenter(running, key).sees()
+
+
+@pytest.mark.soak
+@pytest.mark.stages(2)
+def test_the_link_outlives_a_restart_of_the_server(tmp_path: Path) -> None:
+    """And browsers' cookies. Seen to catch: making the key in the process that
+    restarts.
+    """
+    for folder in ("shared", "demo_02"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    (tmp_path / "node_modules").symlink_to(ROOT / "node_modules")
+    stage = Stage(2, tmp_path / "demo_02")
+    port = str(free_port())
+    with start(stage, **LAN, RELOAD="1", PORT=port) as running:
+        before = printed_link(running)
+        cookie = running.get("/").headers["set-cookie"].partition(";")[0]
+        with running.join() as ada:
+            ended_by_saving(stage.folder / "app.py", ada)
+        assert printed_link(running) == before
+        assert "set-cookie" not in running.get("/", Cookie=cookie).headers
+
+
+# What is asked
+
+
+def test_what_there_is_not_may_be_stopped_too(
+    stage: Stage, presenter: Presenter
+) -> None:
+    """Before there are rooms, and before there is an AI."""
+    state = presenter.sees()
+    del state["rooms"], state["names"]
+    assert state == {
+        "ai": [] if stage.level < 3 else ["No AI answers (AI=none)"],
+        "paused": False,
+        "cursors_hidden": False,
+        "muted": [],
+        "shared": stage.level > 1,
+    }
+    for action in ACTIONS[:-1]:
+        presenter.does(**action)
+    assert presenter.sees().items() >= state.items()
+
+
+@pytest.mark.stages(2)
+def test_what_is_no_action_is_refused_in_words(presenter: Presenter) -> None:
+    """Seen to catch: models that take more than they know."""
+    before = presenter.sees()
+    for wrong in (
+        None,
+        [],
+        {},
+        "pause",
+        {"action": "explode"},
+        {"action": ["pause"]},
+        {"action": "pause", "room": "hello-world"},
+        {"action": "mute"},
+        {"action": "mute", "name": ""},
+        {"action": "mute", "name": 7},
+        {"action": "mute", "name": "x" * 41},
+        {"action": "clear", "party": "chatroom"},
+        {"action": "clear", "party": "chatroom", "room": 4},
+    ):
+        answer = presenter.ask("POST", "/presenter", wrong)
+        assert answer.status == 422, wrong
+        assert answer.json()["error"].startswith("An action is ")
+    for name in ("AI", " a.i ", "System", "\u2800", "\u200b"):
+        answer = presenter.ask(
+            "POST", "/presenter", {"action": "mute", "name": name}
+        )
+        assert answer.status == 422
+        assert "anyway" in answer.json()["error"]
+    for place in (("chatroom", "nowhere"), ("usage", "total"), ("", "")):
+        room = dict(zip(("party", "room"), place, strict=True))
+        answer = presenter.ask("POST", "/presenter", ACTIONS[-1] | room)
+        assert answer.status == 404
+        assert answer.json() == {"error": "There is no such room."}
+    too_much = {"action": "mute", "name": "x" * 70_000}
+    assert presenter.ask("POST", "/presenter", too_much).status == 413
+    assert presenter.sees() == before
+
+
+@pytest.mark.stages(2)
+def test_the_presenter_sees_who_is_there_and_who_spoke(
+    running: Running, presenter: Presenter, guests: Guests
+) -> None:
+    ada, bob = guests(running), guests(running)
+    kept(ada, "one", "two")
+    kept(bob, "three", user="Bob")
+    kept(ada, "four", user="ADA")
+    kept(guests(running, room="room-4"), "five", user="Eve")
+    state = presenter.sees()
+    rooms = [
+        {
+            "party": "chatroom",
+            "room": room,
+            "title": title,
+            "people": people,
+            "messages": messages,
+        }
+        for room, title, people, messages in [
+            ("hello-world", "Hello, World!", 2, 4),
+            ("room-4", "Room #4", 1, 1),
+        ]
+    ]
+    assert sorted(state["rooms"], key=lambda room: room["room"]) == rooms
+    assert set(state["names"]) >= {"ADA", "Bob", "Eve"}
+    assert "Ada" not in state["names"]
+
+
+@pytest.mark.stages(2)
+def test_who_spoke_can_be_muted_when_the_room_was_cleared(
+    running: Running, presenter: Presenter, guests: Guests
+) -> None:
+    """Seen to catch: names from what the rooms remember alone."""
+    kept(guests(running), "rubbish", user="Rude")
+    room = {"party": "chatroom", "room": "hello-world"}
+    state = presenter.does("clear", **room)
+    assert state["names"][0] == "Rude"
+
+
+# Names
+
+
+@pytest.mark.stages(2)
+def test_nobody_speaks_under_a_muted_name(
+    running: Running, presenter: Presenter, guests: Guests
+) -> None:
+    """Seen to catch: comparing names as they are written."""
+    ada, eve = guests(running), guests(running)
+    kept(eve, "before", user="Eve")
+    assert ada.hear("before")
+    state = presenter.does("mute", name="Eve")
+    assert state["muted"] == ["Eve"]
+    assert "Eve" not in state["names"]
+    told = {"type": "presenter", "muted": ["eve"]}
+    assert ada.next() == eve.next() == told
+    for name in (
+        *("Eve", "EVE", "e v e", "\uff25ve", "E\u200bv\u00ade", " eve "),
+        *("\u0415ve", "Ev\u0435", "E\u03bde", "\U0001d404ve"),
+    ):
+        said = eve.say("listen!", name)
+        refused = {
+            "type": "error",
+            "message": "The presenter has muted this name.",
+            "id": said["id"],
+        }
+        assert eve.next() == refused, name
+    kept(eve, "as Eva", user="Eva")
+    assert ada.next()["message"]["body"] == "as Eva"
+    assert history(running)["presenter"] == {"muted": ["eve"]}
+    assert presenter.does("unmute", name="eve")["muted"] == []
+    assert ada.next() == NOTHING
+    kept(eve, "again", user="Eve")
+    assert ada.next()["message"]["body"] == "again"
+    assert "presenter" not in history(running)
+
+
+@pytest.mark.stages(5)
+def test_look_alike_of_a_muted_name_has_no_cursor(
+    running: Running, presenter: Presenter, guests: Guests
+) -> None:
+    """Pages are told of those that are there; later ones are refused."""
+    first, later = "Ev\u0435", "\u0415ve"
+    presence = {"cursor": None, "message": None}
+
+    def join(guest: Guest, name: str) -> Any:
+        info = {"name": name}
+        guest.send({"type": "join", "presence": presence, "info": info})
+        return guest.socket.recv(PATIENCE)
+
+    reader = guests(running)
+    with running.join(party="presence", max_queue=None) as eve:
+        assert b"sync" in join(eve, first)
+        presenter.does("mute", name="Eve")
+        told = reader.wait_for("presenter")["muted"]
+        assert sorted(told) == ["eve", first.lower()]
+        with running.join(party="presence", max_queue=None) as other:
+            assert "muted this name" in str(join(other, later))
+            assert b"sync" in join(other, "Eve")
+
+
+@pytest.mark.stages(2)
+def test_a_hundred_names_are_muted_at_most(presenter: Presenter) -> None:
+    for number in range(100):
+        presenter.does("mute", name=f"{number}")
+    answer = presenter.ask(
+        "POST", "/presenter", {"action": "mute", "name": "one more"}
+    )
+    assert answer.status == 422
+    assert answer.json()["error"] == "At most 100 names can be muted."
+    assert len(presenter.does("mute", name="7")["muted"]) == 100
+
+
+# Cursors
+
+
+@pytest.mark.stages(2)
+def test_everybody_is_told_that_cursors_are_hidden(
+    running: Running, presenter: Presenter, guests: Guests
+) -> None:
+    """Seen to catch: telling one room; telling newcomers nothing."""
+    ada, bob = guests(running), guests(running, room="room-4")
+    assert presenter.does("hide_cursors")["cursors_hidden"] is True
+    hidden = {"type": "presenter", "cursors": "hidden"}
+    assert ada.next() == bob.next() == hidden
+    assert history(running)["presenter"] == {"cursors": "hidden"}
+    presenter.does("show_cursors")
+    assert ada.next() == bob.next() == NOTHING
+    assert set(history(running)) == {"type", "messages", "epoch"}
+
+
+@pytest.mark.stages(4)
+def test_the_tally_hears_nothing_of_it(
+    running: Running, presenter: Presenter
+) -> None:
+    """Seen to catch: telling every room; its page takes all for a tally."""
+    with running.join("total", "usage") as watcher:
+        assert watcher.next() == {"tally": 0}
+        for action in ACTIONS[:-1]:
+            presenter.does(**action)
+        with pytest.raises(TimeoutError):
+            watcher.next(0.3)
+
+
+# A room that is cleared
+
+
+@pytest.mark.stages(2)
+def test_a_room_is_cleared_for_everybody(
+    running: Running, presenter: Presenter, guests: Guests
+) -> None:
+    """Seen to catch: the same epoch; no frame; every room at once."""
+    ada, bob = guests(running), guests(running)
+    before = history(running)["epoch"]
+    said = ada.say("forget this")
+    first = ada.wait_for("ack", id=said["id"])["place"]
+    kept(guests(running, room="room-4"), "keep this")
+    bob.hear("forget this")
+    presenter.does("clear", **ROOM)
+    cleared = ada.next()
+    assert cleared == bob.next() == history(running)
+    assert cleared["messages"] == []
+    assert cleared["epoch"] != before
+    assert bodies(history(running, room="room-4")) == ["keep this"]
+    # What is new is never taken for what was before it.
+    after = bob.say("a new start", "Bob")
+    place = bob.wait_for("ack", id=after["id"])["place"]
+    assert place > first
+    assert ada.next()["message"]["body"] == "a new start"
+    # Whoever did not hear that it was kept says it again: it is not lost.
+    ada.say(said["body"], id=said["id"])
+    assert ada.wait_for("ack", id=said["id"])["place"] == place + 1
+    assert bodies(history(running)) == ["a new start", "forget this"]
+
+
+@pytest.mark.stages(2)
+def test_a_room_that_nobody_is_in_is_cleared(
+    running: Running, presenter: Presenter
+) -> None:
+    with running.join() as ada:
+        kept(ada, "goodbye")
+    before = history(running)
+    presenter.does("clear", **ROOM)
+    after = history(running)
+    assert (bodies(before), bodies(after)) == (["goodbye"], [])
+    assert before["epoch"] != after["epoch"]
+
+
+@pytest.mark.stages(2)
+def test_a_room_that_nobody_entered_since_the_start_is_cleared(
+    serve: Serve, tmp_path: Path
+) -> None:
+    """Seen to catch: a list of those alone that somebody entered."""
+    store = f"sqlite:{tmp_path / 'party.db'}"
+    running = serve(PRESENTER_KEY=KEY, STORE=store)
+    with running.join() as ada:
+        kept(ada, "goodbye")
+    running.kill()
+    running.start()
+    presenter = Presenter(running)
+    (room,) = presenter.sees()["rooms"]
+    assert room.items() > {**ROOM, "people": 0, "messages": 1}.items()
+    presenter.does("clear", **ROOM)
+    assert bodies(history(running)) == []
+
+
+@pytest.mark.stages(3)
+def test_no_reply_of_before_comes_back(
+    chat: Running, openai: OpenAIStub, guests: Guests
+) -> None:
+    """Seen to catch: clearing without ending the room's hooks.
+
+    And: a log that takes the end of a reply that it has forgotten.
+    """
+    ada, bob = guests(chat), guests(chat)
+    kept(ada, *(f"question {number}" for number in range(9)))
+    openai.next_request().step()
+    old = growing(bob)["id"]
+    Presenter(chat).does("clear", **ROOM)
+    epoch = bob.wait_for("history", messages=[])["epoch"]
+    openai.held = False
+    said = bob.say("a new start", "Bob")
+    bob.wait_for("ack", id=said["id"])
+    heard = []
+    while not heard or heard[-1].get("status"):
+        frame = bob.next()
+        assert frame["type"] == "update"
+        heard.append(frame["message"])
+    assert heard[-1]["body"] == "You said: a new start"
+    assert old not in [message["id"] for message in heard]
+    assert len(openai.exchanges) == 2
+    told = history(chat)
+    assert bodies(told) == ["a new start", "You said: a new start"]
+    assert told["epoch"] == epoch
+    prompt = [each["content"] for each in openai.exchanges[-1].body["messages"]]
+    assert prompt[1:] == ["a new start"]
+
+
+@pytest.mark.stages(3, 3)
+def test_what_a_key_holds_back_does_not_come_after_the_clearing(
+    chat: Running, openai: OpenAIStub, guests: Guests
+) -> None:
+    """Seen to catch: clearing without `release_all`."""
+    openai.held, openai.delay = False, 0.001
+    openai.reply = [f"{number} " for number in range(2_000)]
+    ada = guests(chat)
+    old: set[str] = set()
+    for _ in range(3):
+        ada.say("Count!")
+        message = {"status": "thinking"}
+        while message.get("status") != "streaming":
+            message = ada.wait_for("update")["message"]
+            assert message["id"] not in old
+        old.add(message["id"])
+        Presenter(chat).does("clear", **ROOM)
+        ada.wait_for("history", messages=[])
+
+
+def test_a_message_that_has_just_come_is_not_ended_with_the_others() -> None:
+    """Seen to catch: ending hooks that have not even begun."""
+    done = []
+
+    async def hook(name: str) -> None:
+        done.append(f"{name} began")
+        await asyncio.sleep(0)
+        done.append(f"{name} ended")
+
+    async def test() -> None:
+        room = Room("chat", "1", Parties({}))
+        room.run(hook, "before")
+        await asyncio.sleep(0)
+        room.run(hook, "after")
+        room.interrupt()
+        await asyncio.wait(room.hooks)
+
+    asyncio.run(test())
+    assert done == ["before began", "after began", "after ended"]
+
+
+# The AI is paused
+
+
+@pytest.mark.stages(3)
+def test_a_pause_ends_the_replies_and_lets_none_begin(
+    chat: Running, openai: OpenAIStub, guests: Guests
+) -> None:
+    """Seen to catch: a pause that only new replies notice."""
+    ada, bob = guests(chat), guests(chat)
+    elsewhere = guests(chat, room="room-4")
+    presenter = Presenter(chat)
+    for guest in (ada, elsewhere):
+        kept(guest, "Tell me all!")
+        openai.next_request().step()
+    assert growing(ada)["body"] == growing(elsewhere)["body"] == "You"
+    assert presenter.does("pause")["paused"] is True
+    for guest in (ada, bob, elsewhere):
+        (reply,) = ends(guest, 1, "interrupted")
+        assert reply["body"] == "You"
+    for exchange in openai.exchanges:
+        assert not exchange.wait_until_over()
+    paused = {"type": "presenter", "ai": "paused"}
+    assert history(chat)["presenter"] == {"ai": "paused"}
+    kept(bob, "And now?", user="Bob")
+    presenter.does("hide_cursors")
+    while (frame := bob.next()) != paused | {"cursors": "hidden"}:
+        assert frame.get("message", {}).get("status") != "thinking"
+    assert len(openai.exchanges) == 2
+    openai.held = False
+    assert presenter.does("resume")["paused"] is False
+    (reply,) = ends(bob, 1)
+    assert reply["body"] == "You said: Bob: And now?"
+    assert "You" not in [
+        each["content"] for each in openai.exchanges[-1].body["messages"]
+    ]
+
+
+@pytest.mark.stages(3)
+def test_of_a_hundred_questions_five_wait(
+    chat: Running, openai: OpenAIStub, guests: Guests
+) -> None:
+    """Nobody's message waits, and six replies are all that comes.
+
+    Seen to catch: questions that a pause holds beside those that wait.
+    """
+    presenter = Presenter(chat)
+    for room, paused in (
+        ("hello-world", "never"),
+        ("party-chat", "before"),
+        ("room-4", "in the middle"),
+    ):
+        openai.held = True
+        if paused == "before":
+            presenter.does("pause")
+        people = [guests(chat, room=room) for _ in range(10)]
+        asked = [
+            (each, each.say(f"question {number}", f"Guest {number % 10}"))
+            for number, each in enumerate(people * 10)
+        ]
+        begun = paused != "before" and openai.next_request()
+        if begun and paused == "in the middle":
+            presenter.does("pause")
+        for guest, question in asked:
+            guest.wait_for("ack", id=question["id"])
+        newcomer = guests(chat, room=room)
+        openai.held = False
+        if begun and paused == "never":
+            begun.release()
+        presenter.does("resume")
+        ends(newcomer, 6 if paused == "never" else 5)
+        # What comes next is asked after all that was.
+        kept(newcomer, "Anything else?")
+        ends(newcomer, 1)
+        told = history(chat, room=room)["messages"]
+        replies = [each for each in told if each["role"] == "assistant"]
+        assert len(told) == 101 + len(replies)
+        statuses = [each.get("status") for each in replies]
+        if paused == "in the middle":
+            assert statuses.pop(0) == "interrupted"
+        assert statuses == [None] * (7 if paused == "never" else 6)
+        for _ in range(len(replies) - bool(begun)):
+            openai.next_request()
+
+
+@pytest.mark.stages(3, 3)
+def test_a_room_that_is_cleared_during_a_pause_goes_on(
+    chat: Running, openai: OpenAIStub, guests: Guests
+) -> None:
+    """Seen to catch: a question that takes its turn with it."""
+    openai.held = False
+    presenter = Presenter(chat)
+    presenter.does("pause")
+    ada = guests(chat)
+    kept(ada, *(f"question {number}" for number in range(9)))
+    presenter.does("clear", **ROOM)
+    kept(ada, "a new start")
+    presenter.does("resume")
+    assert ends(ada, 1)[0]["body"] == "You said: a new start"
+    assert len(openai.exchanges) == 1
+
+
+@pytest.mark.stages(3, 3)
+def test_a_reply_that_was_about_to_begin_is_cut_too(
+    serve: Serve, openai: OpenAIStub, guests: Guests
+) -> None:
+    """Seen to catch: a pause that a reply does not notice when it begins."""
+    running = serve(
+        PRESENTER_KEY=KEY,
+        AI="openai",
+        OPENAI_BASE_URL=openai.base_url,
+        SHOULD_REPLY="1",
+    )
+    openai.reply = ["YES"]
+    ada = guests(running)
+    kept(ada, "Hello, AI!")
+    judged = openai.next_request()
+    Presenter(running).does("pause")
+    judged.release()
+    ends(ada, 1, "interrupted")
+
+
+@pytest.mark.stages(3, 3)
+def test_a_server_whose_ai_is_paused_ends_in_good_order(
+    chat: Running, guests: Guests
+) -> None:
+    """Seen to catch: questions that wait on, whatever happens."""
+    Presenter(chat).does("pause")
+    ada = guests(chat)
+    kept(ada, *(f"question {number}" for number in range(9)))
+    assert chat.stop() == 0
+    assert ada.closed()[0] == 1012

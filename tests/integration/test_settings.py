@@ -1,0 +1,436 @@
+"""The settings, and how a server starts, reloads and ends."""
+
+import os
+import re
+import resource
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from shutil import which
+from typing import get_args
+
+import pytest
+from pydantic import ValidationError
+from websockets.exceptions import ConnectionClosed
+
+from shared.settings import Settings
+from shared.web.build_watcher import OFTEN
+
+from ..support.server_process import (
+    BOTH_WAYS,
+    HANDSHAKE,
+    PATIENCE,
+    ROOT,
+    Guest,
+    Running,
+    Stage,
+    environment,
+    free_port,
+    start,
+)
+
+SHELL = Stage(1, ROOT / "demo_01")
+ROOMS = Stage(2, ROOT / "demo_02")
+CHAT = Stage(3, ROOT / "demo_03")
+
+
+CP1252 = {"LC_ALL": "en_US.CP1252", "PYTHONUTF8": "0"}
+"""The locale that Windows has in much of the West."""
+
+
+@pytest.fixture(scope="session")
+def cp1252(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The variables of that locale, which is made here if it is missing."""
+    if which("locale") and "en_US.cp1252" in output_of("locale", "-a"):
+        return CP1252
+    folder = tmp_path_factory.mktemp("locales")
+    if which("localedef"):
+        made = folder / CP1252["LC_ALL"]
+        output_of("localedef", "-f", "CP1252", "-i", "en_US", str(made))
+        return {**CP1252, "LOCPATH": str(folder)}
+    if os.environ.get("CI"):
+        pytest.fail("There is no locale with CP1252 on this machine.")
+    pytest.skip("There is no locale with CP1252 on this machine.")
+
+
+def output_of(*command: str) -> str:
+    """Run a command; return its standard output."""
+    return subprocess.check_output(command, encoding="utf-8")
+
+
+def fails_to_start(*arguments: str, **settings: str) -> str:
+    """Run the server, which is to end by itself: what it says."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "shared.serve", *arguments],
+        cwd=ROOT,
+        env=environment(settings),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=PATIENCE,
+    )
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    assert "Traceback" not in ended.stderr
+    return ended.stderr
+
+
+def test_the_example_documents_every_setting_and_nothing_else() -> None:
+    text = (ROOT / ".env.example").read_text("utf-8")
+    documented = re.findall(r"^#?([A-Z_]+)=", text, re.MULTILINE)
+    fields = [name.upper() for name in Settings.model_fields]
+    assert sorted(documented) == sorted(fields)
+
+
+def test_the_example_changes_nothing_and_is_right_when_used() -> None:
+    lines = (ROOT / ".env.example").read_text("utf-8").splitlines()
+    assert not [line for line in lines if line and not line.startswith("#")]
+    given = [line[1:] for line in lines if re.match("#[A-Z_]+=.", line)]
+    values = {
+        name.lower(): value
+        for name, value in (line.split("=", 1) for line in given)
+    }
+    assert Settings(_env_file=None, **values).port == 1999  # type: ignore
+
+
+def test_each_wrong_setting_is_named() -> None:
+    wrong = {
+        "PORT": "abc",
+        "RELOAD": "perhaps",
+        "GRACE": "inf",
+        "PUBLIC_URL": "https://example.org/app?x",
+        "PARTY_HOST": "ftp://example.org",
+        "COUNTRY_HEADER": "…",
+        "OLLAMA_HOST": "http://[::1",
+        "AI": "gpt",
+        "AI_RECORD": "replies\x1b[31m\n",
+        "AI_TIMEOUT": "0",
+        "PRESENTER_KEY": "15-letters-long",
+        "LARGEST_FRAME": "0",
+        "LARGEST_BODY": "64k",
+        "MESSAGES_A_SECOND": "0.5",
+        "CONNECTIONS_A_ROOM": "-1",
+        "LIVE_ROOMS": "0",
+        "ROOMS_A_MINUTE": "many",
+        "HISTORY": "0",
+        "REPLIES_WAITING": "0",
+        "TOKEN_BUDGET": "0",
+    }
+    said = fails_to_start("demo_01", **wrong).splitlines()
+    assert said[0] == "These settings do not work:"
+    assert len(said) == 1 + len(wrong)
+    wrong["PRESENTER_KEY"] = "…"  # no secret is printed
+    wrong["AI_RECORD"] = r"replies\x1b[31m\n"
+    for name, value in wrong.items():
+        assert any(line.startswith(f"  {name}={value}: ") for line in said)
+
+
+def test_a_number_is_finite_and_within_bounds() -> None:
+    numeric = {
+        name
+        for name, field in Settings.model_fields.items()
+        if {int, float} & {field.annotation, *get_args(field.annotation)}
+    }
+    assert "grace" in numeric
+    for value in ("inf", "nan", "-inf", "-1", "1e400", "1" + 30 * "0"):
+        with pytest.raises(ValidationError) as wrong:
+            Settings(_env_file=None, **dict.fromkeys(numeric, value))  # type: ignore
+        assert {error["loc"][0] for error in wrong.value.errors()} == numeric
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("", "/app/parties"),
+        ("parties.example:2000", "//parties.example:2000/parties"),
+        ("https://parties.example", "wss://parties.example/parties"),
+        ("http://parties.example/b/", "ws://parties.example/b/parties"),
+        ("ws://[::1]:2000", "ws://[::1]:2000/parties"),
+        ("example.org:65536", None),
+        ("ftp://example.org", None),
+        ("https://", None),
+        ("//example.org", None),
+        ("example.org?x", None),
+        ("a b", None),
+    ],
+)
+def test_a_party_host_means_what_it_says_or_is_refused(
+    host: str, url: str | None
+) -> None:
+    """Seen to catch: `wss://https://…`; a port that no page can open."""
+    settings = {"public_url": "https://example.org/app/", "party_host": host}
+    if url:
+        found = Settings(_env_file=None, **settings)  # type: ignore
+        assert found.parties_url == url
+    else:
+        with pytest.raises(ValueError, match="give a host, as in"):
+            Settings(_env_file=None, **settings)  # type: ignore
+
+
+def test_a_file_in_another_encoding_is_named(tmp_path: Path) -> None:
+    """As PowerShell writes it. Seen to catch: a traceback."""
+    file = tmp_path / "settings"
+    file.write_text("AI=none\n", "utf-16")
+    said = fails_to_start("demo_01", ENV_FILE=str(file))
+    assert said == f"{file} is not UTF-8 text.\n"
+
+
+def test_a_port_out_of_range_is_named() -> None:
+    assert "  PORT=65536: " in fails_to_start("demo_01", PORT="65536")
+
+
+def test_a_taken_port_is_named_and_what_to_do_about_it() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        said = fails_to_start("demo_01", PORT=port)
+    assert f"127.0.0.1:{port} cannot be used" in said
+    assert "make demo-01 PORT=2000" in said
+
+
+@pytest.mark.parametrize("arguments", [[], ["demo_99"], ["demo_01", "more"]])
+def test_what_is_no_stage_is_told_what_is(arguments: list[str]) -> None:
+    said = fails_to_start(*arguments)
+    assert said.startswith("usage: python -m shared.serve STAGE")
+
+
+def served(running: Running) -> dict[str, str]:
+    """All pages of a stage, and the modules and styles that they name."""
+    pages = ["/", "/chats", "/chats/hello-world", "/usage", "/whats-new"]
+    found = {path: running.get(path).text for path in pages}
+    links = re.compile(r'"(/[^"]+\.(?:m?js|css|svg))"')
+    named = {each for text in found.values() for each in links.findall(text)}
+    return found | {path: running.get(path).text for path in named}
+
+
+def test_a_stage_serves_the_same_bytes_in_a_windows_locale(
+    stage: Stage, cp1252: dict[str, str]
+) -> None:
+    with start(stage, PYTHONUTF8="1") as running:
+        expected = served(running)
+    with start(stage, **cp1252) as running:
+        assert served(running) == expected
+    assert len(expected) > 20
+
+
+def test_what_a_terminal_cannot_show_does_not_end_the_start() -> None:
+    """It prints the model's name, in ASCII."""
+    model = {"AI": "openai", "OPENAI_API_KEY": "no", "OPENAI_MODEL": "model…"}
+    with start(CHAT, PYTHONIOENCODING="ascii", **model) as running:
+        assert next_line(running) == "AI: model? (OpenAI)\n"
+        assert running.get("/healthz").status == 200
+
+
+@pytest.mark.parametrize(
+    ("ai", "name", "value"),
+    [
+        ("openai", "ALL_PROXY", "socks5://127.0.0.1:1080"),
+        ("openai", "http_proxy", "http://ada:secret@proxy:port"),
+        ("openai", "SSL_CERT_FILE", "/nowhere/at/all"),
+        ("ollama", "ALL_PROXY", "socks5://127.0.0.1:1080"),
+        ("ollama", "HTTP_PROXY", "proxy://127.0.0.1"),
+        ("ollama", "NO_PROXY", "[::1]"),
+    ],
+)
+def test_a_room_starts_whatever_is_said_of_proxies(
+    ai: str, name: str, value: str
+) -> None:
+    """Seen to catch: a line with the password that the variable holds."""
+    nobody = f"http://127.0.0.1:{free_port()}"
+    asked = {"OLLAMA_HOST": nobody, "OPENAI_BASE_URL": nobody}
+    said = {"HTTPS_PROXY": nobody, name: value}
+    with start(CHAT, AI=ai, **asked, **said) as running:
+        assert running.get("/chats/hello-world").status == 200
+        running.stop()
+        (line,) = running.errors().splitlines()
+    assert line.startswith(f"WARNING ai: {name} is ignored: ")
+    assert "secret" not in line
+
+
+def test_it_says_where_it_runs_also_with_ipv6() -> None:
+    with socket.socket(socket.AF_INET6) as probe:
+        try:
+            probe.bind(("::1", 0))
+        except OSError:
+            pytest.skip("This machine has no IPv6.")
+    with start(SHELL, HOST="::1") as running:
+        address = ("::1", running.port)
+        with socket.create_connection(address, PATIENCE) as bare:
+            host = f"[::1]:{running.port}"
+            bare.sendall(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            assert bare.recv(15) == b"HTTP/1.1 200 OK"
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_without_an_error(how: signal.Signals) -> None:
+    with start(SHELL) as running:
+        assert running.get("/healthz").status == 200
+        assert running.stop(how) == 0
+        assert running.errors() == ""
+
+
+def test_it_ends_soon_though_many_are_connected() -> None:
+    """One of them reads nothing, another one is in the middle of a request."""
+    with start(ROOMS) as running, ExitStack() as stack:
+        path = "/parties/chatroom/hello-world"
+        stack.enter_context(running.stalled(path))
+        half = stack.enter_context(running.connected())
+        half.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
+        join = stack.enter_context
+        guests = [join(running.join()) for _ in range(50)]
+        for guest in guests:
+            guest.wait_for("history")
+        begun = time.monotonic()
+        assert running.stop() == 0
+        assert time.monotonic() - begun < 8
+        for guest in guests:
+            assert guest.closed()[0] == 1012
+
+
+def ended_by_saving(file: Path, guest: Guest) -> int:
+    """Save until it is noticed: at first the reloader does not look yet."""
+    while True:
+        file.touch()
+        with suppress(TimeoutError, ConnectionClosed):
+            guest.socket.recv(0.5)
+        if guest.socket.close_code:
+            return guest.socket.close_code
+
+
+def next_line(running: Running) -> str:
+    """What the server prints next."""
+    assert running.process.stdout
+    return running.process.stdout.readline()
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Stage:
+    """A copy of a stage and of what it needs, to be changed."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    for folder in ("shared", "demo_02"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignored)
+    (tmp_path / "node_modules").symlink_to(ROOT / "node_modules")
+    return Stage(2, tmp_path / "demo_02")
+
+
+def test_editors_lock_files_are_not_watched(copied: Stage) -> None:
+    """Emacs locks a file by a link beside it that leads nowhere."""
+    folders = [copied.folder, copied.folder / "ui", copied.folder / "party"]
+
+    def lock(name: str) -> None:
+        for folder in (*folders, copied.folder.parent / "shared/ui"):
+            (folder / name).symlink_to("ada@house.1234:1796000000")
+
+    for name in (".#app.py", ".#room.js", "gone.js"):
+        lock(name)
+    with start(copied, RELOAD="1", PORT=str(free_port())) as running:
+        build = running.get("/build").text
+        with running.join() as ada:
+            ada.wait_for("history")
+            for name in (".#home.py", ".#home.js", "gone.css"):
+                lock(name)
+            assert ended_by_saving(copied.folder / "app.py", ada) == 1012
+            assert "demo_02 runs at" in next_line(running)
+        assert running.get("/build").text.split()[0] == build.split()[0]
+        assert running.get("/chats/hello-world").status == 200
+        assert not re.search(r"\.#|gone", running.errors())
+
+
+def files_of(pid: int) -> int:
+    """How many files and sockets a process has open."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def server_of(running: Running) -> int:
+    """The process that serves, which the reloader started last."""
+    pid = running.process.pid
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text("utf-8")
+    return int(children.split()[-1])
+
+
+needs_linux = pytest.mark.skipif(
+    sys.platform != "linux", reason="there is no /proc here"
+)
+
+
+@needs_linux
+@pytest.mark.parametrize("fast", BOTH_WAYS)
+def test_without_descriptors_no_page_is_told_to_reload(fast: str) -> None:
+    with (
+        start(ROOMS, RELOAD="1", PORT=str(free_port()), FAST=fast) as running,
+        running.join() as ada,
+        ExitStack() as stack,
+    ):
+        ada.wait_for("history")
+        build, pid = running.get("/build").text, server_of(running)
+        most = files_of(pid) + 10
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, most))
+        sockets = [
+            stack.enter_context(running.connected()) for _ in range(most)
+        ]
+        for bare in sockets:
+            with suppress(OSError):  # it was let in, and closed at once
+                bare.sendall(HANDSHAKE % b"/parties/chatroom/hello-world")
+        while files_of(pid) < most:
+            time.sleep(0.01)
+        with pytest.raises(TimeoutError):  # until the files were looked at
+            ada.next(3 * OFTEN)
+        stack.close()
+        while files_of(pid) > most - 5:
+            time.sleep(0.01)
+        assert running.get("/build").text == build
+        assert running.errors() == ""
+
+
+@needs_linux
+@pytest.mark.parametrize(("hard", "lines"), [(512, 1), (1024, 0)])
+def test_the_limit_of_descriptors_is_raised_or_said(
+    hard: int, lines: int
+) -> None:
+    """Seen to catch: a soft limit that is left as it was."""
+    python = shlex.quote(sys.executable)
+    limits = f"ulimit -Sn 256 && ulimit -Hn {hard}"
+    limited = f"{limits} && exec {python} -m shared.serve demo_01"
+    with subprocess.Popen(
+        ["bash", "-c", limited],
+        cwd=ROOT,
+        env=environment({"PORT": str(free_port())}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    ) as server:
+        assert server.stdout
+        assert "runs at" in server.stdout.readline()
+        found = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+        server.terminate()
+        _, said = server.communicate()
+    assert found == (hard, hard)
+    assert said.count("\n") == lines
+    assert said == "" or f"Only {hard} files may be open" in said
+
+
+def test_it_starts_again_when_a_file_of_the_stage_is_saved(
+    copied: Stage,
+) -> None:
+    """Its pages' sockets are closed with 1012, and find it again."""
+    stage = copied
+    with start(stage, RELOAD="1", PORT=str(free_port())) as running:
+        assert "<h1>All Chats</h1>" in running.get("/chats").text
+        with running.join() as ada:
+            ada.wait_for("history")
+            saved = stage.folder / "app.py"
+            saved.write_text(
+                saved.read_text("utf-8").replace("All Chats", "Saved"), "utf-8"
+            )
+            assert ended_by_saving(saved, ada) == 1012
+            assert "demo_02 runs at" in next_line(running)
+        assert "<h1>Saved</h1>" in running.get("/chats").text
+        with running.join() as ada:
+            assert ada.next()["messages"] == []
+        assert running.stop() == 0

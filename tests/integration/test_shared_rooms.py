@@ -1,0 +1,203 @@
+"""Messages are shared between everybody in a room (stage 2 and later)."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from ..support.server_process import PATIENCE, Running, Stage, start
+
+pytestmark = pytest.mark.stages(2)
+
+
+@pytest.fixture(scope="module")
+def rooms(stage: Stage) -> Iterator[Running]:
+    """One server for the tests to which it is the same what was said before."""
+    with start(stage, MESSAGES_A_SECOND="1000") as running:
+        yield running
+
+
+@pytest.mark.behaviour(
+    "Everybody else hears what is said, and its sender gets an ack"
+)
+def test_everybody_else_hears_what_is_said(running: Running) -> None:
+    with running.join() as ada, running.join() as bob:
+        ada.wait_for("history")
+        bob.wait_for("history")
+        message = ada.say("hello")
+        assert ada.next() == {"type": "ack", "id": message["id"], "place": 0}
+        assert bob.next() == {
+            "type": "update",
+            "message": {**message, "place": 0},
+        }
+        # To Ada nothing came in between: she knows what she said.
+        bob.say("hello yourself", user="Bob")
+        assert ada.next()["message"]["body"] == "hello yourself"
+
+
+@pytest.mark.behaviour("A newcomer hears what was said")
+def test_a_late_joiner_hears_what_was_said(running: Running) -> None:
+    with running.join() as ada:
+        message = ada.say("hello")
+        ada.wait_for("ack")
+    with running.join() as bob:
+        assert bob.next()["messages"] == [{**message, "place": 0}]
+
+
+@pytest.mark.behaviour("A room remembers, also when nobody is in it")
+def test_who_is_alone_and_comes_back_finds_what_was_said(
+    rooms: Running,
+) -> None:
+    """Seen to catch: letting a room go with its log when it is empty."""
+    epochs = set()
+    said: list[str] = []
+    for visit in range(3):
+        with rooms.join("party-chat", pk="ada") as ada:
+            history = ada.next()
+            assert [each["id"] for each in history["messages"]] == said
+            epochs.add(history["epoch"])
+            said.append(ada.say(str(visit))["id"])
+            ada.wait_for("ack")
+    assert len(epochs) == 1
+
+
+@pytest.mark.behaviour("What is said stays in its room")
+def test_what_is_said_stays_in_its_room(rooms: Running) -> None:
+    with rooms.join("hello-world") as ada, rooms.join("room-4") as bob:
+        ada.wait_for("history")
+        bob.wait_for("history")
+        ada.say("in the first room")
+        ada.wait_for("ack")
+        bob.say("in the other", user="Bob")
+        assert bob.next()["type"] == "ack"
+    with rooms.join("room-4") as eve:
+        said = [message["body"] for message in eve.next()["messages"]]
+        assert "in the other" in said
+        assert "in the first room" not in said
+
+
+@pytest.mark.behaviour("Everybody hears the same, in the same order")
+def test_everybody_hears_the_same_in_the_same_order(rooms: Running) -> None:
+    with ExitStack() as stack, ThreadPoolExecutor(4) as threads:
+        guests = [stack.enter_context(rooms.join()) for _ in range(4)]
+        for guest in guests:
+            guest.wait_for("history")
+
+        def talk(number: int) -> dict[int, str]:
+            """Say 25 messages; by their places, those and all the others'."""
+            mine = [guests[number].say(f"{number}: {n}") for n in range(25)]
+            bodies = {message["id"]: message["body"] for message in mine}
+            heard: dict[int, str] = {}
+            places: list[int] = []
+            while len(heard) < 100:
+                frame = guests[number].next()
+                if frame["type"] == "ack":
+                    heard[frame["place"]] = bodies[frame["id"]]
+                    places.append(frame["place"])
+                else:
+                    message = frame["message"]
+                    heard[message["place"]] = message["body"]
+                    places.append(message["place"])
+            assert places == sorted(places)
+            return heard
+
+        first, *others = threads.map(talk, range(4))
+        with rooms.join() as late:
+            history = late.next()["messages"]
+    assert all(other == first for other in others)
+    told = {message["place"]: message["body"] for message in history}
+    assert first.items() <= told.items()
+    assert list(told) == sorted(told)
+
+
+@pytest.mark.behaviour("A message that comes again is kept once")
+def test_a_message_that_comes_again_is_kept_once(rooms: Running) -> None:
+    """As when a page did not get the ack; its next `_pk` is another one."""
+    with rooms.join() as bob:
+        bob.wait_for("history")
+        acks = []
+        for _ in range(3):
+            with rooms.join() as ada:
+                ada.say("hello", id="a1")
+                acks.append(ada.wait_for("ack"))
+        place = acks[0]["place"]
+        assert acks == [{"type": "ack", "id": "a1", "place": place}] * 3
+        assert bob.next()["message"]["body"] == "hello"
+        bob.say("is that all?", user="Bob")
+        assert bob.next()["type"] == "ack"
+    with rooms.join() as eve:
+        ids = [message["id"] for message in eve.next()["messages"]]
+        assert ids.count("a1") == 1
+
+
+def test_a_server_that_starts_again_says_that_it_forgot(
+    serve: Callable[..., Running],
+) -> None:
+    running = serve()
+    with running.join() as ada:
+        before = ada.next()["epoch"]
+        ada.say("hello")
+        ada.wait_for("ack")
+        running.kill()
+        with pytest.raises(ConnectionClosed):
+            ada.next()
+    running.start()
+    with running.join() as ada:
+        history = ada.next()
+        assert history["messages"] == []
+        assert history["epoch"] != before
+        # The page sends again what it finds to be lost.
+        ada.say("hello")
+        assert ada.next()["place"] == 0
+
+
+def test_who_comes_back_before_the_old_socket_is_gone_hears_all(
+    rooms: Running,
+) -> None:
+    with (
+        rooms.join(pk="bob") as bob,
+        rooms.join(pk="ada") as old,
+        rooms.join(pk="ada") as new,
+    ):
+        assert old.closed()[0] == 4001
+        bob.say("are you there?", user="Bob")
+        assert new.hear("are you there?")
+
+
+@pytest.mark.parametrize(
+    "path", ["chatroom/nowhere", "chatroom/Hello-World", "nobody/hello-world"]
+)
+def test_there_are_no_other_rooms(rooms: Running, path: str) -> None:
+    party, room = path.split("/")
+    with pytest.raises(InvalidStatus) as refusal, rooms.join(room, party):
+        pass
+    assert refusal.value.response.status_code == 404
+    assert rooms.get(f"/parties/{path}").status == 404
+
+
+def test_the_partys_name_may_be_written_as_the_original_does(
+    rooms: Running,
+) -> None:
+    with rooms.join(party="chatRoom") as ada, rooms.join() as bob:
+        bob.wait_for("history")
+        ada.say("hello")
+        assert bob.hear("hello")
+
+
+def test_a_room_answers_no_requests(rooms: Running) -> None:
+    answer = rooms.get("/parties/chatroom/hello-world")
+    assert answer.status == 404
+
+
+def test_a_hundred_people_hear_one_of_them(rooms: Running) -> None:
+    with ExitStack() as stack:
+        join = stack.enter_context
+        guests = [join(rooms.join("room-4")) for _ in range(100)]
+        for guest in guests:
+            guest.wait_for("history")
+        guests[0].say("hello, everybody")
+        for guest in guests[1:]:
+            message = guest.next(PATIENCE)["message"]
+            assert message["body"] == "hello, everybody"

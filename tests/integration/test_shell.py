@@ -1,0 +1,249 @@
+"""The pages, and what a browser is told about them (every stage)."""
+
+import re
+from base64 import b64encode
+from collections.abc import Iterator
+from hashlib import sha256
+from html import unescape
+from urllib.parse import urljoin
+
+import pytest
+
+from ..support.server_process import HANDSHAKE, Answer, Running, Stage, start
+
+ROOMS = {
+    "hello-world": "Hello, World!",
+    "party-chat": "Party Chat",
+    "on-page-help": "On-Page Help",
+    "room-4": "Room #4",
+}
+PAGES = ["/", "/chats", "/usage", *(f"/chats/{room}" for room in ROOMS)]
+MISSING = [
+    "/nowhere",
+    "/chats/nowhere",
+    "/chats/hello-world/x",
+    "/chats/Hello-World",
+    "/chats/%00",
+    "/chats/" + "x" * 5_000,
+    "/chats/%3Cscript%3Ealert(1)%3C%2Fscript%3E",
+]
+BUILD = re.compile("/[0-9a-f]{12}/")
+"""In the address of a file, the name of what is in its folder now."""
+
+SECRETS = {
+    "OPENAI_API_KEY": "sk-secret-6f1d",
+    "OPENAI_BASE_URL": "http://127.0.0.1:9/secret-base-2c7a",
+    "OLLAMA_HOST": "http://127.0.0.1:9/secret-host-93be",
+    "ALLOWED_HOSTS": "secret-host-51e0.example",
+    "ALLOWED_ORIGINS": "https://secret-origin-77aa.example",
+    "SOMETHING_ELSE": "secret-variable-0b1f",
+}
+
+
+@pytest.fixture(scope="module")
+def shell(stage: Stage) -> Iterator[Running]:
+    """One server for all tests of this file: they only read."""
+    with start(stage, AI="openai", **SECRETS) as running:
+        yield running
+
+
+def import_map(page: Answer) -> str:
+    """The import map in a page, as it is written there."""
+    found = re.findall(
+        r'<script type="importmap">(.*?)</script>', page.text, re.S
+    )
+    assert len(found) == 1
+    return str(found[0])
+
+
+def files_of(shell: Running) -> set[str]:
+    """Each file that a page names, and each that those import."""
+    page = shell.get("/chats/hello-world")
+    names: dict[str, str] = Answer(200, {}, import_map(page)).json()["imports"]
+    links = re.findall(r'(?:src|href)="([^"]+\.\w+)"', page.text)
+    todo, done = set(links) | set(names.values()), set[str]()
+    while todo:
+        url = todo.pop()
+        if url.endswith("/") or url in done:
+            continue
+        done.add(url)
+        if not url.endswith("js"):
+            continue
+        text = shell.get(url).text
+        for name in re.findall(r'(?:from|import)\s*"([^"]+)"', text):
+            if name.startswith("."):
+                todo.add(urljoin(url, name))
+            elif name.startswith("shared/"):
+                todo.add(names["shared/"] + name.removeprefix("shared/"))
+            else:
+                todo.add(names[name])
+    return done
+
+
+@pytest.mark.behaviour("Each page answers")
+def test_each_page_answers(shell: Running) -> None:
+    for path in PAGES:
+        page = shell.get(path)
+        assert page.status == 200
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        assert 'href="/chats"' in page.text
+        assert 'href="/usage"' in page.text
+
+
+@pytest.mark.behaviour("The chats are the four rooms")
+def test_all_chats_are_the_four_rooms(shell: Running) -> None:
+    text = unescape(shell.get("/chats").text)
+    for slug, name in ROOMS.items():
+        assert f'"slug":"{slug}"' in text
+        assert f'"name":"{name}"' in text
+        assert f"<h1>{name}</h1>" in unescape(shell.get(f"/chats/{slug}").text)
+
+
+@pytest.mark.parametrize("path", MISSING)
+def test_what_does_not_exist_is_a_page_with_a_way_back(
+    shell: Running, path: str
+) -> None:
+    page = shell.get(path)
+    assert page.status == 404
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert 'href="/chats"' in page.text
+    assert "No such page" in page.text
+    assert page.text.count("<script>") == 1  # the page's own
+
+
+def test_a_page_that_cannot_be_posted_to_says_so(shell: Running) -> None:
+    assert shell.ask("POST", "/chats", {}).status == 405
+
+
+@pytest.mark.stages(1, 1)
+def test_there_are_no_parties_yet(shell: Running) -> None:
+    for room in ("chatroom/hello-world", "usage/total", "presence/x"):
+        assert shell.get(f"/parties/{room}").status == 404
+    assert shell.raw(HANDSHAKE % b"/parties/chatroom/hello-world").startswith(
+        b"HTTP/1.1 404 "
+    )
+
+
+def test_scripts_are_modules_that_a_browser_fetches_once(
+    shell: Running,
+) -> None:
+    """Seen to catch: what is at another build's address, kept for ever."""
+    files = files_of(shell)
+    plain = {BUILD.sub("/", path): path for path in files}
+    assert f"/{shell.stage.folder.name}/ui/room.js" in plain
+    assert len(files) == len(plain) > 15
+    for name, path in plain.items():
+        for url, keep in (
+            (path, "public, max-age=31536000, immutable"),
+            (BUILD.sub("/0123456789ab/", path), "no-cache"),
+            (name, "no-cache"),
+        ):
+            file = shell.get(url)
+            assert file.status == 200, url
+            assert file.headers["cache-control"] == keep, url
+            kind = file.headers["content-type"].split(";")[0]
+            kinds = {"js": "text/javascript", "mjs": "text/javascript"}
+            kinds |= {"css": "text/css", "svg": "image/svg+xml"}
+            assert kind == kinds[path.rpartition(".")[2]]
+
+
+def test_a_script_that_did_not_change_is_not_sent_again(
+    shell: Running,
+) -> None:
+    """Seen to catch: one name for what is compressed and what is not."""
+    tags = set()
+    for how in ("gzip", "identity"):
+        whole = shell.get("/shared/ui/style.css", Accept_Encoding=how)
+        tag = whole.headers["etag"]
+        tags.add(tag)
+        answer = shell.get(
+            "/shared/ui/style.css", If_None_Match=tag, Accept_Encoding=how
+        )
+        assert (answer.status, answer.text) == (304, "")
+        assert answer.headers["cache-control"] == "no-cache"
+        assert answer.headers["vary"] == "Accept-Encoding"
+    assert len(tags) == 2
+
+
+def test_the_policy_lets_the_import_map_run_and_nothing_else(
+    shell: Running,
+) -> None:
+    for path in (*PAGES, "/nowhere"):
+        page = shell.get(path)
+        policy = page.headers["content-security-policy"]
+        rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+        loading = re.findall(r"<script>(.*?)</script>", page.text, re.S)
+        hashes = [
+            f"'sha256-{b64encode(sha256(each.encode()).digest()).decode()}'"
+            for each in (*loading, import_map(page))
+        ]
+        assert rules["script-src"] == " ".join(["'self'", *hashes])
+        assert rules["default-src"] == "'none'"
+        assert "unsafe" not in policy
+        assert "*" not in policy
+        # All the other scripts come from files, and no style is inline.
+        inline = re.findall(r"<script(?![^>]*src=)[^>]*>", page.text)
+        kinds = ['type="importmap"', 'type="application/json" id="data"']
+        assert inline == ["<script>", *(f"<script {kind}>" for kind in kinds)]
+        assert not re.search(r"<style|\sstyle=|\son\w+=", page.text)
+
+
+def test_everything_says_what_it_is_and_browsers_need_not_guess(
+    shell: Running,
+) -> None:
+    for path in (*PAGES, "/nowhere", "/shared/ui/style.css", "/healthz"):
+        headers = shell.get(path).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "same-origin"
+
+
+def test_no_secret_is_in_any_response(shell: Running) -> None:
+    paths = {*PAGES, *MISSING, *files_of(shell), "/healthz", "/parties/x/y"}
+    for path in paths:
+        answer = shell.get(path)
+        told = f"{answer.headers}\n{answer.text}"
+        for name, value in SECRETS.items():
+            assert value not in told, f"{name} in {path}"
+            assert value.rpartition("/")[2] not in told, f"{name} in {path}"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/.env",
+        "/app.py",
+        "/shared/settings.py",
+        "/shared/ui/../settings.py",
+        "/shared/ui/%2e%2e/settings.py",
+        "/shared/ui/..%2fsettings.py",
+        "/shared/ui//etc/passwd",
+        "/lib/preact/../../.env.example",
+        "/lib/@msgpack/msgpack/..%2f..%2f..%2fpyproject.toml",
+        "/lib/typescript/package.json",
+        "/{stage}/app.py",
+        "/{stage}/ui/../app.py",
+        "/{stage}/ui/%2e%2e/app.py",
+    ],
+)
+def test_no_file_but_the_pages_own_is_served(shell: Running, path: str) -> None:
+    path = path.format(stage=shell.stage.folder.name)
+    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    assert b" 404 " in shell.raw(request.encode()).splitlines()[0]
+
+
+def test_it_says_that_it_is_healthy(shell: Running) -> None:
+    answer = shell.get("/healthz")
+    assert (answer.status, answer.text) == (200, "ok\n")
+
+
+def test_a_page_is_there_again_after_a_bad_request(shell: Running) -> None:
+    for request in (
+        b"NONSENSE\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: " + b"x" * 60_000 + b"\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    ):
+        answer = shell.raw(request)
+        assert re.match(rb"HTTP/1\.1 4(00|31) ", answer), request[:40]
+    assert shell.get("/").status == 200

@@ -1,0 +1,474 @@
+"""The party runtime: how it ends, so that pages come back on their own."""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from signal import SIGHUP, SIGINT, SIGKILL, SIGTERM, Signals
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from shared.party import Connection, Frame, Server
+
+from ..support.party_server import Echo, House, open_house
+from ..support.presenting import copy_stages
+from ..support.server_process import PATIENCE, Answer, Running, Stage, start
+from ..support.stubs import OpenAIStub
+
+
+@contextmanager
+def ending(house: House, grace: float) -> Iterator[None]:
+    """Shut the parties down, while the block happens."""
+    shutdown = house.parties.shutdown(grace)
+    done = asyncio.run_coroutine_threadsafe(shutdown, house.loop)
+    yield
+    done.result(PATIENCE)
+
+
+RESTARTING = (1012, "The server restarts. Come back in a moment.")
+
+
+def test_replies_finish_and_newcomers_are_turned_away() -> None:
+    """Seen to catch: closing before the hooks have finished.
+
+    And: letting newcomers in meanwhile.
+    """
+    finish = asyncio.Event()
+
+    class Chat(Echo):
+        async def on_connect(self, *_: Any) -> None:
+            pass
+
+        async def on_message(self, message: Frame, sender: Connection) -> None:
+            self.room.broadcast({"asked": message})
+            await finish.wait()
+            self.room.broadcast({"answered": message})
+
+    with (
+        open_house(chat=Chat) as house,
+        house.join("1", "chat") as ada,
+        house.join("2", "chat") as bob,
+    ):
+        ada.send("why?")
+        assert ada.next() == {"asked": "why?"}
+        with ending(house, grace=PATIENCE):
+            assert house.refused("1", "chat") == 503
+            assert house.get("/parties/chat/3").status == 503
+            house.call(finish.set)
+            assert ada.next() == {"answered": "why?"}
+            assert ada.closed() == bob.closed() == RESTARTING
+
+
+def test_a_late_hook_is_cancelled_and_may_say_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Seen to catch: not cancelling; closing before hooks clean up."""
+
+    class Chat(Server):
+        async def on_message(self, message: Frame, sender: Connection) -> None:
+            sender.send({"asked": message})
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.room.broadcast({"interrupted": message})
+                if message == "clumsy":
+                    raise RuntimeError("while it was cancelled")
+
+    with open_house(chat=Chat) as house, house.join("1", "chat") as ada:
+        for message in ("clumsy", "tidy"):
+            ada.send(message)
+            assert ada.next() == {"asked": message}
+        with ending(house, grace=0):
+            heard = [ada.next(), ada.next()]
+            assert {"interrupted": "tidy"} in heard
+            assert {"interrupted": "clumsy"} in heard
+            assert ada.closed() == RESTARTING
+    assert "chat/1: a hook failed, the room goes on" in caplog.messages
+
+
+def test_what_a_key_holds_back_is_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Seen to catch: leaving out `release_all`."""
+    monkeypatch.setattr("shared.party.gathering.FRAMES_A_SECOND", 0.01)
+
+    class Chat(Server):
+        async def on_message(self, message: Frame, sender: Connection) -> None:
+            for text in ("a", "ab", "abc"):
+                self.room.broadcast({"reply": text}, key="reply")
+
+    with open_house(chat=Chat) as house, house.join("1", "chat") as ada:
+        ada.send("spell")
+        assert ada.next() == {"reply": "a"}
+        with ending(house, grace=PATIENCE):
+            assert ada.next() == {"reply": "abc"}
+            assert ada.closed() == RESTARTING
+
+
+def test_a_request_in_progress_is_answered() -> None:
+    """Seen to catch: leaving whoever asked to wait for a cancelled hook."""
+    begun = threading.Event()
+
+    class Slow(Server):
+        async def on_request(self, request: Request) -> Response:
+            begun.set()
+            await asyncio.Event().wait()
+            return Response()
+
+    with open_house(slow=Slow) as house, ThreadPoolExecutor(1) as thread:
+        asking = thread.submit(house.get, "/parties/slow/1")
+        assert begun.wait(PATIENCE)
+        with ending(house, grace=0):
+            assert asking.result(PATIENCE).status == 503
+
+
+def test_a_hook_that_begins_meanwhile_ends_too() -> None:
+    """Seen to catch: cancelling only what had begun when the end was near."""
+    asked = asyncio.Event()
+
+    class Chat(Server):
+        async def on_message(self, message: Frame, sender: Connection) -> None:
+            self.room.broadcast({"asked": message})
+            if message == "first":
+                await asked.wait()
+                return
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.room.broadcast({"interrupted": message})
+
+    with open_house(chat=Chat) as house, house.join("1", "chat") as ada:
+        ada.send("first")
+        assert ada.next() == {"asked": "first"}
+        with ending(house, grace=PATIENCE):
+            assert house.refused("2", "chat") == 503
+            ada.send("second")
+            assert ada.next() == {"asked": "second"}
+            house.call(asked.set)
+            assert ada.next() == {"interrupted": "second"}
+            assert ada.closed() == RESTARTING
+
+
+def test_what_the_end_itself_starts_is_ended_as_well() -> None:
+    """Seen to catch: doing nothing when told for the second time."""
+    ended = threading.Event()
+
+    class Chat(Server):
+        async def on_close(self, connection: Connection) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+
+    with open_house(chat=Chat) as house, house.join("1", "chat") as ada:
+        with ending(house, grace=0):
+            assert ada.closed() == RESTARTING
+        house.run_in_loop(house.parties.shutdown(grace=PATIENCE))
+        assert ended.is_set()
+
+
+# The process
+
+
+def stop_asked(running: Running, how: Signals) -> None:
+    """Tell the server to end, and wait until it takes nobody in."""
+    running.process.send_signal(how)
+    with suppress(ConnectionRefusedError, ConnectionResetError):
+        while True:
+            socket.create_connection(("127.0.0.1", running.port)).close()
+
+
+def asking(stub: OpenAIStub) -> dict[str, str]:
+    """Settings with which this stub replies."""
+    return {
+        "AI": "openai",
+        "OPENAI_API_KEY": "stub",
+        "OPENAI_BASE_URL": stub.base_url,
+    }
+
+
+@pytest.mark.stages(5)
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [(SIGTERM, SIGTERM), (SIGINT, SIGINT), (SIGTERM, SIGINT)],
+    ids=["SIGTERM twice", "Ctrl+C twice", "Ctrl+C in the end"],
+)
+def test_asked_twice_it_ends_at_once(
+    serve: Callable[..., Running], first: Signals, then: Signals
+) -> None:
+    """Seen to catch: uvicorn's own way, which goes on, or logs a traceback."""
+    with OpenAIStub() as stub:
+        stub.fault = "hang"
+        running = serve(**asking(stub), GRACE="600")
+        with running.join() as ada:
+            ada.say("hello")
+            stub.next_request()
+            stop_asked(running, first)
+            running.process.send_signal(then)
+            assert running.process.wait(PATIENCE) == 128 + then
+        assert running.errors() == ""
+
+
+@pytest.mark.stages(5)
+def test_a_reloader_that_passes_ctrl_c_on_does_not_ask_twice(
+    serve: Callable[..., Running],
+) -> None:
+    """Seen to catch: an end at once after any second signal."""
+    with OpenAIStub() as stub:
+        stub.held = True
+        running = serve(**asking(stub), GRACE="600")
+        with running.join() as ada:
+            ada.say("hello")
+            exchange = stub.next_request()
+            stop_asked(running, SIGINT)
+            running.process.send_signal(SIGTERM)
+            exchange.release()
+            ada.hear("You said: hello")
+            assert ada.closed() == RESTARTING
+        assert running.process.wait(PATIENCE) == 0
+
+
+@pytest.mark.stages(5)
+@pytest.mark.parametrize("reload", ["0", "1"])
+def test_server_ends_in_order_when_its_terminal_is_closed(
+    serve: Callable[..., Running], reload: str
+) -> None:
+    """The system tells all its processes, and a shell may do so again.
+
+    Seen to catch: an end at once, in the middle of a reply.
+    """
+    with OpenAIStub() as stub:
+        stub.held = True
+        running = serve(**asking(stub), GRACE="600", RELOAD=reload)
+        pid = running.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text("utf-8")
+        with running.join() as ada:
+            ada.say("hello")
+            exchange = stub.next_request()
+            for _ in range(2):
+                for each in (pid, *map(int, children.split())):
+                    os.kill(each, SIGHUP)
+            exchange.release()
+            ada.hear("You said: hello")
+            assert ada.closed() == RESTARTING
+        assert running.process.wait(PATIENCE) == 0
+
+
+DEAF = """
+while True:
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        pass
+"""
+BUSY = "time.sleep(60)"
+THREAD = "await asyncio.to_thread(time.sleep, 60)"
+
+
+@pytest.mark.parametrize(
+    "hook", [DEAF, BUSY, THREAD], ids=["deaf", "busy", "in a thread"]
+)
+def test_no_hook_keeps_the_server_from_ending(
+    tmp_path: Path, hook: str
+) -> None:
+    """Seen to catch: waiting for what ignores that it is cancelled."""
+    folder = tmp_path / "stubborn"
+    folder.mkdir()
+    body = "".join(f"    {line}\n" for line in hook.splitlines())
+    (folder / "__init__.py").touch()
+    (folder / "app.py").write_text(
+        "import asyncio, time\n"
+        "from demo_02.app import app\n"
+        "from demo_02.party.chat_room import ChatRoom\n"
+        "async def on_message(self, frame, sender):\n"
+        "    print('begun', flush=True)\n"
+        f"{body}"
+        "ChatRoom.on_message = on_message\n",
+        "utf-8",
+    )
+    with start(Stage(2, folder), GRACE="0") as running, running.join() as ada:
+        ada.send("begin")
+        assert running.process.stdout
+        assert "begun\n" in running.process.stdout
+        assert running.stop() == 0
+
+
+GUESTS, STALLED, ROUNDS = 50, 5, 3
+
+PARTIES = "chatroom/hello-world", "presence/hello-world", "usage/total"
+
+IN_THE_MIDDLE = [
+    b"GET /chats HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: localhost\r\n",
+    b"GET /parties/chatroom/hello-world HTTP/1.1\r\nUpgrade: websoc",
+    b"POST /parties/usage/total HTTP/1.1\r\nHost: localhost\r\n"
+    b'Content-Length: 1000\r\n\r\n{"us',
+    b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100,
+]
+"""A line that is kept, half a request, half a handshake, half an upload, and
+much that is not read."""
+
+
+async def fill(running: Running, stack: ExitStack) -> list[Any]:
+    """Fill a server with all kinds of guests: those who will read all."""
+    base = f"ws://127.0.0.1:{running.port}/parties"
+    guests = [
+        await connect(f"{base}/{party}", proxy=None, max_queue=None)
+        for _ in range(GUESTS)
+        for party in PARTIES
+    ]
+    for _ in range(STALLED):
+        stack.enter_context(running.stalled(f"/parties/{PARTIES[0]}"))
+    for request in IN_THE_MIDDLE:
+        stack.enter_context(running.connected()).sendall(request)
+    said = {"user": "Ada", "body": "x" * 4_000, "role": "user"}
+    for number in range(80):
+        frame = {"type": "message", "message": {"id": f"m{number}", **said}}
+        await guests[0].send(json.dumps(frame))
+    for guest in guests[:: len(PARTIES)]:
+        while '"m79"' not in str(await guest.recv()):
+            pass
+    return guests
+
+
+async def told(guest: Any) -> int:
+    """With which code a guest is told to go."""
+    with suppress(ConnectionClosed):
+        while True:
+            await guest.recv()
+    return int(guest.close_code)
+
+
+async def time_to_end(running: Running) -> float:
+    """Fill a server and end it: how long that takes, in seconds."""
+    with ExitStack() as stack:
+        guests = await fill(running, stack)
+        begun = time.monotonic()
+        running.process.send_signal(SIGTERM)
+        ended = asyncio.create_task(asyncio.to_thread(running.process.wait))
+        codes = await asyncio.gather(*map(told, guests))
+        assert await ended == 0
+        took = time.monotonic() - begun
+    assert codes == [RESTARTING[0]] * len(guests)
+    return took
+
+
+@pytest.mark.soak
+@pytest.mark.stages(5)
+@pytest.mark.parametrize("fault", [None, "hang"], ids=["idle", "a reply hangs"])
+def test_a_full_house_is_empty_within_two_seconds(
+    serve: Callable[..., Running], fault: Any
+) -> None:
+    """The quickest round counts, as the machine may do other things, too.
+
+    Seen to catch: waiting for who does not read, or has not sent all.
+    """
+    took = []
+    with OpenAIStub() as stub:
+        stub.fault = fault
+        for _ in range(ROUNDS):
+            running = serve(**asking(stub), MESSAGES_A_SECOND="1000", GRACE="1")
+            took.append(asyncio.run(time_to_end(running)))
+    print("it took", *(f"{seconds:.2f}" for seconds in took), "s to end")
+    # Two seconds, where nothing else runs; here, other tests do.
+    assert min(took) <= 3
+
+
+def workers(running: Running) -> list[int]:
+    """The processes that serve, for the one that watches the files."""
+    told = subprocess.run(
+        ["ps", "-A", "-ww", "-o", "pid=,ppid=,command="],
+        capture_output=True,
+        check=True,
+        encoding="utf-8",
+    ).stdout
+    rows = [line.split(None, 2) for line in told.splitlines()]
+    own = str(running.process.pid)
+    return [
+        int(pid)
+        for pid, parent, command in rows
+        if parent == own and "spawn_main" in command
+    ]
+
+
+@pytest.mark.stages(5)
+def test_a_server_that_was_killed_starts_again(
+    serve: Callable[..., Running], tmp_path: Path
+) -> None:
+    """Seen to catch: a port at which nobody answers, for ever."""
+    running = serve(RELOAD="1", STORE=f"sqlite:{tmp_path / 'party.db'}")
+    with running.join() as ada:
+        id = ada.say("hello")["id"]
+        ada.wait_for("ack", id=id)
+    (worker,) = workers(running)
+    os.kill(worker, SIGKILL)
+    with running.join() as ada:
+        assert [each["id"] for each in ada.wait_for("history")["messages"]] == [
+            id
+        ]
+
+
+@pytest.mark.stages(5)
+def test_nothing_of_a_server_that_was_killed_keeps_the_port(
+    serve: Callable[..., Running],
+) -> None:
+    """Seen to catch: a process that nobody watches, and that serves on."""
+    running = serve(RELOAD="1")
+    (worker,) = workers(running)
+    running.kill()
+    deadline = time.monotonic() + PATIENCE
+    try:
+        with suppress(ConnectionRefusedError, ConnectionResetError):
+            while time.monotonic() < deadline:
+                socket.create_connection(("127.0.0.1", running.port)).close()
+            raise AssertionError("it serves on")
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(worker, SIGKILL)
+
+
+def waits(ask: Callable[[], Future[Answer]]) -> Future[Answer]:
+    """Ask until an answer is long in coming; the one that is to come."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        answer = ask()
+        try:
+            assert answer.result(2).status == 200
+        except TimeoutError:
+            return answer
+    raise AssertionError("it answers all the time")
+
+
+@pytest.mark.soak
+def test_the_next_server_waits_until_the_one_before_has_ended(
+    tmp_path: Path,
+) -> None:
+    """Else a page that comes back could meet the old one again.
+
+    Seen to catch: a new server that does not wait.
+    """
+    stage = Stage(5, copy_stages(tmp_path) / "demo_05")
+    with OpenAIStub() as stub, ThreadPoolExecutor(1) as thread:
+        stub.held = True
+        with start(stage, **asking(stub), RELOAD="1", GRACE="600") as running:
+            with running.join() as ada:
+                ada.say("hello")
+                exchange = stub.next_request()
+                (stage.folder / "app.py").touch()
+                next_one = waits(lambda: thread.submit(running.get, "/chats"))
+                exchange.release()
+                ada.hear("You said: hello")
+                assert ada.closed() == RESTARTING
+            assert next_one.result(PATIENCE).status == 200

@@ -1,0 +1,250 @@
+"""The party runtime: who is gone without a word, or only seems to listen."""
+
+import asyncio
+import threading
+from typing import Any, cast
+
+import msgpack
+import pytest
+from starlette.websockets import WebSocket
+from uvicorn.protocols.websockets.websockets_sansio_impl import (
+    WebSocketsSansIOProtocol,
+)
+
+from shared.party import Connection, Frame, Server
+from shared.party.outbox import Outbox
+from shared.party.transport.websocket_protocol import PartyProtocol
+
+from ..support.party_server import House, open_house
+from ..support.server_process import PATIENCE, Guest, Running
+from ..support.simulated_socket import wire_to
+from ..support.ws_frames import PING, TEXT, close_code, frame
+
+
+class Library(Server):
+    """A newcomer is told much, and reads it or not."""
+
+    lines = 1
+    left = threading.Event()
+    heard = threading.Event()
+
+    async def on_connect(self, connection: Connection, *_: Any) -> None:
+        for _ in range(self.lines):
+            connection.send("x" * 150_000)
+
+    async def on_message(self, message: Frame, sender: Connection) -> None:
+        self.heard.set()
+
+    async def on_close(self, connection: Connection) -> None:
+        self.left.set()
+
+
+@pytest.fixture(autouse=True)
+def lost(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Set when a line has ended, on the server's side."""
+    monkeypatch.setattr(Library, "left", threading.Event())
+    monkeypatch.setattr(Library, "heard", threading.Event())
+    lost = threading.Event()
+    lose = PartyProtocol.connection_lost
+
+    def connection_lost(self: PartyProtocol, exc: Exception | None) -> None:
+        lose(self, exc)
+        lost.set()
+
+    monkeypatch.setattr(PartyProtocol, "connection_lost", connection_lost)
+    return lost
+
+
+def ping_often(house: House, seconds: float = 0.1) -> None:
+    """Do in so many seconds what takes 20 by default."""
+    house.config.ws_ping_interval = house.config.ws_ping_timeout = seconds
+
+
+@pytest.mark.parametrize("lines", [1, 3], ids=["waiting", "held up"])
+def test_who_answers_no_ping_is_left_behind(
+    monkeypatch: pytest.MonkeyPatch, lost: threading.Event, lines: int
+) -> None:
+    """Even if what was sent is not read: then nobody else would ever notice.
+
+    Seen to catch: uvicorn's own end, which waits until all is read; not
+    telling the app.
+    """
+    monkeypatch.setattr("shared.party.backpressure.PATIENCE", 60)
+    monkeypatch.setattr(
+        "shared.party.transport.websocket_protocol.LAST_CHANCE", 0.1
+    )
+    monkeypatch.setattr(Library, "lines", lines)
+    with open_house(library=Library) as house:
+        ping_often(house)
+        with house.stalled("/parties/library/1"):
+            assert Library.left.wait(PATIENCE)
+            assert lost.wait(PATIENCE)
+
+
+def test_who_answers_pings_stays() -> None:
+    """Seen to catch: an end for everybody once a ping was sent."""
+    with open_house(library=Library) as house:
+        ping_often(house, 1)
+        with house.join("1", "library") as ada:
+            ada.socket.recv(PATIENCE)
+            with house.stalled("/parties/library/1"):
+                assert Library.left.wait(PATIENCE)
+            ada.send("still here")
+            assert Library.heard.wait(PATIENCE)
+
+
+def test_who_reads_but_does_not_answer_is_told_so(
+    monkeypatch: pytest.MonkeyPatch, lost: threading.Event
+) -> None:
+    """Seen to catch: cutting the line without a word.
+
+    And: telling the app only when the line is cut.
+    """
+    monkeypatch.setattr(
+        "shared.party.transport.websocket_protocol.LAST_CHANCE", 60
+    )
+    with open_house(library=Library) as house:
+        ping_often(house)
+        with house.stalled("/parties/library/1") as bare:
+            assert Library.left.wait(PATIENCE)
+            assert not lost.is_set()
+            heard = b""
+            while not heard.endswith(b"any more."):
+                heard += bare.recv(65_536)
+            assert close_code(heard) == 1011
+
+
+def test_a_close_that_is_not_read_does_not_keep_the_line(
+    monkeypatch: pytest.MonkeyPatch, lost: threading.Event
+) -> None:
+    """Seen to catch: uvicorn's own end, which waits until all is read."""
+    soon = property(lambda _: 0.05, lambda *_: None)
+    monkeypatch.setattr(PartyProtocol, "close_timeout", soon, raising=False)
+    with (
+        open_house(library=Library) as house,
+        house.stalled("/parties/library/1?_pk=ada"),
+        house.join("1", "library", pk="ada"),
+    ):
+        assert Library.left.wait(PATIENCE)
+        assert lost.wait(PATIENCE)
+
+
+def test_pings_without_end_fill_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Seen to catch: an answer for each, though none is read."""
+    monkeypatch.setattr("shared.party.backpressure.PATIENCE", 60)
+    with (
+        open_house(library=Library) as house,
+        house.stalled("/parties/library/1") as flood,
+    ):
+        for _ in range(20):
+            flood.sendall(frame(PING, b"x" * 125) * 1_000)
+        flood.sendall(frame(TEXT, b"done"))
+        assert Library.heard.wait(PATIENCE)
+        (line,) = house.server_state.connections
+        assert isinstance(line, WebSocketsSansIOProtocol)
+        waiting = house.call(line.transport.get_write_buffer_size)
+        assert waiting < 512 * 1024
+
+
+class Trickle:
+    """In place of a WebSocket and its line: takes a frame bit by bit."""
+
+    def __init__(self, sizes: list[int]) -> None:
+        self.scope = {"extensions": {"party.line": self}}
+        self.sizes = sizes
+        self.writable = asyncio.Event()
+        self.writable.set()
+        self.heard: list[str | int] = []
+
+    def unread(self) -> int:
+        if not (size := self.sizes.pop(0)):
+            self.writable.set()
+        return size
+
+    async def send_text(self, text: str) -> None:
+        self.writable.clear()
+        self.heard.append(text)
+
+    async def close(self, code: int, reason: str) -> None:
+        self.heard.append(code)
+
+    def hang_up(self, code: int, reason: str) -> None:
+        self.heard.append(code)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "code"),
+    [
+        ([9, 8, 8, 7, 6, 6, 6, 6, 5, 0], 1000),
+        ([9, 8, 7, 7, 7, 7, 7, 0], 1013),
+        ([9, 9, 9, 9, 9, 0], 1013),
+    ],
+)
+def test_who_reads_slowly_but_goes_on_is_not_sent_away(
+    monkeypatch: pytest.MonkeyPatch, sizes: list[int], code: int
+) -> None:
+    """Seen to catch: a fixed time for a frame; no end to patience."""
+    monkeypatch.setattr("shared.party.backpressure.PATIENCE", 0.04)
+
+    async def test() -> None:
+        trickle = Trickle(sizes)
+        outbox = Outbox("ada", cast(WebSocket, trickle))
+        outbox._listener = None
+        outbox.put("news")
+        outbox.close()
+        await outbox.closed()
+        assert trickle.heard == ["news", code]
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("frame", ["", b"\x00", "\N{DOLPHIN}" * 50])
+def test_what_waits_is_counted_as_the_memory_it_takes(
+    frame: str | bytes,
+) -> None:
+    """Seen to catch: counting characters, of which one may be four bytes.
+
+    And: counting nothing for the queue itself.
+    """
+
+    async def test() -> None:
+        outbox = Outbox("ada", cast(WebSocket, Trickle([9])))
+        outbox._listener = None
+        count = 0
+        while not outbox.evicted:
+            outbox.put(frame)
+            count += 1
+        assert count * (100 + 4 * len(frame)) < 600_000
+
+    asyncio.run(test())
+
+
+@pytest.mark.stages(5)
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_the_cursor_of_who_is_gone_goes_too(serve: Any, way: str) -> None:
+    """Their machine is gone; the line still takes what is sent.
+
+    Seen to catch: no pings.
+    """
+
+    def join(guest: Guest) -> None:
+        presence = {"cursor": None, "message": None}
+        info = {"name": "Ada"}
+        guest.send({"type": "join", "presence": presence, "info": info})
+
+    def told(guest: Guest) -> Any:
+        return msgpack.unpackb(cast(bytes, guest.socket.recv(PATIENCE)))
+
+    running: Running = serve(PING="1")
+    with wire_to(running) as wire, running.join(party="presence") as ada:
+        join(ada)
+        with wire.join(party="presence", pk="bob") as bob:
+            join(bob)
+            while told(bob)["type"] != "sync":
+                pass
+            wire.swallow(way)
+            while told(ada).get("remove") != ["bob"]:
+                pass
+            wire.cut()

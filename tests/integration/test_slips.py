@@ -1,0 +1,180 @@
+"""What attendees write by mistake: they are told, and nobody else suffers."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from shared.party import Connection, Frame, Room, Server
+
+from ..support.party_server import Echo, House, open_house
+from ..support.server_process import PATIENCE
+
+
+class Stage(Server):
+    """Says what it is told to."""
+
+    async def on_message(self, message: Frame, sender: Connection) -> None:
+        self.room.broadcast(message)
+
+
+def the_room(house: House) -> Room:
+    """The room in which the tests are."""
+    room = house.parties.room("stage", "1")
+    assert room
+    return room
+
+
+def in_a_thread(do: Callable[[], object]) -> list[Exception]:
+    """Do it in another thread: what it raises."""
+    raised: list[Exception] = []
+
+    def attempt() -> None:
+        try:
+            do()
+        except Exception as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=attempt)
+    thread.start()
+    thread.join(PATIENCE)
+    return raised
+
+
+@pytest.mark.parametrize("how", ["send", "broadcast", "with a key"])
+def test_a_thread_that_tells_a_room_is_told_how(how: str) -> None:
+    """And whoever speaks after that is heard, under the same key, too.
+
+    Seen to catch: looking for the event loop after something was queued.
+    """
+    key = "news" if how == "with a key" else None
+    with (
+        open_house(stage=Stage) as house,
+        house.join("1", "stage", pk="ada") as ada,
+        house.join("1", "stage", pk="bob") as bob,
+    ):
+        ada.send({"number": 1})
+        assert ada.next() == bob.next() == {"number": 1}
+        room = the_room(house)
+        do: dict[str, Callable[[], None]] = {
+            "send": lambda: room.present["ada"].send("late"),
+            "broadcast": lambda: room.broadcast("late"),
+            "with a key": lambda: room.broadcast("late", key=key),
+        }
+        [error] = in_a_thread(do[how])
+        assert "call_soon_threadsafe" in str(error)
+        for number in (2, 3):
+            said = {"number": number}
+            house.call(lambda said=said: room.broadcast(said, key=key))
+            assert ada.next() == bob.next() == said
+
+
+@pytest.mark.parametrize("said", ["\ud800", object()])
+def test_what_cannot_be_sent_is_the_fault_of_the_hook_that_says_it(
+    said: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody's connection ends, and the log names the line.
+
+    Seen to catch: leaving it to the outboxes.
+    """
+
+    class Careless(Server):
+        async def on_message(self, message: Frame, sender: Connection) -> None:
+            if message == "careless":
+                self.room.broadcast(said)
+            self.room.broadcast({"said": message})
+
+    with (
+        open_house(stage=Careless) as house,
+        house.join("1", "stage") as ada,
+        house.join("1", "stage") as bob,
+    ):
+        ada.send("careless")
+        ada.send("again")
+        assert ada.next() == bob.next() == {"said": "again"}
+    [record] = caplog.records
+    assert record.message == "stage/1: a hook failed, the room goes on"
+    assert record.exc_text
+    assert "self.room.broadcast(said)" in record.exc_text
+
+
+def test_what_is_no_number_in_json_is_null() -> None:
+    """Seen to catch: NaN, which no page can read."""
+    with open_house(stage=Stage) as house, house.join("1", "stage") as ada:
+        house.call(the_room(house).broadcast, {"mean": float("nan")})
+        assert ada.socket.recv(PATIENCE) == '{"mean":null}'
+
+
+def test_one_may_be_left_out_without_a_list_but_by_their_id() -> None:
+    """Seen to catch: looking for ids among the letters of one."""
+    with (
+        open_house(stage=Stage) as house,
+        house.join("1", "stage", pk="ada") as ada,
+        house.join("1", "stage", pk="a") as a,
+    ):
+        room = the_room(house)
+        somebody: Any = room.connections()
+        with pytest.raises(TypeError, match=r"without=\[sender\.id\]"):
+            house.call(room.broadcast, "to nobody", somebody)
+        house.call(room.broadcast, {"for": "a"}, "ada")
+        house.call(room.broadcast, {"for": "both"})
+        assert a.next() == {"for": "a"}
+        assert a.next() == ada.next() == {"for": "both"}
+
+
+def test_an_init_without_super_harms_no_other_party() -> None:
+    """Seen to catch: a room that only `Server.__init__` knows."""
+
+    class Own(Echo):
+        def __init__(self, room: Room) -> None:
+            self.votes = 0
+
+    with open_house(own=Own, echo=Echo) as house:
+        with house.join("1", "own", pk="ada") as ada:
+            assert ada.next() == {"room": "1", "you": "ada"}
+            assert len(house.parties.connections()) == 1
+        house.run_in_loop(house.parties.shutdown(0))
+
+
+def test_rooms_without_a_comma_are_no_list() -> None:
+    with pytest.raises(TypeError, match=r'Chat\.rooms .* \["total"\]'):
+
+        class Chat(Server):
+            rooms = "total"
+
+
+def test_a_misspelt_hook_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    """Once, and no method that is nothing like a hook.
+
+    Seen to catch: no look at all; one at what is inherited, too.
+    """
+
+    class Poll(Server):
+        async def on_mesage(self, *_: Any) -> None: ...
+        async def onConnect(self, *_: Any) -> None: ...
+        async def on_vote(self, *_: Any) -> None: ...
+        def on_close(self, *_: Any) -> None: ...
+
+    class Secret(Poll): ...
+
+    assert sorted(caplog.messages) == [
+        "Poll.onConnect: the hook is on_connect",
+        "Poll.on_mesage: the hook is on_message",
+    ]
+
+
+def test_an_empty_frame_is_of_its_kind() -> None:
+    """Seen to catch: `or`, which takes empty bytes for no bytes."""
+    heard: list[Frame] = []
+
+    class Ear(Server):
+        def on_message(self, message: Frame, sender: Connection) -> None:
+            heard.append(message)
+            sender.send({"heard": len(heard)})
+
+    with open_house(stage=Ear) as house, house.join("1", "stage") as ada:
+        for frame in (b"", ""):
+            ada.socket.send(frame)
+            ada.next()
+    assert heard == [b"", ""]

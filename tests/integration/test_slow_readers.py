@@ -1,0 +1,444 @@
+"""The party runtime: a slow reader harms nobody, and a key conflates."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any, cast
+
+import pytest
+from pydantic import BaseModel, model_serializer
+from starlette.websockets import WebSocket
+from websockets.exceptions import ConnectionClosed
+
+from shared.party import Connection, Frame, Room, Server
+from shared.party.limits import Bounds
+from shared.party.outbox import Outbox
+from shared.party.registry import Parties
+from shared.party.transport.websocket_protocol import PartyProtocol
+from shared.serve import MOST_IN_SYSTEM, listen
+
+from ..conftest import STAGES
+from ..support.party_server import UNHURRIED, open_house
+from ..support.server_process import PATIENCE, Running, start
+from ..support.ws_frames import read_all
+
+# 0x88: the end; 0x35: 53 bytes follow; 0x03f5: 1013, try again later.
+TOO_SLOW = (
+    b"\x88\x35\x03\xf5You were reading too slowly. Come back in a moment."
+)
+
+
+class Radio(Server):
+    """Everybody hears what anybody says."""
+
+    left = threading.Event()
+
+    async def on_message(self, message: Frame, sender: Connection) -> None:
+        self.room.broadcast(message)
+
+    async def on_close(self, connection: Connection) -> None:
+        if connection.id == "phone":
+            self.left.set()
+
+
+@pytest.fixture(autouse=True)
+def left(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Set when the phone has left the room."""
+    left = threading.Event()
+    monkeypatch.setattr(Radio, "left", left)
+    return left
+
+
+def read_to_the_end(reader: socket.socket) -> bytes:
+    """What comes until it says that one was too slow."""
+    heard = b""
+    while not heard.endswith(TOO_SLOW):
+        some = reader.recv(65_536)
+        assert some, "the other side ended without a word"
+        heard += some
+    return heard
+
+
+def test_a_stalled_reader_harms_nobody_and_is_sent_away(
+    left: threading.Event,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Seen to catch: one send after the other; an outbox without an end.
+
+    And: ASGI's own close, whose 1013 waits behind what was not read.
+    """
+    monkeypatch.setattr(
+        "shared.party.transport.websocket_protocol.LAST_CHANCE", PATIENCE
+    )
+    with (
+        open_house(bounds=UNHURRIED, radio=Radio) as house,
+        house.stalled("/parties/radio/1?_pk=phone") as phone,
+        house.stalled("/parties/radio/1?_pk=tablet") as tablet,
+        house.join("1", "radio", pk="ada") as ada,
+        house.join("1", "radio", pk="bob") as bob,
+    ):
+        for number in range(60):
+            ada.send({"number": number, "padding": "x" * 32_000})
+            assert ada.next()["number"] == bob.next()["number"] == number
+        assert left.wait(PATIENCE)
+        for reader in (phone, tablet):
+            assert len(read_to_the_end(reader)) < 60 * 32_000
+        (line,) = caplog.messages  # of all evictions of a minute
+        assert line == "radio/1 phone: evicted, it does not keep up"
+        ada.send({"number": 60})
+        assert ada.next() == bob.next() == {"number": 60}
+
+
+def test_a_reader_that_never_reads_again_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Seen to catch: hanging up without `transport.abort`."""
+    monkeypatch.setattr(
+        "shared.party.transport.websocket_protocol.LAST_CHANCE", 0.05
+    )
+    lost = threading.Event()
+    lose = PartyProtocol.connection_lost
+
+    def connection_lost(self: PartyProtocol, exc: Exception | None) -> None:
+        lose(self, exc)
+        lost.set()
+
+    monkeypatch.setattr(PartyProtocol, "connection_lost", connection_lost)
+    with (
+        open_house(bounds=UNHURRIED, radio=Radio) as house,
+        house.stalled("/parties/radio/1?_pk=phone"),
+        house.join("1", "radio") as ada,
+    ):
+        for number in range(60):
+            ada.send({"number": number, "padding": "x" * 32_000})
+            assert ada.next()["number"] == number
+        assert lost.wait(PATIENCE)
+        ada.send({"number": 60})
+        assert ada.next() == {"number": 60}
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_a_reader_that_takes_too_long_for_a_frame_is_sent_away(
+    left: threading.Event, monkeypatch: pytest.MonkeyPatch, frames: int
+) -> None:
+    """Also if nothing comes after it: a newcomer, and a room that is quiet.
+
+    Seen to catch: sending without a timeout; one for the frame after it alone.
+    """
+    monkeypatch.setattr("shared.party.backpressure.PATIENCE", 0.05)
+    monkeypatch.setattr(
+        "shared.party.transport.websocket_protocol.LAST_CHANCE", PATIENCE
+    )
+
+    class Library(Radio):
+        async def on_connect(self, connection: Connection, *_: Any) -> None:
+            for _ in range(frames):
+                connection.send("x" * 400_000)
+
+    with (
+        open_house(library=Library) as house,
+        house.stalled("/parties/library/1?_pk=phone") as phone,
+    ):
+        assert left.wait(PATIENCE)
+        assert read_to_the_end(phone)
+
+
+def test_a_stalled_reader_does_not_hold_up_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Seen to catch: waiting without a bound until all is read."""
+    monkeypatch.setattr("shared.party.backpressure.PATIENCE", 60)
+
+    class Library(Radio):
+        async def on_connect(self, connection: Connection, *_: Any) -> None:
+            for _ in range(3):
+                connection.send("x" * 150_000)
+
+    with (
+        open_house(library=Library) as house,
+        house.join("1", "library") as ada,
+        house.stalled("/parties/library/1?_pk=phone"),
+    ):
+        house.run_in_loop(house.parties.shutdown(grace=0))
+        for _ in range(3):
+            assert len(ada.socket.recv(PATIENCE)) == 150_000
+        with pytest.raises(ConnectionClosed):
+            ada.next()
+
+
+def test_a_long_history_evicts_nobody() -> None:
+    """Seen to catch: counting all of a long frame as waiting."""
+
+    class Archive(Server):
+        async def on_connect(self, connection: Connection, *_: Any) -> None:
+            connection.send("x" * 2_000_000)
+            self.room.broadcast("news")
+
+    with (
+        open_house(archive=Archive) as house,
+        house.join("1", "archive", max_size=None) as ada,
+    ):
+        assert len(ada.socket.recv(PATIENCE)) == 2_000_000
+        assert ada.socket.recv(PATIENCE) == "news"
+
+
+@pytest.mark.parametrize("fast", ["1", "0"])
+def test_silent_newcomers_take_no_memory_for_a_history(
+    memory: Callable[[Running], int], fast: str
+) -> None:
+    """Seen to catch: a history without a bound, encoded for each of them."""
+    settings = {"FAST": fast, "MESSAGES_A_SECOND": "10000"}
+    with (
+        start(STAGES[-1], **settings) as running,
+        running.join() as ada,
+        ExitStack() as silent,
+    ):
+        for _ in range(500):
+            ada.say("\N{BALLOON}" * 4_000)
+            ada.wait_for("ack")
+        before = memory(running)
+        for _ in range(40):
+            room = running.stalled("/parties/chatroom/hello-world")
+            silent.enter_context(room)
+        with running.join() as bob:
+            bob.wait_for("history")
+        assert memory(running) - before < 40 * 1024  # KiB
+
+
+def test_the_slowest_are_evicted_when_too_much_waits_in_the_process(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Seen to catch: queues that are bounded one by one; the oldest first."""
+    monkeypatch.setattr("shared.party.backpressure.PATIENCE", 60)
+    monkeypatch.setattr(
+        "shared.party.transport.websocket_protocol.LAST_CHANCE", 60
+    )
+    left: list[str] = []
+    codes: list[int] = []
+    hang_up = PartyProtocol.hang_up
+
+    def counted(self: PartyProtocol, code: int, reason: str) -> None:
+        codes.append(code)
+        hang_up(self, code, reason)
+
+    monkeypatch.setattr(PartyProtocol, "hang_up", counted)
+
+    class Archive(Server):
+        async def on_connect(self, connection: Connection, *_: Any) -> None:
+            connection.send(f"{connection.id:x>600000}")
+
+        async def on_close(self, connection: Connection) -> None:
+            left.append(connection.id)
+
+    bounds = Bounds(max_queued_bytes=10_000_000)
+    with (
+        open_house(bounds=bounds, archive=Archive) as house,
+        house.stalled("/parties/archive/1?_pk=slow") as slow,
+        ExitStack() as silent,
+    ):
+        lines = []
+        for number in range(16):
+            path = f"/parties/archive/1?_pk={number}"
+            lines.append(silent.enter_context(house.stalled(path)))
+            taken = 0
+            while taken < 30_000:
+                taken += len(slow.recv(30_000 - taken))
+            with house.join("1", "archive", pk="fast", max_size=None) as fast:
+                fast.socket.recv(PATIENCE)
+        assert house.parties.backlog.bytes <= bounds.max_queued_bytes
+        gone = [id for id in left if id != "fast"]
+        assert gone == [str(number) for number in range(len(gone))]
+        assert 8 <= len(gone) < 16
+        assert codes == [1013] * len(gone)
+        for line in lines[: len(gone) - 4]:
+            assert len(read_all(line)) < 600_000  # it was cut
+    words = f"more than MAX_QUEUED_BYTES={bounds.max_queued_bytes}"
+    (line,) = [each for each in caplog.messages if "evicted" in each]
+    assert line.startswith(words)
+    assert house.parties.backlog.bytes == 0
+
+
+def test_a_broadcast_is_encoded_once() -> None:
+    """Seen to catch: `encode` inside `deliver`'s loop."""
+    encoded: list[str] = []
+
+    class Counted(BaseModel):
+        @model_serializer
+        def count(self) -> dict[str, int]:
+            encoded.append("once")
+            return {"number": 1}
+
+    class Chat(Server):
+        async def on_message(self, message: Frame, sender: Connection) -> None:
+            self.room.broadcast(Counted())
+
+    with (
+        open_house(chat=Chat) as house,
+        house.join("1", "chat") as ada,
+        house.join("1", "chat") as bob,
+        house.join("1", "chat") as eve,
+    ):
+        ada.send("go")
+        assert ada.next() == bob.next() == eve.next() == {"number": 1}
+    assert encoded == ["once"]
+
+
+def test_a_broadcast_leaves_out_whom_it_is_told_to() -> None:
+    class Chat(Server):
+        async def on_message(self, message: Frame, sender: Connection) -> None:
+            self.room.broadcast(message, without=[sender.id])
+            self.room.broadcast(b"\x00all")
+
+    with (
+        open_house(chat=Chat) as house,
+        house.join("1", "chat") as ada,
+        house.join("1", "chat") as bob,
+    ):
+        ada.send("others")
+        assert bob.socket.recv(PATIENCE) == "others"
+        assert bob.socket.recv(PATIENCE) == b"\x00all"
+        assert ada.socket.recv(PATIENCE) == b"\x00all"
+
+
+class Clock:
+    """In place of asyncio: time passes when the test says so."""
+
+    def __init__(self) -> None:
+        self.delays: list[float] = []
+        self.due: list[Callable[[], None]] = []
+
+    def get_running_loop(self) -> "Clock":
+        return self
+
+    def call_later(
+        self, delay: float, do: Callable[..., None], *arguments: Any
+    ) -> None:
+        self.delays.append(delay)
+        self.due.append(lambda: do(*arguments))
+
+    def tick(self) -> None:
+        due, self.due = self.due, []
+        for do in due:
+            do()
+
+
+def test_frames_of_one_key_leave_thirty_times_a_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Seen to catch: no pause after a frame that was held; `key` ignored.
+
+    And: forgetting the last frame that was held.
+    """
+    clock = Clock()
+    for module in ("gathering", "encoding"):
+        monkeypatch.setattr(f"shared.party.{module}.asyncio", clock)
+    room = Room("chat", "1", Parties({}))
+    sent: list[Frame] = []
+    monkeypatch.setattr(room, "deliver", lambda frame, *_: sent.append(frame))
+    for text in ("a", "ab", "abc"):
+        room.broadcast(text, key="one")
+    room.broadcast("x", key="other")
+    room.broadcast("no key")
+    assert sent == ["a", "x", "no key"]
+    clock.tick()
+    assert sent[3:] == ["abc"]
+    room.broadcast("abcd", key="one")
+    assert sent[4:] == []
+    clock.tick()
+    assert sent[4:] == ["abcd"]
+    clock.tick()
+    room.broadcast("abcde", key="one")
+    assert sent[5:] == ["abcde"]
+    assert set(clock.delays) == {1 / 30}
+    clock.tick()
+    assert clock.due == []
+
+
+def test_a_flood_of_tokens_is_a_stream_of_few_frames() -> None:
+    """Seen to catch: `key` ignored by the room and by the outbox."""
+
+    class Poet(Server):
+        async def on_message(self, message: Frame, sender: Connection) -> None:
+            begun = asyncio.get_running_loop().time()
+            for number in range(2_000):
+                self.room.broadcast({"number": number}, key="poem")
+                await asyncio.sleep(0)
+            took = asyncio.get_running_loop().time() - begun
+            self.room.broadcast({"took": took}, key="poem")
+
+    with open_house(poet=Poet) as house, house.join("1", "poet") as ada:
+        ada.send("write")
+        heard = [ada.next()]
+        while "took" not in heard[-1]:
+            heard.append(ada.next())
+    assert heard[0] == {"number": 0}
+    assert len(heard) <= 30 * heard[-1]["took"] + 3
+
+
+class Reader:
+    """In place of a WebSocket: reads on when the test says so."""
+
+    def __init__(self) -> None:
+        self.scope: dict[str, Any] = {}
+        self.heard: list[str | int] = []
+        self.reads = asyncio.Event()
+
+    async def send_text(self, text: str) -> None:
+        await self.reads.wait()
+        self.heard.append(text)
+
+    async def close(self, code: int, reason: str) -> None:
+        self.heard.append(code)
+
+
+def test_a_frame_replaces_one_with_its_key_that_still_waits() -> None:
+    """Seen to catch: `key` ignored by the outbox."""
+
+    async def test() -> None:
+        reader = Reader()
+        outbox = Outbox("ada", cast(WebSocket, reader))
+        outbox.put("on its way")
+        await asyncio.sleep(0)
+        outbox.put("a", key="one")
+        outbox.put("x", key=("other", 1))
+        outbox.put("no key")
+        outbox.put("ab", key="one")
+        outbox.close(1000)
+        outbox.put("too late")
+        reader.reads.set()
+        await outbox.closed()
+        assert reader.heard == ["on its way", "ab", "x", "no key", 1000]
+
+    asyncio.run(test())
+
+
+def test_what_was_replaced_does_not_count_as_waiting() -> None:
+    """Seen to catch: adding the size of what replaces another."""
+
+    async def test() -> None:
+        reader = Reader()
+        outbox = Outbox("ada", cast(WebSocket, reader))
+        outbox.put("first")
+        for _ in range(100):
+            outbox.put("x" * 100_000, key="one")
+        assert not outbox.evicted
+        outbox.close()
+        reader.reads.set()
+        await outbox.closed()
+        assert reader.heard == ["first", "x" * 100_000, 1000]
+
+    asyncio.run(test())
+
+
+def test_the_system_holds_little_for_a_reader() -> None:
+    """Seen to catch: its own measure, which is megabytes."""
+    with listen("127.0.0.1", 0, "demo_02") as listening:
+        listening.listen()
+        with socket.create_connection(listening.getsockname(), PATIENCE):
+            line, _ = listening.accept()
+            with line:
+                held = line.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+    assert held <= 2 * MOST_IN_SYSTEM

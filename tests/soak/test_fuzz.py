@@ -1,0 +1,272 @@
+"""A hundred thousand inputs that were valid once, or nearly (stage 5).
+
+Each is answered, or changes nothing; another guest in the room goes on as if
+nothing had happened, and the server takes no more memory than before.
+"""
+
+import importlib
+import json
+import os
+import socket
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from http.client import HTTPConnection
+from typing import Any
+
+import msgpack
+import pytest
+from pydantic import TypeAdapter
+
+from shared.party import Refused
+
+from ..support import frame_fuzzer as mutants
+from ..support.frame_fuzzer import Mutants
+from ..support.server_process import HANDSHAKE, PATIENCE, Running, Stage
+from ..support.ws_frames import BINARY, PING, PONG, TEXT, frame, unwrap
+
+pytestmark = [pytest.mark.soak, pytest.mark.stages(5)]
+
+SEED = int(os.environ.get("SEED", "5"))
+
+INPUTS = {"chat": 40_000, "presence": 33_000, "usage": 27_000, "posts": 2_000}
+
+CORPORA = {
+    "chat": (mutants.chat, 0.95),
+    "presence": (mutants.presence, 0.3),
+    "usage": (mutants.usage, 0.7),
+}
+"""What valid frames look like, and how many of them are JSON."""
+
+WARM = 10
+"""Of so many inputs, the first is there to warm the server up."""
+
+VISIT = 100
+"""Frames that come at once; presence slows down who sends it more."""
+
+FULL = 10_000
+"""Messages that a room remembers at most."""
+
+MOST = 10 * 1024
+"""KiB that the server may take more of in the end."""
+
+ROOM = "room-4"
+
+JOIN = {
+    "type": "join",
+    "presence": {"cursor": None, "message": None},
+    "info": {"name": "Bob"},
+}
+
+
+class Line:
+    """A socket in a room, whose frames are made by hand."""
+
+    def __init__(self, bare: socket.socket) -> None:
+        self.bare = bare
+        self.rest = b""
+        self.heard: deque[tuple[int, bytes]] = deque()
+
+    def send(self, *payloads: str | bytes) -> None:
+        """Send frames."""
+        self.bare.sendall(b"".join(map(wrapped, payloads)))
+
+    def next(self) -> bytes:
+        """The next frame; a ping is answered on the way."""
+        while True:
+            while not self.heard:
+                more = self.bare.recv(65_536)
+                assert more, "the server hung up"
+                frames, self.rest = unwrap(self.rest + more)
+                self.heard.extend(frames)
+            opcode, payload = self.heard.popleft()
+            if opcode != PING:
+                assert opcode in (TEXT, BINARY, PONG), payload
+                return payload
+            self.bare.sendall(frame(PONG, payload))
+
+
+def wrapped(payload: str | bytes) -> bytes:
+    """A frame, which is text or bytes."""
+    if isinstance(payload, str):
+        return frame(TEXT, payload.encode())
+    return frame(BINARY, payload)
+
+
+def text_or_bytes(data: bytes) -> str | bytes:
+    """Text where it can be, mostly; what is text can also go as bytes."""
+    try:
+        return data if sum(data) % 4 == 0 else data.decode()
+    except UnicodeDecodeError:
+        return data
+
+
+@contextmanager
+def line(running: Running, party: str, room: str = ROOM) -> Iterator[Line]:
+    """Be in a room, by hand."""
+    address = ("127.0.0.1", running.port)
+    with socket.create_connection(address, PATIENCE) as bare:
+        bare.sendall(HANDSHAKE % f"/parties/{party}/{room}".encode())
+        answer = b""
+        while not answer.endswith(b"\r\n\r\n"):
+            answer += bare.recv(1)
+        assert answer.startswith(b"HTTP/1.1 101 ")
+        yield Line(bare)
+
+
+class Fuzz:
+    """Sends inputs, of which no two are the same, and looks what comes."""
+
+    def __init__(self, running: Running, schema: Any) -> None:
+        self.running = running
+        self.schema = schema
+        self.user = TypeAdapter(schema.User)
+        self.presence_of_a_user = TypeAdapter(schema.Presence)
+        self.seen: set[bytes] = set()
+        self.answers: Counter[str] = Counter()
+
+    def inputs(self, party: str, count: int) -> Iterator[list[bytes]]:
+        """So many inputs that were not there yet, a visit's worth at once."""
+        made = Mutants(SEED + len(self.seen), *CORPORA[party])
+        fresh: list[bytes] = []
+        for _ in range(count):
+            known = len(self.seen)
+            while len(self.seen) == known:
+                data = made.next()
+                name = party.encode() + data
+                self.seen.add(blake2b(name, digest_size=12).digest())
+            fresh.append(data)
+        for at in range(0, count, VISIT):
+            yield fresh[at : at + VISIT]
+
+    def fill(self) -> None:
+        """Say as much in the room as it remembers."""
+        with line(self.running, "chatroom") as eve:
+            assert b'"history"' in eve.next()
+            said = {"user": "Eve", "body": "x" * 200, "role": "user"}
+            for number in range(FULL):
+                message = {"id": f"fill{number}", **said}
+                eve.send(json.dumps({"type": "message", "message": message}))
+                assert json.loads(eve.next())["type"] == "ack"
+
+    def chat(self, count: int) -> None:
+        """Each is answered, and Bob hears what was taken."""
+        with (
+            line(self.running, "chatroom") as eve,
+            self.running.join(ROOM) as bob,
+        ):
+            assert b'"history"' in eve.next()
+            bob.wait_for("history")
+            for inputs in self.inputs("chat", count):
+                eve.send(*map(text_or_bytes, inputs))
+                told = [json.loads(eve.next())["type"] for _ in inputs]
+                assert {*told} <= {"ack", "error", "older"}
+                self.answers.update(told)
+                said = bob.say("it still works", user="Bob")
+                while (heard := bob.next())["type"] == "update":
+                    assert isinstance(heard["message"]["body"], str)
+                assert (heard["type"], heard["id"]) == ("ack", said["id"])
+                assert json.loads(eve.next())["message"]["id"] == said["id"]
+
+    def presence(self, count: int) -> None:
+        """Each is refused in words, or Bob is told of it."""
+        with self.running.join(ROOM, "presence", pk="bob") as bob:
+            bob.send(JOIN)
+            for inputs in self.inputs("presence", count):
+                frames = [text_or_bytes(each) for each in inputs]
+                refused, joins = self.judge(frames)
+                with line(self.running, "presence") as eve:
+                    eve.send(*frames, json.dumps(JOIN))
+                    told: Counter[str] = Counter()
+                    while told["sync"] < joins + 1:
+                        told[self.kind(eve.next())] += 1
+                    assert told["error"] == refused
+                    self.answers["error"] += refused
+                    self.answers["taken"] += len(inputs) - refused
+                while not self.sees_somebody_go(bob.socket.recv(PATIENCE)):
+                    pass
+
+    def judge(self, frames: list[str | bytes]) -> tuple[int, int]:
+        """How many of these are to be refused, and how many let one join."""
+        refused = joins = 0
+        for each in frames:
+            try:
+                size = len(each.encode() if isinstance(each, str) else each)
+                if size > 1024:
+                    raise Refused("It is too large.")
+                message = self.schema.unpack(each or "")
+                joins += message["type"] == "join"
+            except Refused:
+                refused += 1
+        return refused, joins
+
+    def kind(self, told: bytes) -> str:
+        """What the server says, which is well-formed whatever it was told."""
+        if told.startswith(b"{"):
+            return str(json.loads(told)["type"])
+        message = msgpack.unpackb(told)
+        users = message.get("users", {}) | message.get("add", {})
+        for user in users.values():
+            self.user.validate_python(user)
+        for presence in message.get("presence", {}).values():
+            self.presence_of_a_user.validate_python(presence)
+        return str(message["type"])
+
+    def sees_somebody_go(self, told: str | bytes) -> bool:
+        """Whether Bob is told that somebody has left."""
+        assert isinstance(told, bytes)
+        assert self.kind(told) in ("sync", "changes")
+        return bool(msgpack.unpackb(told).get("remove"))
+
+    def usage(self, count: int) -> None:
+        """What is too large is refused, and the tally stays as it is."""
+        with line(self.running, "usage", "total") as eve:
+            assert eve.next() == b'{"tally":0}'
+            for inputs in self.inputs("usage", count):
+                eve.send(*map(text_or_bytes, inputs))
+                eve.bare.sendall(frame(PING, b"and now?"))
+                while (told := eve.next()) != b"and now?":
+                    assert json.loads(told)["type"] == "error"  # it is large
+                self.answers["ignored"] += len(inputs)
+        with line(self.running, "usage", "total") as newcomer:
+            assert newcomer.next() == b'{"tally":0}'
+
+    def posts(self, count: int) -> None:
+        """Each is refused, and the tally stays as it is."""
+        door = HTTPConnection("127.0.0.1", self.running.port, timeout=PATIENCE)
+        for inputs in self.inputs("usage", count):
+            for data in inputs:
+                door.request("POST", "/parties/usage/total", data)
+                with door.getresponse() as answer:
+                    assert answer.status == 403
+                    assert json.loads(answer.read())["error"]
+                self.answers["403"] += 1
+        door.close()
+        assert self.running.get("/parties/usage/total").json() == {"tally": 0}
+
+
+def test_none_of_a_hundred_thousand_inputs_does_any_harm(
+    serve: Callable[..., Running],
+    stage: Stage,
+    memory: Callable[[Running], int],
+) -> None:
+    """Seen to catch: an error that is none of msgpack's; one answer too few.
+
+    And: remembering what was refused.
+    """
+    print(f"SEED={SEED}")
+    running = serve(MESSAGES_A_SECOND="1000000", HISTORY="10")
+    module = f"{stage.folder.name}.party.presence_schema"
+    fuzz = Fuzz(running, importlib.import_module(module))
+    fuzz.fill()
+    for kind, count in INPUTS.items():
+        getattr(fuzz, kind)(count // WARM)
+    before = memory(running)
+    for kind, count in INPUTS.items():
+        getattr(fuzz, kind)(count - count // WARM)
+    more = memory(running) - before
+    print(f"{len(fuzz.seen):,} inputs: {dict(fuzz.answers)}; {more:,} KiB more")
+    assert len(fuzz.seen) >= 100_000
+    assert sum(fuzz.answers.values()) == len(fuzz.seen)
+    assert more < MOST

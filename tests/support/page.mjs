@@ -1,0 +1,168 @@
+// Pages without a browser: the messages and the sender that browsers get, with
+// sockets, timers and storage that a test moves. It reads a line of JSON for
+// each step, and answers with one.
+import { createInterface } from "node:readline";
+
+const UI = new URL("../../shared/ui/", import.meta.url);
+const { add, receive } = await import(new URL("messages.js", UI));
+const { beginning } = await import(new URL("merge.js", UI));
+
+globalThis.WebSocket = { CONNECTING: 0, OPEN: 1 };
+
+// Else a message that may come later comes at another time in each run.
+Math.random = () => 0.5;
+
+/** Timers that stand still until they are moved. */
+class Clock {
+  now = 0;
+  last = 0;
+  timers = new Map();
+
+  start(act, after, again) {
+    this.timers.set(++this.last, { act, at: this.now + after, again });
+    return this.last;
+  }
+
+  advance(by) {
+    const end = this.now + by;
+    const due = () =>
+      [...this.timers].filter(([, { at }]) => at <= end)
+        .sort(([, a], [, b]) => a.at - b.at)[0];
+    for (let next; (next = due()); ) {
+      const [id, timer] = next;
+      this.now = timer.at;
+      if (timer.again) timer.at += timer.again;
+      else this.timers.delete(id);
+      timer.act();
+    }
+    this.now = end;
+  }
+}
+
+class Storage {
+  kept = new Map();
+  getItem = (key) => this.kept.get(key) ?? null;
+  setItem = (key, text) => void this.kept.set(key, text);
+  removeItem = (key) => void this.kept.delete(key);
+}
+
+/** What the sender knows of a PartySocket. */
+class Socket extends EventTarget {
+  name = "chatroom";
+  room = "hello-world";
+  readyState = WebSocket.CONNECTING;
+  sent = [];
+
+  send(data) {
+    if (this.readyState !== WebSocket.OPEN) throw Error("It is not open.");
+    this.sent.push(JSON.parse(data));
+  }
+
+  open() {
+    this.readyState = WebSocket.OPEN;
+    this.dispatchEvent(new Event("open"));
+  }
+
+  close(code) {
+    this.readyState = WebSocket.CONNECTING;
+    this.dispatchEvent(Object.assign(new Event("close"), { code }));
+  }
+
+  reconnect() {
+    this.close(1000);
+  }
+
+  receive(frame) {
+    const data = JSON.stringify(frame);
+    this.dispatchEvent(new MessageEvent("message", { data }));
+  }
+}
+
+let loads = 0;
+
+class Page {
+  storage = new Storage();
+
+  /** As `room.js` and `party.js` do it. */
+  async load() {
+    this.clock = new Clock();
+    this.messages = [];
+    this.sender = await import(new URL(`sender.js?${++loads}`, UI));
+    this.socket = new Socket();
+    this.socket.addEventListener("open", ({ target }) => {
+      this.sender.opened(target);
+    });
+    this.socket.addEventListener("message", ({ data }) => {
+      this.messages = receive(this.messages, data);
+    });
+  }
+
+  say(message) {
+    this.sender.send(this.socket, message);
+    this.messages = add(this.messages, message);
+  }
+
+  /** As a reader does who scrolls to the beginning. */
+  scroll() {
+    const first = beginning(this.messages);
+    return first > 0 && this.sender.askOlder(first);
+  }
+
+  shown() {
+    return this.messages.map((message) => {
+      const { id, place } = message;
+      const waits = place === undefined && this.sender.isWaiting(id);
+      const status = message.status ?? (waits ? "sending" : "sent");
+      return { ...message, status };
+    });
+  }
+}
+
+const steps = {
+  load: (page) => page.load(),
+  open: (page) => page.socket.open(),
+  close: (page, code) => page.socket.close(code),
+  receive: (page, frames) => frames.forEach((each) => page.socket.receive(each)),
+  say: (page, message) => page.say(message),
+  retry: (page, id) => page.sender.retry(id),
+  remove: (page, id) => page.sender.remove(id),
+  scroll: (page) => page.scroll(),
+  advance: (page, by) => page.clock.advance(by),
+  shown: (page) => page.shown(),
+  stored: (page) => [...page.storage.kept.values()],
+};
+
+const pages = new Map();
+/** @type {Page} */
+let current;
+
+globalThis.setTimeout = (act, after) => current.clock.start(act, after);
+globalThis.setInterval = (act, each) => current.clock.start(act, each, each);
+globalThis.clearTimeout = (id) => current.clock.timers.delete(id);
+globalThis.clearInterval = globalThis.clearTimeout;
+Object.defineProperty(globalThis, "sessionStorage", {
+  get: () => current.storage,
+});
+
+// What a listener throws: a browser would say it in its console.
+const thrown = [];
+process.on("uncaughtException", (error) => thrown.push(error));
+
+async function answer({ page, step, given }) {
+  if (step === "leave") return pages.delete(page) && {};
+  if (!pages.has(page)) pages.set(page, new Page());
+  current = pages.get(page);
+  const value = await steps[step](current, given);
+  await new Promise(setImmediate);
+  if (thrown.length) throw thrown.shift();
+  const { socket } = current;
+  const open = socket.readyState === WebSocket.OPEN;
+  return { value, open, sent: socket.sent.splice(0) };
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const told = await answer(JSON.parse(line)).catch((error) => ({
+    error: error.stack,
+  }));
+  process.stdout.write(`${JSON.stringify(told)}\n`);
+}

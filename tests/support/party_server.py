@@ -1,0 +1,173 @@
+"""Parties behind real sockets, in a thread: for tests of the runtime alone."""
+
+import asyncio
+import gc
+import logging
+import socket
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount
+from websockets.exceptions import InvalidStatus
+
+from shared.party import Connection, Frame, Room, Server
+from shared.party import transport as fast
+from shared.party.asgi import Edge
+from shared.party.limits import Bounds
+from shared.party.registry import Parties
+from shared.party.transport.http_protocol import PartyHTTP
+from shared.party.transport.websocket_protocol import PartyProtocol
+from shared.web.body_limit import BodyLimit
+from shared.web.browser_id import identify
+from shared.web.origin_policy import Doorkeeper, Doors
+
+from .server_process import PATIENCE, Door
+
+T = TypeVar("T")
+
+UNHURRIED = Bounds(messages_a_second=1_000)
+"""For guests who say much, where that is not the point."""
+
+
+class Echo(Server):
+    """Answers each message, and says which room it is."""
+
+    async def on_connect(
+        self, connection: Connection, request: HTTPConnection
+    ) -> None:
+        connection.send({"room": self.room.id, "you": connection.id})
+
+    async def on_message(self, message: Frame, sender: Connection) -> None:
+        sender.send({"echo": message})
+
+    async def on_request(self, request: Request) -> Response:
+        return JSONResponse({"room": self.room.id})
+
+
+def take_the_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have houses that are opened in this test do what FAST=1 does."""
+    monkeypatch.setattr(House, "protocol", fast.FastProtocol)
+    monkeypatch.setattr(House, "http", fast.FastHTTP)
+    monkeypatch.setattr(Room, "deliver", fast.deliver)
+    monkeypatch.setattr(Connection, "send", fast.send)
+
+
+class House(uvicorn.Server, Door):
+    """Rooms to join, and the event loop that they live in."""
+
+    protocol: type[PartyProtocol] = PartyProtocol
+    http: type[PartyHTTP] = PartyHTTP
+
+    def __init__(self, parties: Parties, doors: Doors) -> None:
+        app = Starlette(
+            routes=[Mount("/parties", Edge(parties, identify))],
+            middleware=[
+                Middleware(Doorkeeper, doors=doors),
+                Middleware(BodyLimit, most=65_536),
+            ],
+        )
+        config = uvicorn.Config(
+            app,
+            http=self.http,
+            ws=self.protocol,
+            ws_per_message_deflate=False,
+            lifespan="off",
+            log_config=None,
+            timeout_graceful_shutdown=1,
+        )
+        super().__init__(config)
+        self.parties = parties
+        self.opened = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.loop = asyncio.get_running_loop()
+        self.ended = asyncio.Event()
+        self.opened.set()
+
+    async def main_loop(self) -> None:
+        await self.ended.wait()
+
+    def refused(self, room: str, party: str, pk: str | None = None) -> int:
+        """Try to join: the status that the handshake is refused with."""
+        try:
+            with self.join(room, party, pk=pk):
+                raise AssertionError("The handshake was not refused.")
+        except InvalidStatus as refusal:
+            return refusal.response.status_code
+
+    def run_in_loop(self, doing: Awaitable[T]) -> T:
+        """Await something in the rooms' loop, and return what came of it."""
+
+        async def do() -> T:
+            return await doing
+
+        future = asyncio.run_coroutine_threadsafe(do(), self.loop)
+        return future.result(PATIENCE)
+
+    def call(self, do: Callable[..., T], *arguments: Any) -> T:
+        """Call a function in the rooms' loop."""
+
+        async def call() -> T:
+            return do(*arguments)
+
+        return self.run_in_loop(call())
+
+
+class Mishaps(logging.Handler):
+    """What uvicorn and asyncio log when an error got past the runtime."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(logging.Formatter().format(record))
+
+
+@contextmanager
+def no_mishaps() -> Iterator[None]:
+    """Fail if an error gets past the runtime meanwhile."""
+    mishaps = Mishaps()
+    loggers = [logging.getLogger(name) for name in ("uvicorn.error", "asyncio")]
+    for logger in loggers:
+        logger.addHandler(mishaps)
+    try:
+        yield
+        gc.collect()  # errors that nobody asked a task for are logged by it
+    finally:
+        for logger in loggers:
+            logger.removeHandler(mishaps)
+    assert not mishaps.messages, "\n".join(mishaps.messages)
+
+
+@contextmanager
+def open_house(
+    doors: Doors | None = None,
+    bounds: Bounds | None = None,
+    **servers: type[Server],
+) -> Iterator[House]:
+    """Serve parties, by their names, for as long as the block lasts."""
+    house = House(Parties(servers, bounds or UNHURRIED), doors or Doors())
+    with no_mishaps(), socket.socket() as listening:
+        # Little is kept for a reader, so that a stalled one shows soon.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
+        listening.bind(("127.0.0.1", 0))
+        house.port = listening.getsockname()[1]
+        thread = threading.Thread(target=house.run, args=([listening],))
+        thread.start()
+        assert house.opened.wait(PATIENCE)
+        try:
+            yield house
+        finally:
+            house.loop.call_soon_threadsafe(house.ended.set)
+            thread.join(PATIENCE)
+            assert not thread.is_alive()

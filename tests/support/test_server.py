@@ -1,0 +1,295 @@
+"""A server without a process: its time and its disk stand still until moved."""
+
+import asyncio
+import json
+import logging
+import sqlite3
+from collections import deque
+from collections.abc import AsyncIterator, Coroutine
+from selectors import DefaultSelector, SelectorKey
+from typing import Any, TypeVar
+
+from shared.ai import Prompt, ReplyFailed
+from shared.chat.messages import Message
+from shared.party.asgi import Edge
+from shared.party.limits import Bounds
+from shared.party.registry import Parties
+from shared.party.rooms import Server
+from shared.party.storage.log import Log
+from shared.party.storage.memory import Store
+from shared.party.storage.writer import Writer
+from shared.presenter.controls import Hand
+
+from .tcp_proxy import Event, Wire
+
+T = TypeVar("T")
+
+PLACE = "chatroom", "hello-world"
+
+BOUNDS = Bounds(messages_a_second=1)
+"""Five may come at once: the sixth is refused."""
+
+
+class Faults(logging.Handler):
+    """Keeps what is logged with a traceback."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[Any] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep it."""
+        if record.exc_info:
+            self.found.append(record.getMessage())
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """Runs until there is nothing to do; its time passes when told to."""
+
+    def __init__(self, faults: list[Any]) -> None:
+        self.now = self.until = 0.0
+        self.disk: Disk | None = None
+        self.faults = faults
+        super().__init__(Idleness(self))
+        self.set_exception_handler(lambda _, what: faults.append(what))
+
+    def time(self) -> float:
+        """How late it is."""
+        return self.now
+
+    def run(self, seconds: float = 0.0) -> None:
+        """Let time pass, and do all that is to be done meanwhile."""
+        self.until = self.now + seconds
+        self.run_forever()
+        self.now = self.until
+
+    def do(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do something that takes no time."""
+        task = self.create_task(work)
+        self.run()
+        return task.result()
+
+
+class Idleness(DefaultSelector):
+    """Where a loop would wait, the disk writes, or time passes."""
+
+    def __init__(self, loop: Loop) -> None:
+        super().__init__()
+        self.loop = loop
+
+    def select(
+        self, timeout: float | None = None
+    ) -> list[tuple[SelectorKey, int]]:
+        """Wait for nobody: there is nothing but the loop."""
+        loop = self.loop
+        if timeout == 0 or (loop.disk and loop.disk.write()):
+            return []
+        if timeout is None or timeout > loop.until - loop.now:
+            loop.stop()
+        else:
+            loop.now += timeout
+        return []
+
+
+class Space:
+    """A database on a disk that may be full, as is found out at the end."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self.database = database
+        self.close = database.close
+        self.is_full = False
+        self.before = 0
+
+    def execute(self, query: str, *values: Any) -> sqlite3.Cursor:
+        """Have a statement executed."""
+        if query.startswith("BEGIN"):
+            self.before = self.database.total_changes
+        wrote = self.before < self.database.total_changes
+        if query == "COMMIT" and self.is_full and wrote:
+            raise sqlite3.OperationalError("database or disk is full")
+        return self.database.execute(query, *values)
+
+
+class Disk(Writer):
+    """Writes a batch of jobs whenever the loop has nothing else to do."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        database.execute("PRAGMA synchronous = OFF")
+        self.database: Any = Space(database)
+        self.waiting: deque[Any] = deque()
+        self.jobs: Any = self
+        self.stopped = False
+        self.is_slow = False
+
+    def put(self, job: Any) -> None:
+        """Take a job, as a queue does."""
+        self.waiting.append(job)
+
+    def write(self, most: int = 500) -> bool:
+        """Write what waits: whether there was any."""
+        if self.is_slow or not self.waiting:
+            return False
+        self.write_now(most)
+        return True
+
+    def write_now(self, most: int) -> None:
+        """Write so many jobs in one commit, even if the disk is slow."""
+        some = range(min(most, len(self.waiting)))
+        batch = [self.waiting.popleft() for _ in some]
+        self.tell([*zip(batch, self.commit(batch), strict=True)])
+
+    async def stop(self) -> None:
+        """Write what is left, and close the file."""
+        self.stopped = True
+        self.write_now(len(self.waiting))
+        self.database.close()
+
+
+class Voice:
+    """An AI that answers questions, and says what it is told to say."""
+
+    def __init__(self) -> None:
+        self.words: asyncio.Queue[str | None] | None = None
+
+    async def should_reply(self, prompt: Prompt) -> bool:
+        """Whether it was asked something."""
+        return prompt[-1]["content"].endswith("?")
+
+    async def stream_reply(
+        self, prompt: Prompt, name: str = ""
+    ) -> AsyncIterator[tuple[str, int]]:
+        """Say one word after another; "" is the last one, None a failure."""
+        self.words = words = asyncio.Queue()
+        text = ""
+        try:
+            while word := await words.get():
+                text += word
+                yield text, 1
+            if word is None:
+                raise ReplyFailed("The AI has lost its voice.")
+        finally:
+            self.words = None
+
+
+class Service:
+    """The server, from its start to its end, however that comes."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        parties: dict[str, type[Server]],
+        store: Store,
+        heard: set[str],
+    ) -> None:
+        self.loop = loop
+        self.parties = Parties(parties, BOUNDS, store)
+        self.edge = Edge(self.parties)
+        self.acks: dict[str, int] = {}
+        self.heard = heard
+        self.wires: list[Wire] = []
+        self.tasks: set[asyncio.Task[None]] = set()
+        loop.do(store.start())
+        self.disk = loop.disk = getattr(store, "writer", None)
+
+    @property
+    def log(self) -> Log[Message]:
+        """What the room remembers."""
+        return self.parties.store.log(*PLACE, Message)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anybody has been in the room yet."""
+        return PLACE in self.parties.store.logs(Message)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything goes on in the room."""
+        room = self.parties.room(*PLACE)
+        return room is not None and bool(room.hooks)
+
+    def take(self, wire: Wire) -> None:
+        """Have a page connect."""
+        scope = {
+            "type": "websocket",
+            "path": "/parties/{}/{}".format(*PLACE),
+            "query_string": f"_pk={wire.id}".encode(),
+            "headers": [],
+            "extensions": {"party.line": wire, "websocket.http.response": {}},
+        }
+        serving = self.edge(scope, wire.receive, wire.send)
+        task = self.loop.create_task(serving)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def hear(self, event: Event) -> None:
+        """Remember which messages have come."""
+        frame = json.loads(event.get("text", "{}"))
+        if frame.get("type") == "message":
+            self.heard.add(frame["message"]["id"])
+
+    def tell(self, event: Event) -> None:
+        """Remember which messages were acknowledged."""
+        frame = json.loads(event.get("text", "{}"))
+        if frame.get("type") == "ack":
+            self.acks[frame["id"]] = frame["place"]
+
+    def clear(self) -> asyncio.Task[None]:
+        """Clear the room, as the presenter does."""
+        clearing = self.loop.create_task(Hand(self.parties).clear(*PLACE))
+        self.loop.run()
+        return clearing
+
+    def everything(self) -> list[Message]:
+        """All that the room remembers, wherever it is kept."""
+        return self.loop.do(self.log.before(2**62, 2**31))
+
+    def check(self) -> None:
+        """See that what was acknowledged is kept, without a gap."""
+        log, kept = self.log, self.everything()
+        places = {each.id: each.place for each in kept}
+        for id, place in self.acks.items():
+            assert place < log.start or places[id] == place
+        if self.disk:
+            # A row says where the log was cleared.
+            start = max(0, log.start - 1)
+            assert self.rows() == [*range(start, log.tail.next)]
+        else:
+            more = sum(each.role == "assistant" for each in kept)
+            assert log._next == log.start + len(kept) + more
+
+    def rows(self) -> list[int]:
+        """The places that are taken in the file."""
+        query = "SELECT place FROM entries WHERE log = ? ORDER BY place"
+        rows = self.disk.database.execute(query, ["/".join(PLACE)])
+        return [place for (place,) in rows]
+
+    def stop(self, grace: float) -> None:
+        """End as it does after SIGTERM."""
+        self.loop.create_task(self.parties.shutdown(grace))
+        self.loop.run(grace + 1)
+        faults = [*self.loop.faults]
+        self.loop.create_task(self.parties.store.stop())
+        self.loop.run()
+        self.kill(written=0)
+        # A hook that waits for a slow disk even now finds no store.
+        self.loop.faults[:] = faults
+
+    def kill(self, written: int) -> None:
+        """End as it does after SIGKILL: nobody hears of it any more.
+
+        Of what waits for a slow disk, so many jobs are written.
+        """
+        self.loop.disk = None
+        faults = [*self.loop.faults]
+        for wire in self.wires:
+            wire.ended = True
+        if self.disk and not self.disk.stopped:
+            self.disk.stopped = True
+            self.disk.write_now(written)
+            self.disk.database.close()
+        while tasks := asyncio.all_tasks(self.loop):
+            for task in tasks:
+                task.cancel()
+            self.loop.run()
+        # Who is killed says nothing.
+        self.loop.faults[:] = faults

@@ -1,0 +1,644 @@
+"""What a page sends, keeps and shows, whatever the network does."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ..support.pages import Frame, Node, Page, node
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[Node]:
+    """One process for the pages of all tests here."""
+    with node() as process:
+        yield process
+
+
+@pytest.fixture
+def page(process: Node) -> Iterator[Page]:
+    """A tab that was just opened, and has no connection yet."""
+    page = process.page()
+    yield page
+    page.leave()
+
+
+def said(id: str, place: int, **more: Any) -> Frame:
+    """A message, as it is in the room's log."""
+    message = {"id": id, "user": "Bob", "body": f"body of {id}", "role": "user"}
+    return {**message, "place": place, **more}
+
+
+def reply(status: str | None, body: str, place: int = 7) -> Frame:
+    """A reply of the AI's at some moment."""
+    more = {"status": status} if status else {}
+    return said("r", place, user="AI", role="assistant", body=body, **more)
+
+
+def history(*messages: Frame, epoch: str = "one") -> Frame:
+    return {"type": "history", "messages": list(messages), "epoch": epoch}
+
+
+def log(first: int, last: int) -> list[Frame]:
+    """The messages from one place to another."""
+    return [said(f"m{place}", place) for place in range(first, last + 1)]
+
+
+def update(message: Frame) -> Frame:
+    return {"type": "update", "message": message}
+
+
+def ack(id: str, place: int) -> Frame:
+    return {"type": "ack", "id": id, "place": place}
+
+
+def older(*messages: Frame) -> Frame:
+    return {"type": "older", "messages": list(messages)}
+
+
+def error(id: str | None, why: str = "No.", **more: Any) -> Frame:
+    frame = {"type": "error", "message": why, **more}
+    return {**frame, "id": id} if id else frame
+
+
+def ids(page: Page) -> list[str]:
+    """The ids of what the page shows, from the top."""
+    return [each["id"] for each in page.shown()]
+
+
+def states(page: Page) -> dict[str, str]:
+    """What the page says of each message."""
+    return {each["id"]: each["status"] for each in page.shown()}
+
+
+def spoken(page: Page) -> list[str]:
+    """The ids of the messages that the page has sent meanwhile."""
+    frames = page.sent()
+    assert {frame["type"] for frame in frames} <= {"message"}
+    return [frame["message"]["id"] for frame in frames]
+
+
+# What is sent
+
+
+def test_nothing_is_sent_before_there_is_a_connection(page: Page) -> None:
+    """A frame to a closed socket would be an error here.
+
+    Seen to catch: a `pump` that does not ask whether the socket is open.
+    """
+    one, two = page.say("one"), page.say("two")
+    assert spoken(page) == []
+    page.open()
+    assert spoken(page) == [one, two]
+    page.receive(ack(one, 0))
+    assert states(page) == {one: "sent", two: "sending"}
+
+
+def test_what_was_not_acknowledged_goes_again_under_its_id(page: Page) -> None:
+    """Seen to catch: an `end` that leaves what was flying in the air."""
+    page.open()
+    one, two, three = page.say("one"), page.say("two"), page.say("three")
+    page.receive(ack(one, 0))
+    page.sent()
+    page.close()
+    four = page.say("four")
+    page.open()
+    assert spoken(page) == [two, three, four]
+    page.receive(ack(two, 1), ack(three, 2), ack(four, 3))
+    page.close()
+    page.open()
+    assert spoken(page) == []
+    assert set(states(page).values()) == {"sent"}
+
+
+def test_what_was_not_acknowledged_survives_a_reload(page: Page) -> None:
+    """Seen to catch: a `put` that does not save; no `unsent` frame."""
+    page.open()
+    one, two = page.say("one"), page.say("two")
+    page.receive(ack(one, 0))
+    page.sent()
+    page.reload()
+    page.open()
+    assert states(page) == {two: "sending"}
+    assert spoken(page) == [two]
+    page.receive(history(said(one, 0)))
+    assert states(page) == {one: "sent", two: "sending"}
+    page.receive(ack(two, 1))
+    assert states(page) == {one: "sent", two: "sent"}
+    assert page.stored() == []
+    page.reload()
+    page.open()
+    assert page.shown() == spoken(page) == []
+
+
+def test_what_is_written_before_the_connection_comes_after_what_was_kept(
+    page: Page,
+) -> None:
+    """Seen to catch: a `send` that puts a message in before `unsent`."""
+    one = page.say("one")
+    page.reload()
+    two = page.say("two")
+    assert ids(page) == [one, two]
+    page.open()
+    assert spoken(page) == [one, two]
+
+
+def test_a_history_acknowledges_too(page: Page) -> None:
+    """Seen to catch: a message whose ack was lost, kept for ever as failed."""
+    page.open()
+    one, two = page.say("one"), page.say("two")
+    page.receive(error(two, "Too fast."))
+    page.close()
+    page.open()
+    page.receive(history(said(one, 0), said(two, 1)))
+    assert states(page) == {one: "sent", two: "sent"}
+    page.receive(ack(one, 0))
+    assert page.stored() == []
+
+
+def test_a_message_on_its_way_again_is_shown_though_the_room_was_cleared(
+    page: Page,
+) -> None:
+    """The server, which has forgotten it, keeps it again.
+
+    Seen to catch: a history that acknowledges what is on its way; no
+    `remind` after it.
+    """
+    page.open()
+    one, two = page.say("one"), page.say("two")
+    page.close()
+    page.open()
+    page.receive(history(said(one, 0), said(two, 1)))
+    page.receive(history(epoch="two"))
+    assert states(page) == {one: "sending", two: "sending"}
+    page.receive(error(two), ack(one, 7))
+    assert states(page) == {two: "failed", one: "sent"}
+
+
+def test_what_is_refused_is_marked_and_can_be_sent_again(page: Page) -> None:
+    """Seen to catch: a `retry` under a new id; one that stays in its place."""
+    page.open()
+    page.receive(history(*log(0, 3)))
+    one, two = page.say("one"), page.say("two")
+    page.sent()
+    page.receive(error(one, "The disk is full."), ack(two, 4))
+    failed = page.shown()[4]
+    assert failed["id"] == one
+    assert failed["status"] == "failed"
+    assert failed["error"] == "The disk is full."
+    page.receive(update(said("m5", 5)))
+    page.close()
+    page.open()
+    assert spoken(page) == []
+    assert ids(page) == ["m0", "m1", "m2", "m3", one, two, "m5"]
+    page.retry(one)
+    assert spoken(page) == [one]
+    assert ids(page)[-1] == one
+    assert states(page)[one] == "sending"
+    page.receive(ack(one, 6))
+    assert page.shown()[-1] == {
+        "id": one,
+        "user": "Ada",
+        "body": "one",
+        "role": "user",
+        "place": 6,
+        "status": "sent",
+    }
+    assert page.stored() == []
+
+
+def test_what_failed_survives_a_reload_and_waits_for_a_word(page: Page) -> None:
+    """Seen to catch: a page that sends again what was refused."""
+    page.open()
+    one, two = page.say("one"), page.say("two")
+    page.receive(error(one), error(two))
+    page.reload()
+    page.open()
+    page.receive(history(*log(0, 1)))
+    assert ids(page) == ["m0", "m1", one, two]
+    assert states(page)[one] == states(page)[two] == "failed"
+    assert spoken(page) == []
+    page.receive(update(said("m2", 2)))
+    page.remove(two)
+    assert ids(page) == ["m0", "m1", one, "m2"]
+    page.retry(one)
+    page.reload()
+    page.open()
+    assert spoken(page) == [one]
+    assert states(page) == {one: "sending"}
+
+
+def test_refusal_without_an_id_is_of_the_oldest_unanswered_message(
+    page: Page,
+) -> None:
+    page.open()
+    page.receive(error(None))
+    one, two, three = (page.say(word) for word in ("one", "two", "three"))
+    page.receive(ack(one, 0), error(None, "Too large."))
+    assert states(page) == {one: "sent", two: "failed", three: "sending"}
+    assert page.shown()[1]["error"] == "Too large."
+    page.close()
+    page.sent()
+    page.open()
+    assert spoken(page) == [three]
+
+
+@pytest.mark.parametrize("code", [1007, 1009])
+def test_socket_closed_for_what_it_was_sent_marks_that_as_not_sent(
+    page: Page, code: int
+) -> None:
+    page.open()
+    one, two = page.say("one"), page.say("two")
+    page.close(code)
+    assert states(page) == {one: "failed", two: "sending"}
+    page.sent()
+    page.open()
+    assert spoken(page) == [two]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_message_that_may_come_later_is_sent_again_by_itself(
+    page: Page, named: bool
+) -> None:
+    page.open()
+    one = page.say("one")
+    page.receive(error(one if named else None, "Later.", retry_after=2))
+    two = page.say("two")
+    assert states(page) == {one: "sending", two: "sending"}
+    page.advance(1_900)
+    assert spoken(page) == [one]
+    page.close()  # what is asked for holds for the next connection, too
+    page.open()
+    page.advance(50)
+    assert spoken(page) == []
+    page.advance(700)
+    assert spoken(page) == [one, two]
+    page.receive(ack(one, 0), ack(two, 1))
+    assert page.stored() == []
+
+
+def test_a_connection_that_does_not_answer_is_given_up(page: Page) -> None:
+    """Seen to catch: a wait that begins again with each message."""
+    page.open()
+    one = page.say("one")
+    page.advance(4_000)
+    two = page.say("two")
+    assert page.is_open
+    page.advance(1_000)
+    assert not page.is_open
+    assert spoken(page) == [one, two]
+    page.advance(60_000)
+    assert spoken(page) == []
+    page.open()
+    assert spoken(page) == [one, two]
+    page.advance(4_999)
+    page.receive(ack(one, 0))
+    page.advance(4_999)
+    assert page.is_open
+    page.receive(ack(two, 1))
+    page.advance(60_000)
+    assert page.is_open
+
+
+def test_a_copy_that_is_refused_takes_nothing_back(page: Page) -> None:
+    """What came again too fast, or to a full disk, was kept all the same.
+
+    Seen to catch: no `seen`; one that outlives the room's memory; a page that
+    still shows what it waits for no longer.
+    """
+    page.open()
+    one, two = page.say("one"), page.say("two")
+    page.close()
+    page.open()
+    page.receive(history(said(one, 0), said(two, 1)), error(two))
+    page.receive(history(*log(8, 9)), error(one))
+    assert ids(page) == ["m8", "m9"]
+    assert page.stored() == []
+    three = page.say("three")
+    page.receive(history(*log(8, 9), said(three, 10)), error(three))
+    assert states(page)[three] == "sent"
+    four = page.say("four")
+    page.receive(update(said(four, 11)), history(epoch="two"), error(four))
+    assert states(page) == {four: "failed"}
+
+
+@pytest.mark.parametrize("away", [True, False])
+def test_who_has_much_to_say_at_once_is_not_too_fast(
+    page: Page, away: bool
+) -> None:
+    """The server takes ten a second, after fifty at once.
+
+    Seen to catch: no `Pace`; one that saves up; no bound on what is flying;
+    one at a time.
+    """
+    page.open()
+    page.receive(ack(page.say("hello"), 0))
+    page.advance(60_000)
+    page.sent()
+    if away:
+        page.close()
+    waiting = [page.say(f"message {n}") for n in range(90)]
+    if away:
+        page.open()
+    came: list[str] = []
+    seconds = 0.0
+    new = spoken(page)
+    assert len(new) == 10
+    while len(came) < 90:
+        for id in new:
+            page.receive(ack(id, 1 + len(came)))
+            came.append(id)
+        page.advance(100)
+        seconds += 0.1
+        new = spoken(page)
+        assert len(came) + len(new) <= 50 + 10 * seconds
+    assert came == waiting
+    assert seconds < 30
+
+
+def test_nothing_more_is_sent_until_something_is_answered(page: Page) -> None:
+    """Seen to catch: no bound on what is flying."""
+    waiting = [page.say(f"message {n}") for n in range(12)]
+    page.open()
+    page.advance(4_000)
+    assert spoken(page) == waiting[:10]
+    page.receive(error(waiting[4]))
+    assert spoken(page) == waiting[10:11]
+    page.receive(ack(waiting[0], 0))
+    assert spoken(page) == waiting[11:]
+
+
+def test_what_is_stored_is_bounded(page: Page) -> None:
+    """Seen to catch: a `keep` of all."""
+    waiting = [page.say("x" * 4_000) for _ in range(203)]
+    assert sum(map(len, page.stored())) < 1_000_000
+    page.reload()
+    page.open()
+    assert ids(page) == waiting[3:]
+
+
+# What is shown
+
+
+LATE = [
+    (reply(None, "It is done."), reply("thinking", "Thinking…")),
+    (reply(None, "Done."), reply("streaming", "It is not yet do")),
+    (reply(None, "Done."), reply("interrupted", "It is not yet do")),
+    (reply("failed", "No."), reply("streaming", "It is not yet do")),
+    (reply("interrupted", "It"), reply("streaming", "It is")),
+    (reply("streaming", "It is"), reply("streaming", "It")),
+    (reply("streaming", "It"), reply("thinking", "Thinking…")),
+]
+
+
+@pytest.mark.parametrize(("news", "late"), LATE)
+def test_of_two_frames_the_later_one_is_shown_in_whatever_order_they_come(
+    page: Page, news: Frame, late: Frame
+) -> None:
+    """Seen to catch: no `later`; one that looks at the status alone, or takes
+    another place.
+    """
+    page.receive(history(*log(0, 3)))
+    page.receive(update(late), update({**news, "place": 0}))
+    shown = page.shown()
+    assert shown[-1]["body"] == news["body"]
+    assert shown[-1]["place"] == 7
+    for frame in (late, news, {**late, "place": 0}, {**late, "place": 9}):
+        page.receive(update(frame))
+        assert page.shown() == shown
+    page.receive(history(*log(0, 3), late))
+    assert page.shown() == shown
+    page.receive(update({**news, "place": 1}))
+    assert page.shown() == shown
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        ack("nobody's", 3),
+        ack("m1", 3),
+        error("nobody's"),
+        error("m1"),
+        error(None),
+        update(said("m1", 0)),
+        {"type": "constructor"},
+        {"type": "toString"},
+        {"type": "party", "message": said("x", 9)},
+        {"messages": [said("x", 9)]},
+        {"type": "again", "id": "m1"},
+        {"type": "removed", "id": "m1"},
+        None,
+        [],
+    ],
+)
+def test_what_says_nothing_changes_nothing(page: Page, frame: Any) -> None:
+    """Seen to catch: `frames[type]` of an object; errors for what is kept."""
+    page.open()
+    page.receive(history(*log(0, 2)))
+    before = page.shown()
+    page.receive(frame, frame)
+    assert page.shown() == before
+    assert page.sent() == []
+
+
+def test_frames_may_come_twice(page: Page) -> None:
+    """Seen to catch: a failure after an ack, which takes it back."""
+    page.open()
+    page.receive(history(*log(0, 1)))
+    one, two = page.say("one"), page.say("two")
+    frames = [
+        update(said("m2", 2)),
+        ack(one, 3),
+        error(one),
+        error(two),
+        history(*log(0, 2), said(one, 3)),
+        ack(two, 4),
+        error(two),
+        update(reply("streaming", "It is", 5)),
+    ]
+    for frame in frames:
+        page.receive(frame)
+        shown = page.shown()
+        page.receive(frame)
+        assert page.shown() == shown
+    assert ids(page) == ["m0", "m1", "m2", one, two, "r"]
+    assert states(page)[one] == states(page)[two] == "sent"
+
+
+def test_a_newer_epoch_leaves_what_was_not_acknowledged(page: Page) -> None:
+    """Seen to catch: epochs that are not compared."""
+    page.open()
+    page.receive(history(*log(0, 20)))
+    kept, failed, sending = (page.say(word) for word in "abc")
+    page.receive(ack(kept, 21), error(failed))
+    page.close()
+    page.open()
+    page.receive(history(*log(0, 1), epoch="two"))
+    page.receive(update(said("m2", 2)))
+    assert ids(page) == ["m0", "m1", failed, "m2", sending]
+    page.receive(history(epoch="three"))
+    assert ids(page) == [failed, sending]
+
+
+def test_who_was_away_for_long_is_shown_no_gap(page: Page) -> None:
+    """Seen to catch: a history that is added to what was there before."""
+    page.open()
+    page.receive(history(*log(10, 20)))
+    page.receive(update(said("m21", 21)))
+    one = page.say("one")
+    page.receive(history(*log(16, 26)))
+    assert ids(page) == [each["id"] for each in log(10, 26)] + [one]
+    page.close()
+    page.open()
+    # As it is when people speak before the newcomer is told the history.
+    page.receive(*map(update, log(58, 60)))
+    page.close()
+    page.open()
+    page.receive(*map(update, log(58, 60)))
+    page.receive(history(*log(58, 60)))
+    assert ids(page) == ["m58", "m59", "m60", one]
+    page.receive(history(*log(59, 60)))
+    assert ids(page) == ["m58", "m59", "m60", one]
+    page.receive(older(*log(55, 57)))
+    page.close()
+    page.open()
+    page.receive(history(*log(60, 62)))
+    assert ids(page) == [each["id"] for each in log(55, 62)] + [one]
+
+
+def test_what_has_its_place_further_up_comes_when_somebody_scrolls_there(
+    page: Page,
+) -> None:
+    """As a message whose ack was lost long ago, or a reply that took long.
+
+    Seen to catch: an `update` or an `ack` that puts it above a gap.
+    """
+    page.open()
+    one = page.say("one")
+    page.receive(history(*log(40, 42)))
+    page.receive(update(reply("streaming", "It")), ack(one, 9))
+    assert ids(page) == ["m40", "m41", "m42"]
+    two = page.say("two")
+    page.receive(update(said(two, 10)), ack(two, 10))
+    assert ids(page) == ["m40", "m41", "m42"]
+    assert page.stored() == []
+    page.receive(older(*log(11, 39)), older(said(one, 9), said(two, 10)))
+    assert ids(page)[:3] == [one, two, "m11"]
+    page.receive(older(reply("streaming", "It")), older())
+    page.receive(update(reply("streaming", "It is")))
+    assert page.shown()[0]["body"] == "It is"
+
+
+def test_a_history_decides_in_its_range_and_only_there(page: Page) -> None:
+    """Seen to catch: one that keeps, or drops, all of its epoch."""
+    page.receive(history(*log(0, 9)))
+    page.receive(update(said("gone", 5)), update(said("new", 10)))
+    page.receive(history(*log(3, 7)))
+    assert ids(page) == [each["id"] for each in log(0, 9)] + ["new"]
+    page.receive(history())
+    assert ids(page) == [each["id"] for each in log(0, 9)] + ["new"]
+
+
+def test_what_was_unfinished_is_not_kept_where_no_history_reaches(
+    page: Page,
+) -> None:
+    """It may be finished by now, and nothing would tell.
+
+    Seen to catch: older messages that all stay.
+    """
+    page.open()
+    page.receive(history(*log(5, 6), reply("thinking", "…"), *log(8, 12)))
+    page.receive(history(*log(10, 12)))
+    assert ids(page) == [each["id"] for each in log(8, 12)]
+    assert page.scroll()
+    page.sent()
+    page.receive(older(*log(5, 6), reply(None, "Done."), *log(8, 9)))
+    assert page.shown()[2]["body"] == "Done."
+    page.receive(older(), history(*log(10, 12)))
+    assert len(page.shown()) == 8
+    assert not page.scroll()
+    page.receive(history(epoch="two"), *map(update, log(20, 21)))
+    page.receive(update(reply("thinking", "…", 22)), *map(update, log(23, 26)))
+    assert not page.scroll()
+    page.receive(history(*log(25, 26), epoch="two"))
+    assert ids(page) == [each["id"] for each in log(23, 26)]
+    assert page.scroll()
+
+
+# What was said before
+
+
+def test_older_messages_come_when_somebody_scrolls_to_them(page: Page) -> None:
+    """Seen to catch: a `beginning` that forgets what is whole."""
+    page.open()
+    assert not page.scroll()
+    page.receive(history(*log(40, 60)))
+    assert page.scroll()
+    assert page.sent() == [{"type": "older", "before": 40}]
+    page.receive(update(said("m61", 61)), older(*log(20, 39)))
+    page.receive(older(*log(20, 39)))
+    assert ids(page) == [each["id"] for each in log(20, 61)]
+    assert page.scroll()
+    assert page.sent() == [{"type": "older", "before": 20}]
+    page.receive(older())
+    assert not page.scroll()
+    page.close()
+    page.open()
+    page.receive(history(*log(41, 61)))
+    assert not page.scroll()
+    assert ids(page) == [each["id"] for each in log(20, 61)]
+    page.receive(history(*log(80, 99)))
+    assert page.scroll()
+    assert page.sent() == [{"type": "older", "before": 80}]
+
+
+def test_nobody_asks_for_what_was_before_the_first_message(page: Page) -> None:
+    """Nor is the answer to an earlier question taken, in a cleared room.
+
+    Seen to catch: an empty history that is not the whole.
+    """
+    page.open()
+    page.receive(history(*log(0, 3)))
+    assert not page.scroll()
+    page.receive(history(epoch="two"))
+    page.receive(update(said("m60", 60)))
+    assert not page.scroll()
+    page.receive(older(*log(50, 59)))
+    assert ids(page) == ["m60"]
+    assert page.sent() == []
+
+
+def test_nobody_is_asked_while_there_is_no_connection(page: Page) -> None:
+    """Seen to catch: a question that is kept for a later connection."""
+    page.open()
+    page.receive(history(*log(40, 60)))
+    page.close()
+    assert not page.scroll()
+    page.open()
+    assert page.sent() == []
+    assert page.scroll()
+    assert page.sent() == [{"type": "older", "before": 40}]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        said("m1", 9, body="a longer text in place of the first one"),
+        said("m1", 1, user="Eve", body="something else that is longer"),
+        said("m1", 9, user="AI", role="assistant", body="says the AI, longer"),
+        said("r", 9, user="AI", body="a person who says more than the AI"),
+    ],
+    ids=lambda frame: f"{frame['id']} by {frame['user']}, {frame['role']}",
+)
+def test_stored_message_is_replaced_by_nobody_else(
+    page: Page, other: Frame
+) -> None:
+    """Seen to catch: taking the longer of two with one id."""
+    page.open()
+    first = [*log(0, 2), reply(None, "Yes.")]
+    page.receive(history(*first))
+    before = page.shown()
+    for frame in (update(other), older(other), history(*first[1:], other)):
+        page.receive(frame)
+        shown = {each["id"]: each["body"] for each in page.shown()}
+        assert {each["id"]: each["body"] for each in before} == shown
