@@ -94,7 +94,6 @@ def replies(person: Person) -> Locator:
 def test_everybody_sees_the_ai_think_and_its_reply_grow(
     running: Running, model: OpenAIStub, person: People
 ) -> None:
-    """Seen to catch: a reply that is broadcast only once it is whole."""
     model.held = True
     model.reply = ["Clicks ", "in ", "the\n", "deep"]
     ada = person(running, "Ada")
@@ -139,7 +138,6 @@ def test_who_comes_in_the_middle_sees_the_rest_of_a_reply(
 def test_the_asker_may_leave_and_the_others_get_the_whole_reply(
     running: Running, model: OpenAIStub, person: People
 ) -> None:
-    """Seen to catch: hooks that end when their connection does."""
     model.held = True
     model.reply = ["one ", "two ", "three ", "four"]
     ada = person(running, "Ada")
@@ -205,7 +203,6 @@ def test_a_reply_that_fails_says_so_and_the_next_question_works(
 def test_a_reply_that_was_cut_and_a_judge_that_fails_are_told(
     serve: Callable[..., Running], model: OpenAIStub, person: People
 ) -> None:
-    """Seen to catch: a cut reply that looks whole, and silence unexplained."""
     running = serve(
         AI="openai",
         OPENAI_BASE_URL=model.base_url,
@@ -258,7 +255,6 @@ def test_what_the_model_writes_is_text(
 def test_all_can_be_read_on_a_phone(
     running: Running, model: OpenAIStub, person: People, scheme: str
 ) -> None:
-    """Seen to catch: words that do not wrap; faint text on a dark bubble."""
     ada = person(
         running, "W" * 40, "room-4", viewport=PHONE, color_scheme=scheme
     )

@@ -96,10 +96,7 @@ def test_the_stages_before_have_no_cursors(
 def test_two_people_see_each_others_cursor_with_flag_and_name(
     at: Callable[..., Person],
 ) -> None:
-    """In windows of different sizes.
-
-    Seen to catch: pixels instead of fractions; one's own cursor shown too.
-    """
+    """In windows of different sizes."""
     big = {"width": 1400, "height": 900}
     ada = at("de-AT", "Ada", viewport=big)
     bob = at("zh-TW", "Bob", viewport={"width": 800, "height": 600})
@@ -132,7 +129,6 @@ def test_who_comes_later_sees_the_cursors_that_are_there(
 def test_signing_in_and_out_changes_the_label(
     at: Callable[..., Person],
 ) -> None:
-    """Seen to catch: a page that joins on open only."""
     ada, bob = at("de-AT"), at()
     point(ada, 0.3, 0.3)
     expect(cursors(bob)).to_have_text(FLAGS["AT"])
@@ -153,7 +149,6 @@ def test_a_name_is_text(at: Callable[..., Person]) -> None:
 
 
 def test_a_cursor_is_in_nobodys_way(at: Callable[..., Person]) -> None:
-    """Seen to catch: `.cursors` without `pointer-events: none`."""
     ada, bob = at("de-AT", "Ada"), at("de-DE", "Bob")
     button = bob.button("Log out").bounding_box()
     size = bob.page.viewport_size
@@ -241,7 +236,6 @@ def finger(person: Person) -> Touch:
 def test_a_finger_is_a_cursor_while_it_touches(
     at: Callable[..., Person],
 ) -> None:
-    """Seen to catch: a `touchend` that nobody hears."""
     ada, bob = at("de-AT", **PHONE), at()
     touch = finger(ada)
     for _ in range(2):
@@ -255,10 +249,7 @@ def test_a_finger_is_a_cursor_while_it_touches(
 
 
 def test_a_tap_leaves_no_cursor_behind(at: Callable[..., Person]) -> None:
-    """Browsers follow a tap with what an old page takes for a mouse.
-
-    Seen to catch: `mousemove`, which hears that as well.
-    """
+    """Browsers follow a tap with what an old page takes for a mouse."""
     ada, bob = at("de-AT", **PHONE), at()
     touch = finger(ada)
     came = """
@@ -282,7 +273,6 @@ def test_a_tap_leaves_no_cursor_behind(at: Callable[..., Person]) -> None:
 def test_moves_are_sent_once_a_frame_at_most(
     server: Running, person: People
 ) -> None:
-    """Seen to catch: an `update` that tells at once."""
     sent: list[Any] = []
 
     def heard(socket: WebSocket) -> None:
@@ -333,10 +323,7 @@ def test_cursors_are_back_soon_after_the_server_was_killed(
     person: People,
     record_property: Callable[[str, object], None],
 ) -> None:
-    """For each other and for a newcomer, though no mouse moved since.
-
-    Seen to catch: a page that joins when it is loaded, and not on open.
-    """
+    """For each other and for a newcomer, though no mouse moved since."""
     running = serve()
     calm = {"reduced_motion": "reduce"}
     ada = person(running, "Ada", locale="de-AT", **calm)

@@ -19,11 +19,7 @@ ONE_ID = "crypto.randomUUID = () => 'the-same'"
 def test_nobody_is_moved_by_who_comes_from_another_browser(
     running: Running, person: People
 ) -> None:
-    """As two tabs of one browser would be, under one id.
-
-    Seen to catch: a cookie that scripts can read; pages without one, as of
-    which nobody knows whose they are.
-    """
+    """As two tabs of one browser would be, under one id."""
     ada = person(running)
     ada.page.add_init_script(ONE_ID)
     ada.enter()
@@ -52,7 +48,6 @@ def test_nobody_is_moved_by_who_comes_from_another_browser(
 def test_who_was_there_is_there_again_after_the_server(
     running: Running, person: People
 ) -> None:
-    """Seen to catch: a page that is refused its own place."""
     ada = person(running, "Ada")
     second = person(running, beside=ada)
     second.enter()
@@ -75,7 +70,6 @@ def test_who_was_there_is_there_again_after_the_server(
 def test_at_an_address_of_ipv6_the_policy_is_one_that_browsers_know(
     serve: Callable[..., Running], person: People
 ) -> None:
-    """Seen to catch: a policy that names the address."""
     with socket.socket(socket.AF_INET6) as probe:
         try:
             probe.bind(("::1", 0))

@@ -102,7 +102,6 @@ def tunnel(tls: SSLContext) -> Iterator[Tunnel]:
 def test_the_code_on_the_screen_leads_to_the_page(
     serve: Callable[..., Running], person: People
 ) -> None:
-    """Seen to catch: a code that is as dark as the page around it."""
     running = serve(**LAN)
     expected = f"http://127.0.0.2:{running.port}/"
     for width, height in SIZES:
@@ -124,7 +123,6 @@ def test_the_code_on_the_screen_leads_to_the_page(
 def test_all_works_at_a_plain_address_of_the_room(
     serve: Callable[..., Running], person: People
 ) -> None:
-    """Seen to catch: an id of a message by `crypto.randomUUID`."""
     running = serve(**LAN)
     room = Address(f"http://192.0.2.10:{running.port}")
     ada = person(room, "Ada")
@@ -147,7 +145,6 @@ def test_all_works_at_a_plain_address_of_the_room(
 def test_a_tunnel_with_https_leads_into_the_room(
     host: str, tunnel: Tunnel, serve: Callable[..., Running], person: People
 ) -> None:
-    """Seen to catch: sockets without TLS; no PUBLIC_URL in the policy."""
     port = str(tunnel.server.port)
     running = serve(PORT=port, PUBLIC_URL=tunnel.url)
     if host == "the server's":

@@ -194,8 +194,7 @@ def test_what_people_and_the_ai_say_is_text(
     server: Running, target: Target, model: OpenAIStub
 ) -> None:
     """In a name, a body and an id: as it comes, from the history, and on the
-    wire. Seen to catch: a body by `dangerouslySetInnerHTML`; a policy with
-    "unsafe-inline".
+    wire.
     """
     assert len(PAYLOADS) >= 100
     target.enter()
@@ -218,7 +217,6 @@ def test_what_people_and_the_ai_say_is_text(
 
 
 def test_what_is_no_text_is_refused(server: Running) -> None:
-    """Seen to catch: a body, and a name, that may be anything."""
     with server.join() as eve, server.join("room-4", "presence") as ghost:
         eve.wait_for("history")
         for value in NO_TEXTS:
@@ -235,7 +233,6 @@ def test_what_is_no_text_is_refused(server: Running) -> None:
 def test_what_somebody_writes_in_their_own_page_is_text(
     server: Running, target: Target, model: OpenAIStub
 ) -> None:
-    """Seen to catch: the greeting by `dangerouslySetInnerHTML`."""
     name = "<svg onload=pwned()>"
     text = "\n".join(each for each in PAYLOADS if each.isprintable())[:3_900]
     model.reply = [text]
@@ -254,7 +251,6 @@ def test_what_somebody_writes_in_their_own_page_is_text(
 def test_names_and_ids_at_cursors_are_text(
     server: Running, target: Target, person: People
 ) -> None:
-    """Seen to catch: a name by `dangerouslySetInnerHTML`."""
     host = f"127.0.0.1:{server.port}"
     crowd = person(server)
     crowd.go("/chats")
@@ -277,7 +273,6 @@ def test_names_and_ids_at_cursors_are_text(
 def test_the_wire_shows_frames_and_rooms_as_text(
     server: Running, target: Target
 ) -> None:
-    """Seen to catch: the name of a room by `dangerouslySetInnerHTML`."""
     hand = Presenter(server)
     hand.does("pause")
     try:
@@ -316,7 +311,6 @@ def test_the_wire_shows_frames_and_rooms_as_text(
 def test_the_presenters_page_shows_names_as_text(
     server: Running, target: Target
 ) -> None:
-    """Seen to catch: a name by `dangerouslySetInnerHTML`."""
     hand = Presenter(server)
     muted = list({bare(name): name for name in NAMES}.values())[:100]
     for name in muted:
@@ -343,7 +337,6 @@ def test_the_presenters_page_shows_names_as_text(
 def test_a_page_that_does_not_exist_repeats_nothing(
     server: Running, target: Target
 ) -> None:
-    """Seen to catch: the path in the heading of that page."""
     usual = server.get("/chats/nowhere").text
     for payload in PAYLOADS:
         path = quote(payload, safe="")
@@ -359,7 +352,6 @@ def test_a_page_that_does_not_exist_repeats_nothing(
 def test_files_with_markup_are_text_in_whats_new(
     stage: Stage, person: People, tmp_path: Path
 ) -> None:
-    """Seen to catch: a template that does not escape."""
     lines = [each for each in PAYLOADS if each.isprintable()]
     folder = copy_stages(tmp_path) / stage.folder.name
     (folder / "party" / "markup.txt").write_text("\n".join(lines), "utf-8")

@@ -85,7 +85,6 @@ def fits(ada: Person) -> bool:
 def test_exactly_the_files_that_diff_names_are_shown(
     running: Running, stage: Stage, person: People, size: Any
 ) -> None:
-    """Seen to catch: a file of the difference that a style hides."""
     ada = look(person, running, size)
     headings = ada.page.locator(".file h3 > code")
     for heading in headings.all():
@@ -97,7 +96,6 @@ def test_exactly_the_files_that_diff_names_are_shown(
 def test_on_a_projector_old_lines_stand_beside_the_new_ones(
     running: Running, person: People
 ) -> None:
-    """Seen to catch: `dense` left out; a new file in half the width."""
     ada = look(person, running, PROJECTOR)
     assert fits(ada)
     beside = 0
@@ -114,7 +112,6 @@ def test_on_a_projector_old_lines_stand_beside_the_new_ones(
 def test_on_a_phone_old_lines_stand_above_the_new_ones(
     running: Running, person: People
 ) -> None:
-    """Seen to catch: unchanged lines shown twice; lines that do not wrap."""
     ada = look(person, running, PHONE)
     assert fits(ada)
     above = 0
@@ -132,7 +129,6 @@ def test_on_a_phone_old_lines_stand_above_the_new_ones(
 def test_every_colour_can_be_read(
     running: Running, person: People, scheme: Any
 ) -> None:
-    """Seen to catch: `--comment: #8a7a90` in the light."""
     ada = look(person, running, PROJECTOR, color_scheme=scheme)
     pairs = ada.page.evaluate(PAIRS)
     assert len(pairs) > 15
@@ -156,7 +152,6 @@ def luminance(colour: str) -> float:
 def test_the_footer_leads_there_and_the_list_to_each_file(
     running: Running, person: People
 ) -> None:
-    """Seen to catch: names of files that are not what the links say."""
     ada = person(running, viewport=PHONE)
     ada.go("/chats/hello-world")
     ada.page.get_by_role("link", name="What’s new").click()
@@ -174,7 +169,6 @@ def test_the_footer_leads_there_and_the_list_to_each_file(
 def test_what_is_folded_opens_by_keyboard(
     running: Running, person: People
 ) -> None:
-    """Seen to catch: folded lines that no key opens."""
     ada = person(running, viewport=PROJECTOR)
     ada.go(PAGE)
     folded = ada.page.locator("details").first
@@ -190,7 +184,6 @@ def test_what_is_folded_opens_by_keyboard(
 def test_added_and_removed_are_told_in_signs_and_words(
     running: Running, person: People
 ) -> None:
-    """Seen to catch: colours alone."""
     ada = look(person, running, PROJECTOR)
     for side, sign in (
         ("old", '"−" / "removed: "'),
@@ -203,7 +196,6 @@ def test_added_and_removed_are_told_in_signs_and_words(
 
 
 def test_the_page_needs_no_javascript(running: Running, person: People) -> None:
-    """Seen to catch: a page that its module draws."""
     ada = person(running, viewport=PROJECTOR, java_script_enabled=False)
     ada.go(PAGE)
     expect(ada.page.locator(".file").first).to_be_visible()

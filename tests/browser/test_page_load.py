@@ -52,7 +52,6 @@ class Asked(Person):
 def test_a_page_asks_for_what_it_names_and_once_for_each(
     serve: Callable[..., Running], person: People
 ) -> None:
-    """Seen to catch: a module that another names by another address."""
     running = serve(PRESENTER_KEY="a-key-of-16-letters")
     ada = Asked(person(running))
     for path in PAGES:
@@ -68,7 +67,6 @@ def test_a_page_asks_for_what_it_names_and_once_for_each(
 def test_what_was_fetched_is_not_fetched_again(
     running: Running, person: People
 ) -> None:
-    """Seen to catch: `no-cache`, with which all of it is asked for again."""
     ada = Asked(person(running))
     ada.opens("/chats/room-4")
     assert len(ada.page.evaluate(FETCHED)) > 30

@@ -29,9 +29,6 @@ def present() -> Iterator[Presenting]:
 def test_every_open_tab_follows_the_presenter(
     present: Presenting, person: People
 ) -> None:
-    """Seen to catch: a page that never asks; a socket that tries stage 1;
-    a stage that serves on while the next one does.
-    """
     present.press("2")
     present.runs(2)
     room, home, usage = tabs = [person(present) for _ in range(3)]
@@ -57,9 +54,6 @@ def test_every_open_tab_follows_the_presenter(
 def test_a_page_that_one_goes_back_to_is_of_the_stage_that_runs(
     present: Presenting, person: People
 ) -> None:
-    """Seen to catch: pages from the browser's store, together with one
-    reload for each tab and build.
-    """
     present.press("2")
     present.runs(2)
     tab = person(present)
@@ -84,7 +78,6 @@ def stumbling(tmp_path: Path) -> Iterator[Presenting]:
 def test_pages_wait_for_a_stage_that_starts(
     stumbling: Presenting, person: People
 ) -> None:
-    """Seen to catch: a page that gives up when nobody answers in time."""
     stumbling.press("2")
     stumbling.runs(2)
     room, home = person(stumbling, "Ada"), person(stumbling)
@@ -112,11 +105,7 @@ def saved(tmp_path: Path) -> Iterator[Running]:
 def test_a_saved_module_runs_at_once_and_nothing_is_lost(
     saved: Running, person: People
 ) -> None:
-    """Neither what was said, nor what is being written in this room.
-
-    Seen to catch: a draft that is kept for all rooms; one that was sent and
-    comes back; a template that is read only once.
-    """
+    """Neither what was said, nor what is being written in this room."""
     ada, eve = person(saved, "Ada"), person(saved)
     eve.go("/")
     ada.say("said before")
@@ -153,10 +142,7 @@ def test_a_saved_module_runs_at_once_and_nothing_is_lost(
 def test_a_page_is_reloaded_once_for_a_build_that_it_does_not_get(
     running: Running, person: People
 ) -> None:
-    """As behind a balancer, with servers of two builds.
-
-    Seen to catch: a page that does not remember what it was reloaded for.
-    """
+    """As behind a balancer, with servers of two builds."""
     ada = person(running)
     loads: list[str] = []
     asked: list[str] = []

@@ -77,7 +77,6 @@ def notice(person: Person, words: str) -> None:
 def test_the_key_goes_out_of_sight_and_outlives_a_refresh(
     running: Running, person: People
 ) -> None:
-    """Seen to catch: leaving it in the address, and keeping it nowhere."""
     presenter = open_link(running, person)
     assert presenter.page.url == f"{running.url}/presenter"
     presenter.page.reload()
@@ -91,7 +90,6 @@ def test_the_key_goes_out_of_sight_and_outlives_a_refresh(
 def test_without_the_link_the_page_shows_nothing(
     running: Running, person: People
 ) -> None:
-    """Seen to catch: parts that are shown before the server has answered."""
     curious = person(running)
     curious.expect_error(FORBIDDEN)
     curious.go("/presenter")
@@ -127,7 +125,6 @@ def test_before_there_are_rooms_the_page_says_so(
 def test_the_ai_is_paused_for_everybody(
     running: Running, person: People, model: OpenAIStub
 ) -> None:
-    """Seen to catch: a page that does not read the presenter's frames."""
     presenter = open_link(running, person)
     ada, bob = person(running, "Ada"), person(running, "Bob")
     model.held = True
@@ -161,7 +158,6 @@ def test_the_ai_is_paused_for_everybody(
 def test_a_room_is_cleared_and_goes_on(
     running: Running, person: People
 ) -> None:
-    """Seen to catch: a button that does not ask back."""
     ada, bob = person(running, "Ada"), person(running, "Bob")
     ada.say("forget this")
     ada.is_sent("forget this")
@@ -207,7 +203,6 @@ def test_the_page_sees_by_itself_who_comes_and_speaks(
 def test_whoever_is_muted_reads_why_and_the_others_nothing(
     running: Running, person: People
 ) -> None:
-    """Seen to catch: muting in the page alone."""
     presenter = open_link(running, person)
     ada, eve = person(running, "Ada"), person(running, "Eve")
     eve.say("one")
@@ -258,10 +253,6 @@ def test_a_name_that_has_not_spoken_is_typed(
 def test_cursors_are_hidden_for_everybody(
     running: Running, person: People
 ) -> None:
-    """Seen to catch: cursors that do not know of it.
-
-    And, of a muted name: comparing it as it is written.
-    """
     presenter = open_link(running, person)
     ada = person(running, "Ada")
     bob = person(running, "Bob Groß")
@@ -294,10 +285,6 @@ def test_cursors_are_hidden_for_everybody(
 def test_it_can_be_read_and_pressed(
     running: Running, person: People, scheme: str
 ) -> None:
-    """Seen to catch: the notice in the room's own soft colour.
-
-    And: a long name that makes the presenter's page wider than a phone.
-    """
     hand = Presenter(running)
     hand.does("pause")
     hand.does("mute", name="Mallory " + "x" * 30)

@@ -185,10 +185,6 @@ def test_everything_works_at_a_path_behind_a_proxy(
     serve: Callable[..., Running],
     person: People,
 ) -> None:
-    """Seen to catch: pages, modules or sockets at `/` instead of `/app/`.
-
-    And: a redirect to http; a cookie for the whole site.
-    """
     proxy = behind(*PROXIES[kind])
     key = "a-key-of-the-presenter"
     fast = "0" if "unstripped" in kind else "1"
@@ -224,7 +220,6 @@ def test_sockets_go_to_the_party_host_by_its_scheme(
     serve: Callable[..., Running],
     person: People,
 ) -> None:
-    """Seen to catch: `ws://` from a page that came by http."""
     proxy = behind(*PROXIES["haproxy"])
     host = proxy.url.replace("https", scheme) if scheme else "127.0.0.1"
     if not scheme:
@@ -249,7 +244,6 @@ def test_a_proxy_that_drops_the_upgrade_is_named_on_the_page_and_in_the_log(
     serve: Callable[..., Running],
     person: People,
 ) -> None:
-    """Seen to catch: "Connecting…" and nothing else, for ever."""
     configuration, lines = BLOCKING[kind]
     proxy = behind(*configuration)
     running = serve(**proxy.settings, FAST=fast)

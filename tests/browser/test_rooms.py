@@ -62,7 +62,6 @@ def test_what_one_says_everybody_in_the_room_sees(
 def test_who_is_alone_and_refreshes_still_sees_what_was_said(
     running: Running, person: People
 ) -> None:
-    """Seen to catch: a room that forgets once nobody is in it."""
     ada = person(running, "Ada")
     ada.say("first")
     ada.say("second")
@@ -78,7 +77,6 @@ def test_who_is_alone_and_refreshes_still_sees_what_was_said(
 def test_my_messages_are_those_of_this_tab_and_not_of_my_name(
     running: Running, person: People
 ) -> None:
-    """Seen to catch: “mine” by the name; own ids that a refresh forgets."""
     one = person(running, "Ada")
     other = person(running, "Ada", beside=one)
     one.say("from one")
@@ -107,7 +105,6 @@ def on_the_right(person: Person, text: str) -> bool:
 def test_the_conversation_goes_on_after_the_server_was_killed(
     serve: Callable[..., Running], person: People
 ) -> None:
-    """Seen to catch: partysocket's own delays, which may be 10 s."""
     running = serve()
     ada = person(running, "Ada")
     bob = person(running, "Bob")
@@ -146,7 +143,6 @@ def test_the_conversation_goes_on_after_the_server_was_killed(
 def test_who_was_offline_sees_what_was_said_meanwhile(
     running: Running, wire: Wire, person: People
 ) -> None:
-    """Seen to catch: a history that takes the place of what was not sent."""
     ada = person(running, "Ada")
     bob = person(wire, "Bob")
     bob.expect_error(NO_SERVER)
@@ -174,10 +170,7 @@ def test_who_was_offline_sees_what_was_said_meanwhile(
 def test_a_message_that_a_dead_connection_swallows_is_kept_once(
     running: Running, wire: Wire, person: People, way: str
 ) -> None:
-    """As on the way out of the Wi-Fi: either the message or its ack is lost.
-
-    Seen to catch: a sender that forgets a message once it is transmitted.
-    """
+    """As on the way out of the Wi-Fi: either the message or its ack is lost."""
     ada = person(wire, "Ada")
     bob = person(running, "Bob")
     ada.expect_error(NO_SERVER)
@@ -199,7 +192,6 @@ def test_a_message_that_a_dead_connection_swallows_is_kept_once(
 def test_a_connection_that_only_looks_open_is_given_up(
     running: Running, wire: Wire, person: People
 ) -> None:
-    """Seen to catch: a sender that waits for an ack without an end."""
     ada = person(wire)
     ada.page.clock.install()
     ada.enter()
@@ -243,10 +235,7 @@ def test_frozen_connection_is_noticed_and_the_page_catches_up(
 
 
 def test_page_connects_over_a_slow_line(wire: Wire, person: People) -> None:
-    """More than two seconds for a round trip, as on a crowded network.
-
-    Seen to catch: giving up on each request for the build after two seconds.
-    """
+    """More than two seconds for a round trip, as on a crowded network."""
     ada = person(wire, "Ada")
     ada.is_told("Connected")
     wire.cut()
@@ -315,10 +304,7 @@ def chat_sockets(person: Person) -> list[str]:
 def test_the_same_page_opened_again_takes_over_without_a_fight(
     running: Running, person: People
 ) -> None:
-    """Both have one `_pk`, as a browser's copy of a tab may have.
-
-    Seen to catch: a page that comes back after 4001, and takes over again.
-    """
+    """Both have one `_pk`, as a browser's copy of a tab may have."""
     old = person(running)
     old.page.context.add_init_script("crypto.randomUUID = () => 'the-same'")
     old.page.clock.install()
@@ -356,7 +342,6 @@ class Line:
 def test_what_was_not_sent_yet_survives_a_refresh(
     rooms: Running, person: People
 ) -> None:
-    """Seen to catch: a `server` without `onOpen`; an outbox in memory."""
     ada = person(rooms)
     line = Line(ada)
     line.works = False
@@ -384,7 +369,7 @@ def test_what_was_not_sent_yet_survives_a_refresh(
 def test_what_was_not_sent_yet_is_sent_to_the_next_stage(
     stage: Stage, serve: Callable[..., Running], person: People
 ) -> None:
-    """Its pages reload themselves. Seen to catch: an outbox in memory."""
+    """Its pages reload themselves."""
     level = stage.level - 1
     before = Stage(level, ROOT / f"demo_{level:02}")
     with start(before) as running:
@@ -407,7 +392,6 @@ def test_what_was_not_sent_yet_is_sent_to_the_next_stage(
 def test_what_was_refused_can_be_sent_again_or_removed(
     serve: Callable[..., Running], person: People
 ) -> None:
-    """Seen to catch: a failure that a refresh forgets; no way to the keys."""
     running = serve(PRESENTER_KEY="a-key-of-16-letters")
     phone = {"width": 390, "height": 844}
     ada = person(running, "Ada", viewport=phone)
@@ -474,7 +458,6 @@ def talkative(serve: Callable[..., Running]) -> Running:
 def test_older_messages_come_as_somebody_scrolls_up(
     talkative: Running, person: People
 ) -> None:
-    """Seen to catch: a list that jumps; one that asks on and on."""
     ada = person(talkative)
     asked: list[str | bytes] = []
     ada.page.on(
@@ -516,10 +499,7 @@ def to_the_top(person: Person, top: Locator) -> float:
 def test_long_room_is_drawn_in_parts(
     serve: Callable[..., Running], person: People
 ) -> None:
-    """A message far from view costs no time when another one comes.
-
-    Seen to catch: a list with all there is; a part that moves what is read.
-    """
+    """A message far from view costs no time when another one comes."""
     count = 1_100
     running = serve(
         HISTORY="2000",
@@ -554,7 +534,6 @@ def test_long_room_is_drawn_in_parts(
 def test_older_messages_are_asked_for_again_when_no_answer_comes(
     talkative: Running, person: People
 ) -> None:
-    """Seen to catch: a question that holds for any connection, or for ever."""
     ada = person(talkative)
     sockets: list[WebSocketRoute] = []
     asked: list[str | bytes] = []
@@ -620,7 +599,6 @@ TRIES = "[tries, tried.readyState === WebSocket.CLOSED]"
 def test_who_was_sent_away_comes_back_later_each_time(
     rooms: Running, person: People
 ) -> None:
-    """Seen to catch: no `rested`; a rest that is never forgiven."""
     ada = person(rooms)
     sockets: list[WebSocketRoute] = []
 
@@ -724,7 +702,6 @@ def test_message_that_is_too_early_is_sent_again_by_itself(
 def test_who_reads_further_up_is_not_torn_away(
     rooms: Running, person: People
 ) -> None:
-    """Seen to catch: a list that always follows its newest message."""
     ada = person(rooms, "Ada", "party-chat")
     bob = person(rooms, "Bob", "party-chat")
     for number in range(6):
@@ -749,11 +726,7 @@ def test_who_reads_further_up_is_not_torn_away(
 def test_an_open_page_becomes_one_of_the_next_stage_when_that_starts(
     stage: Stage, serve: Callable[..., Running], person: People
 ) -> None:
-    """As on a stage: stop one, and start the next.
-
-    Seen to catch: modules of all stages under one URL, without `no-cache`;
-    a page that connects without asking which build runs.
-    """
+    """As on a stage: stop one, and start the next."""
     level = stage.level - 1
     before = Stage(level, ROOT / f"demo_{level:02}")
     with start(before) as running:

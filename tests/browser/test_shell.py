@@ -45,7 +45,6 @@ def shell(stage: Stage) -> Iterator[Running]:
 def test_every_page_can_be_reached_by_its_links(
     shell: Running, person: People
 ) -> None:
-    """Seen to catch: an import map that the page's policy forbids."""
     ada = person(shell)
     heading = ada.page.get_by_role("heading", level=1)
     link = ada.page.get_by_role("link", name="Find a room")
@@ -73,7 +72,6 @@ def test_every_page_can_be_reached_by_its_links(
 def test_an_address_that_leads_nowhere_has_a_way_back(
     shell: Running, person: People
 ) -> None:
-    """Seen to catch: a page of status 200 for a room that is not."""
     ada = person(shell)
     ada.go("/chats/nowhere", status=404)
     heading = ada.page.get_by_role("heading", level=1)
@@ -104,7 +102,6 @@ def test_people_sign_in_and_log_out(shell: Running, person: People) -> None:
 def test_a_name_is_kept_over_a_refresh_and_belongs_to_its_tab(
     shell: Running, person: People
 ) -> None:
-    """Seen to catch: the name in localStorage."""
     ada = person(shell, "Ada")
     bob = person(shell, "Bob", beside=ada)
     ada.page.reload()
@@ -174,7 +171,6 @@ def height(element: Locator) -> float:
 def test_enter_sends_and_breaks_a_line_only_with_shift(
     shell: Running, person: People
 ) -> None:
-    """Seen to catch: an Enter that ends a composition and sends as well."""
     ada = person(shell, "Ada", "on-page-help")
     ada.writing.type("one")
     ada.writing.press("Shift+Enter")
@@ -208,7 +204,6 @@ def test_a_message_that_is_too_long_or_empty_is_not_sent(
 def test_markup_is_shown_as_it_was_typed(
     shell: Running, person: People
 ) -> None:
-    """Seen to catch: `dangerouslySetInnerHTML`."""
     ada = person(shell, MARKUP[1], "room-4")
     ada.page.on("dialog", lambda dialog: ada.problems.append(dialog.message))
     expect(ada.page.get_by_role("banner")).to_contain_text(f"Hi {MARKUP[1]}!")
@@ -220,7 +215,6 @@ def test_markup_is_shown_as_it_was_typed(
 
 
 def test_the_keyboard_is_enough(shell: Running, person: People) -> None:
-    """Seen to catch: a name that is given, and then nothing has the focus."""
     ada = person(shell)
     ada.go("/chats")
     press = ada.page.keyboard.press
@@ -259,7 +253,6 @@ def reach(person: Person, wanted: Locator) -> None:
 
 
 def test_a_screen_reader_finds_its_way(shell: Running, person: People) -> None:
-    """Seen to catch: a button without a name; an image without `alt`."""
     ada = person(shell, "Ada", "room-4")
     ada.say("hello")
     ada.sees("hello")
@@ -307,7 +300,6 @@ def test_usage_is_a_big_zero(shell: Running, person: People) -> None:
 def test_in_stage_1_a_message_lives_in_one_page_only(
     shell: Running, person: People
 ) -> None:
-    """Seen to catch: stage 2's room in stage 1."""
     ada = person(shell, "Ada")
     bob = person(shell, "Bob")
     ada.say("hello?")

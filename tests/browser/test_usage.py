@@ -67,7 +67,6 @@ def spend(person: Person, model: OpenAIStub, text: str) -> int:
 def test_the_number_goes_up_in_a_third_browser_when_two_chat(
     running: Running, model: OpenAIStub, person: People
 ) -> None:
-    """Seen to catch: a page that adds what it is told."""
     eve = person(running)
     watch(eve)
     shows(eve, 0)
@@ -84,7 +83,6 @@ def test_the_number_goes_up_in_a_third_browser_when_two_chat(
 def test_the_number_counts_up_to_the_tally(
     running: Running, model: OpenAIStub, person: People
 ) -> None:
-    """Seen to catch: `DURATION = 0`."""
     model.reply = ["word "] * 3000
     eve = person(running, reduced_motion="no-preference")
     watch(eve)
@@ -102,7 +100,6 @@ def test_the_number_counts_up_to_the_tally(
 def test_who_wants_less_motion_sees_the_tally_at_once(
     running: Running, model: OpenAIStub, person: People
 ) -> None:
-    """Seen to catch: `calm` that is never asked."""
     eve = person(running, reduced_motion="reduce")
     watch(eve)
     shows(eve, 0)
@@ -115,10 +112,7 @@ def test_who_wants_less_motion_sees_the_tally_at_once(
 def test_the_tally_is_right_again_after_the_server_was_killed(
     running: Running, model: OpenAIStub, person: People
 ) -> None:
-    """The server forgets; the page does not add the new to the old.
-
-    Seen to catch: a page that adds what it is told.
-    """
+    """The server forgets; the page does not add the new to the old."""
     eve = person(running)
     eve.expect_error(NO_SERVER)
     watch(eve)

@@ -160,7 +160,6 @@ def watch(server: Running, person: People) -> Callable[..., Watcher]:
 def test_off_it_is_not_loaded_and_touches_no_socket(
     watch: Callable[..., Watcher],
 ) -> None:
-    """Seen to catch: a panel imported by each page; a `send` wrapped early."""
     ada = watch()
     ada.go("/chats/hello-world")
     ada.person.is_told("Connected")
@@ -178,11 +177,7 @@ def test_off_it_is_not_loaded_and_touches_no_socket(
 def test_it_shows_the_frames_of_a_chat_from_the_first(
     watch: Callable[..., Watcher], server: Running
 ) -> None:
-    """Direction and size are those that Playwright saw.
-
-    Seen to catch: sizes in characters; ways swapped; a panel that comes
-    after the history.
-    """
+    """Direction and size are those that Playwright saw."""
     ada = watch()
     ada.go("/chats/room-4?wire")
     ada.shows("chatroom", "opened$", r'"history"')
@@ -208,11 +203,7 @@ def test_it_shows_the_frames_of_a_chat_from_the_first(
 def test_a_key_switches_it_and_nothing_of_it_stays(
     watch: Callable[..., Watcher],
 ) -> None:
-    """Also while somebody writes, who gets back to it.
-
-    Seen to catch: a listener, or `send`, that stays; a key that also types;
-    a focus that is lost.
-    """
+    """Also while somebody writes, who gets back to it."""
     ada = watch()
     ada.go("/chats/hello-world")
     ada.person.is_told("Connected")
@@ -233,7 +224,6 @@ def test_a_key_switches_it_and_nothing_of_it_stays(
 def test_it_stays_over_pages_and_reloads_until_it_is_closed(
     watch: Callable[..., Watcher],
 ) -> None:
-    """Seen to catch: an address that switches it on again; a lost mind."""
     ada = watch()
     ada.go("/usage?wire")
     expect(ada.panel).to_be_visible()
@@ -262,7 +252,6 @@ def test_a_page_without_sockets_says_so(watch: Callable[..., Watcher]) -> None:
 def test_it_decodes_what_is_binary_and_shows_bytes_where_it_cannot(
     watch: Callable[..., Watcher], server: Running, person: People
 ) -> None:
-    """Seen to catch: no decoder; a Blob that is not read; no bytes shown."""
     ada = watch()
     ada.go()
     ada.person.is_told("Connected")
@@ -286,10 +275,7 @@ def test_it_decodes_what_is_binary_and_shows_bytes_where_it_cannot(
 def test_a_pause_holds_the_rows_and_counts_what_comes(
     watch: Callable[..., Watcher], server: Running
 ) -> None:
-    """Without presence, which would add frames of its own.
-
-    Seen to catch: rows that move on; what came meanwhile is lost.
-    """
+    """Without presence, which would add frames of its own."""
     ada = watch()
     ada.go("/chats/party-chat?wire")
     ada.shows("chatroom", "opened$", '"history"')
@@ -312,7 +298,6 @@ def test_a_pause_holds_the_rows_and_counts_what_comes(
 def test_text_is_never_markup(
     watch: Callable[..., Watcher], server: Running
 ) -> None:
-    """Seen to catch: rows made with `dangerouslySetInnerHTML`."""
     ada = watch()
     ada.go()
     ada.person.is_told("Connected")
@@ -328,10 +313,7 @@ def test_text_is_never_markup(
 def test_of_a_thousand_fast_frames_it_keeps_the_last_five_hundred(
     watch: Callable[..., Watcher],
 ) -> None:
-    """And somebody can still write.
-
-    Seen to catch: rows without a limit; a reader who is pulled to the end.
-    """
+    """And somebody can still write."""
     ada = watch()
     ada.go()
     ada.person.is_told("Connected")
@@ -352,7 +334,6 @@ def test_of_a_thousand_fast_frames_it_keeps_the_last_five_hundred(
 def test_of_a_long_frame_it_keeps_the_beginning(
     watch: Callable[..., Watcher],
 ) -> None:
-    """Seen to catch: rows that keep all."""
     ada = watch()
     ada.go()
     ada.person.is_told("Connected")
@@ -368,7 +349,6 @@ def test_of_a_long_frame_it_keeps_the_beginning(
 def test_a_lost_connection_is_seen_to_close_and_to_open_again(
     serve: Callable[..., Running], watch: Callable[..., Watcher]
 ) -> None:
-    """Seen to catch: sockets that come later and are not listened to."""
     running = serve()
     ada = watch(running)
     ada.person.expect_error(NO_SERVER)
@@ -391,7 +371,6 @@ def test_a_lost_connection_is_seen_to_close_and_to_open_again(
 def test_it_covers_nothing_of_the_page(
     watch: Callable[..., Watcher], width: int
 ) -> None:
-    """Seen to catch: a panel over the message form; text that is too wide."""
     size = {"width": width, "height": 800}
     ada = watch(viewport=size)
     ada.go()

@@ -168,7 +168,6 @@ def asked(exchange: Exchange) -> list[str]:
 
 @pytest.mark.behaviour("Everybody sees the AI think, and its reply grow")
 def test_everybody_sees_the_reply_grow(talk: Talk) -> None:
-    """Seen to catch: `without=[…]` on the frames of a reply."""
     talk.stub.held = True
     talk.stub.reply = ["It ", "is ", "four."]
     with talk.join() as ada, talk.join() as bob:
@@ -227,7 +226,6 @@ def test_every_message_gets_a_reply(chat: Running, openai: OpenAIStub) -> None:
 def test_a_reply_keeps_the_place_where_it_began(
     chat: Running, openai: OpenAIStub
 ) -> None:
-    """Seen to catch: keeping a reply only once it is finished."""
     openai.held = True
     with chat.join() as ada, chat.join() as bob:
         enter(bob)
@@ -250,7 +248,6 @@ def test_a_reply_keeps_the_place_where_it_began(
     expected="the next message two places after the reply's",
 )
 def test_the_end_of_a_reply_takes_a_place(talk: Talk) -> None:
-    """Seen to catch: a reply that is appended once."""
     with talk.join() as ada:
         enter(ada)
         ada.say("And then?")
@@ -263,7 +260,6 @@ def test_the_end_of_a_reply_takes_a_place(talk: Talk) -> None:
 
 @pytest.mark.behaviour("A newcomer sees a reply as it stands")
 def test_a_newcomer_sees_a_reply_as_it_stands(talk: Talk) -> None:
-    """Seen to catch: a log that keeps copies."""
     talk.stub.held = True
     with talk.join() as ada:
         enter(ada)
@@ -291,7 +287,6 @@ def test_a_newcomer_sees_a_reply_as_it_stands(talk: Talk) -> None:
 def test_the_others_hear_the_whole_reply_when_its_asker_leaves(
     talk: Talk,
 ) -> None:
-    """Seen to catch: a hook that ends with its asker's connection."""
     talk.stub.held = True
     with talk.join() as bob:
         enter(bob)
@@ -340,7 +335,6 @@ def test_a_place_that_is_taken_over_goes_on_hearing_the_reply(
 
 @pytest.mark.behaviour("A fast model makes 30 frames a second at most")
 def test_a_fast_model_makes_30_frames_a_second_at_most(talk: Talk) -> None:
-    """Seen to catch: broadcasting without `key=`, which made 505 frames."""
     talk.stub.delay = 0.002
     talk.stub.reply = [f"{number} " for number in range(500)]
     with talk.join() as ada:
@@ -365,7 +359,6 @@ def test_a_fast_model_makes_30_frames_a_second_at_most(talk: Talk) -> None:
 def test_what_is_said_during_a_reply_is_kept_and_shared(
     chat: Running, openai: OpenAIStub
 ) -> None:
-    """Seen to catch: awaiting the turn before the message is kept."""
     openai.held = True
     with chat.join() as ada, chat.join() as bob:
         enter(ada), enter(bob)
@@ -389,7 +382,6 @@ def test_what_is_said_during_a_reply_is_kept_and_shared(
 def test_one_reply_is_written_at_a_time_in_the_order_asked(
     chat: Running, openai: OpenAIStub
 ) -> None:
-    """Seen to catch: a room without @in_turn."""
     openai.held = True
     questions = [f"question {number}" for number in range(5)]
     with chat.join() as ada, chat.join() as bob:
@@ -439,7 +431,6 @@ def test_a_question_is_answered_with_what_was_said_until_then(
 def test_five_replies_wait_and_the_last_answers_all_that_is_beyond(
     chat: Running, openai: OpenAIStub
 ) -> None:
-    """Seen to catch: another default, and forgetting what is beyond."""
     openai.held = True
     questions = [f"question {number}" for number in range(12)]
     with chat.join() as ada:
@@ -463,7 +454,6 @@ def test_five_replies_wait_and_the_last_answers_all_that_is_beyond(
 def test_two_rooms_do_not_wait_for_each_other(
     chat: Running, openai: OpenAIStub
 ) -> None:
-    """Seen to catch: one `Turns` for all the rooms."""
     openai.held = True
     with chat.join("hello-world") as ada, chat.join("party-chat") as bob:
         enter(ada), enter(bob)
@@ -483,7 +473,6 @@ def test_two_rooms_do_not_wait_for_each_other(
 def test_a_prompt_is_a_bounded_window(
     chat: Running, openai: OpenAIStub
 ) -> None:
-    """Seen to catch: MOST_MESSAGES = 200, and no bound on the bytes."""
     with chat.join() as ada:
         enter(ada)
         for number in range(12):
@@ -567,9 +556,6 @@ def fail(talk: Talk, fault: Fault, question: str) -> dict[str, Any]:
 def test_a_failed_reply_says_why_in_a_visitors_words(
     talk: Talk, fault: Fault, words: str
 ) -> None:
-    """Seen to catch: `ReplyFailed(str(error))`, and failed replies in
-    prompts.
-    """
     failed = fail(talk, fault, f"Please fail: {fault}")
     assert failed["body"] == words
     assert is_kind(failed["body"], talk)
@@ -582,7 +568,6 @@ def test_a_failed_reply_says_why_in_a_visitors_words(
 @pytest.mark.behaviour("What the AI said before it failed stays")
 @pytest.mark.parametrize("fault", IN_THE_MIDDLE)
 def test_what_was_said_before_a_failure_stays(talk: Talk, fault: Fault) -> None:
-    """Seen to catch: `self.body = why` in `Reply.fail`."""
     failed = fail(talk, fault, f"Please fail: {fault}")
     said, _, words = failed["body"].partition("\n\n")
     assert said == "You said:"
@@ -592,7 +577,6 @@ def test_what_was_said_before_a_failure_stays(talk: Talk, fault: Fault) -> None:
 
 
 def test_a_reply_without_a_word_has_failed(talk: Talk) -> None:
-    """Seen to catch: `status = None` for a reply that still thinks."""
     talk.stub.reply = ["", ""]
     with talk.join() as ada:
         enter(ada)
@@ -610,7 +594,6 @@ def test_a_web_page_instead_of_a_reply_has_failed(talk: Talk) -> None:
 
 @pytest.mark.parametrize("kind", [OpenAIStub, OllamaStub])
 def test_a_model_that_hangs_is_given_up(serve: Serve, kind: type[Stub]) -> None:
-    """Seen to catch: no timeouts, neither ours nor those of the clients."""
     with kind() as stub:
         chat = serve(**using(stub), AI_TIMEOUT="1.5")
         with chat.join("hello-world") as ada, chat.join("party-chat") as bob:
@@ -690,7 +673,6 @@ def wait_until_it_ends(running: Running) -> None:
 def test_a_reply_is_finished_before_the_server_ends(
     serve: Serve, openai: OpenAIStub
 ) -> None:
-    """Seen to catch: cancelling hooks without waiting for them."""
     openai.held = True
     chat = serve(**using(openai), GRACE="8")
     with chat.join() as ada, chat.join() as bob:
@@ -712,7 +694,6 @@ def test_a_reply_is_finished_before_the_server_ends(
 def test_a_reply_that_takes_too_long_is_marked_when_the_server_ends(
     serve: Serve, openai: OpenAIStub
 ) -> None:
-    """Seen to catch: `finishing` without its CancelledError."""
     openai.held = True
     chat = serve(**using(openai), GRACE="0.2")
     with chat.join() as ada, chat.join() as bob:
@@ -762,9 +743,6 @@ def judge(model: str) -> Callable[[dict[str, Any]], str]:
 def test_the_ai_replies_only_when_a_second_model_says_so(
     serve: Serve, kind: type[Stub]
 ) -> None:
-    """Seen to catch: `"YES" in decision`, a `decision` that an answer
-    without any chunk leaves unset, and `except ReplyFailed: return True`.
-    """
     with kind() as stub:
         settings = {**using(stub), "SHOULD_REPLY": "1"}
         if kind is OpenAIStub:
@@ -803,7 +781,6 @@ PAGES = ["/", "/chats", "/chats/hello-world", "/usage", "/nowhere"]
 def test_the_terminal_and_the_page_name_the_model_and_never_the_key(
     serve: Serve, openai: OpenAIStub
 ) -> None:
-    """Seen to catch: the base URL in the note."""
     chat = serve(**using(openai), OPENAI_MODEL="small-model")
     note = "AI: small-model (OpenAI)"
     notes = re.findall("AI: [^<]+", chat.get("/chats/hello-world").text)
@@ -823,10 +800,7 @@ def test_the_terminal_and_the_page_name_the_model_and_never_the_key(
 
 
 def test_a_proxy_is_not_asked_the_way_to_this_machine(serve: Serve) -> None:
-    """Ollama in its usual place is here, whatever the proxy.
-
-    Seen to catch: Ollama's client with `trust_env` for every address.
-    """
+    """Ollama in its usual place is here, whatever the proxy."""
     with socket.create_server(("127.0.0.1", 0)) as proxy:
         url = f"http://127.0.0.1:{proxy.getsockname()[1]}"
         chat = serve(AI="ollama", http_proxy=url, AI_TIMEOUT="2")
@@ -904,7 +878,6 @@ def test_nobody_counts_the_tokens_yet(talk: Talk) -> None:
 
 
 def test_the_local_model_really_answers(serve: Serve) -> None:
-    """Seen to catch: a window of 12,000 letters, for all that follows 😀."""
     chat = serve(AI="local", SHOULD_REPLY="1", AI_TIMEOUT="50")
     with chat.join() as ada:
         enter(ada)
@@ -939,9 +912,6 @@ def hear_local(guest: Guest) -> dict[str, Any]:
 def test_a_local_model_that_is_missing_is_said_in_words(
     serve: Serve, stage: Stage, tmp_path: Path, package: str
 ) -> None:
-    """Seen to catch: a task that fails unheard until Python ends, with a
-    traceback.
-    """
     missing = f"import sys\nsys.modules[{package!r}] = None\n"
     (tmp_path / "sitecustomize.py").write_text(missing, "utf-8")
     path = os.pathsep.join(map(str, [tmp_path, stage.folder.parent]))

@@ -118,8 +118,6 @@ def test_without_an_ai_nobody_waits_for_a_turn() -> None:
 
 @pytest.mark.usefixtures("answered")
 def test_replies_are_given_one_at_a_time_in_order() -> None:
-    """Seen to catch: a turn without its lock."""
-
     async def ask() -> None:
         room = Room()
         tasks = await started(room, *"abcde")
@@ -132,8 +130,6 @@ def test_replies_are_given_one_at_a_time_in_order() -> None:
 
 @pytest.mark.usefixtures("answered")
 def test_five_wait_and_the_last_of_them_answers_what_is_beyond() -> None:
-    """Seen to catch: `>` in place of `>=` in `in_turn`."""
-
     async def ask() -> None:
         room = Room()
         tasks = await started(room, *"abcdefghij")
@@ -147,7 +143,6 @@ def test_five_wait_and_the_last_of_them_answers_what_is_beyond() -> None:
 
 @pytest.mark.usefixtures("answered")
 def test_how_many_wait_can_be_set(setting: Change) -> None:
-    """Seen to catch: a constant 5."""
     setting(replies_waiting=2)
 
     async def ask() -> None:
@@ -162,8 +157,6 @@ def test_how_many_wait_can_be_set(setting: Change) -> None:
 
 @pytest.mark.usefixtures("answered")
 def test_a_turn_that_fails_or_is_cancelled_is_passed_on() -> None:
-    """Seen to catch: a turn that is not released in a `finally`."""
-
     async def ask() -> None:
         room = Room()
         tasks = await started(room, "a", "bad b", "c", "d", "e", "f", "g")
@@ -222,7 +215,6 @@ def test_a_prompt_begins_with_who_it_is_and_ends_with_the_question() -> None:
     "status", ["thinking", "streaming", "failed", "interrupted"]
 )
 def test_a_prompt_holds_finished_messages_only(status: Any) -> None:
-    """Seen to catch: a prompt of all messages."""
     messages = said("one", "two", "three")
     messages[1] = Reply(id="1", place=1, body="two", status=status)
     prompt = make_prompt(messages, messages[2])
@@ -260,8 +252,6 @@ def test_a_prompt_holds_so_many_messages_at_most() -> None:
 
 
 def test_a_prompt_is_made_from_the_end_of_a_log_alone() -> None:
-    """Seen to catch: looking at all that was ever said, for each message."""
-
     class Log(list[Message]):
         def __reversed__(self) -> Iterator[Message]:
             for looked_at, message in enumerate(super().__reversed__()):
@@ -278,10 +268,7 @@ def test_a_prompt_is_made_from_the_end_of_a_log_alone() -> None:
 def test_a_prompt_holds_so_much_text_at_most(
     letter: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Counted in bytes, as one letter of these may be several tokens.
-
-    Seen to catch: `len(message.body)`.
-    """
+    """Counted in bytes, as one letter of these may be several tokens."""
     monkeypatch.setattr(model, "window", 1_000)
     fits = 400 // len(letter.encode())
     messages = said(*[letter * fits] * 5, "the end")
@@ -394,9 +381,6 @@ class ReadTimeout(Exception):
 def test_a_failure_is_told_in_words_for_a_visitor(
     error: Exception, found: str
 ) -> None:
-    """Seen to catch: `isinstance(error, TimeoutError)` alone, which the
-    timeouts of the clients are not.
-    """
     text = words(error)
     assert found in text
     assert "secret" not in text
@@ -423,7 +407,6 @@ async def collect(stream: Stream) -> list[tuple[str, int]]:
 def test_the_log_has_one_line_of_a_failure(
     caplog: pytest.LogCaptureFixture, setting: Change
 ) -> None:
-    """Seen to catch: the text of an error as it is: a whole page."""
     setting()
 
     @guarded
@@ -446,10 +429,7 @@ def test_the_log_has_one_line_of_a_failure(
 def test_a_mistake_in_a_stream_is_told_with_its_line(
     caplog: pytest.LogCaptureFixture, setting: Change
 ) -> None:
-    """And is not blamed on the connection.
-
-    Seen to catch: words of a connection; the line of a library.
-    """
+    """And is not blamed on the connection."""
     setting()
 
     @guarded
@@ -467,10 +447,7 @@ def test_a_mistake_in_a_stream_is_told_with_its_line(
 
 
 def test_a_model_that_is_silent_is_given_up(setting: Change) -> None:
-    """Also one whose connection lives, so that its client goes on waiting.
-
-    Seen to catch: `asyncio.timeout(None)`.
-    """
+    """Also one whose connection lives, so that its client goes on waiting."""
     setting(ai_timeout=0.05)
 
     @guarded
@@ -483,7 +460,6 @@ def test_a_model_that_is_silent_is_given_up(setting: Change) -> None:
 
 
 def test_a_model_that_never_stops_is_stopped(setting: Change) -> None:
-    """Seen to catch: no LONGEST_REPLY."""
     setting()
     closed = []
 
@@ -557,9 +533,6 @@ def test_a_reply_ends_with_the_tokens_that_it_took(
     """Those of the prompt and of the reply, as the model reports them.
 
     As long as it does not, they are estimated, at four bytes a token.
-
-    Seen to catch: `eval_count` alone, no `include_usage`, and an estimate
-    that stays or that leaves the prompt out.
     """
     parts = ask(stage, "how are you?", "And you?")
     assert parts[-1] == ("You said: And you?", 5 + 4)
@@ -572,10 +545,7 @@ def test_a_reply_ends_with_the_tokens_that_it_took(
 def test_tokens_that_are_not_reported_are_estimated(
     stage: Stage, stub: OpenAIStub | OllamaStub
 ) -> None:
-    """Also of letters that take several bytes, of which half may be missing.
-
-    Seen to catch: `len(text)`, and bytes without "surrogatepass".
-    """
+    """Also of letters that take several bytes, of which half may be missing."""
     stub.reports_usage = False
     assert ask(stage, "hello")[-1] == ("You said: hello", 5)
     stub.reply = ["語語語", "\ud83d"]
@@ -596,10 +566,7 @@ def test_reasoning_is_in_an_estimate(stage: Stage, setting: Change) -> None:
 def test_a_failed_reply_took_tokens_as_far_as_it_came(
     stage: Stage, stub: OpenAIStub | OllamaStub, fault: Fault
 ) -> None:
-    """They are estimated, as both report them at the end.
-
-    Seen to catch: an estimate of a reply that never began.
-    """
+    """They are estimated, as both report them at the end."""
     stub.fault = fault
     *parts, (why, failed) = ask(stage, "hello")
     assert failed == -1
@@ -612,7 +579,6 @@ def test_a_failed_reply_took_tokens_as_far_as_it_came(
 def test_a_reply_that_nobody_waits_for_is_hung_up(
     stage: Stage, stub: OpenAIStub | OllamaStub
 ) -> None:
-    """Seen to catch: a stream that is not closed, and goes on unheard."""
     stub.held = True
     steps = threading.Thread(target=lambda: stub.next_request().step(1))
     steps.start()
@@ -635,8 +601,6 @@ def test_an_empty_base_url_is_that_of_openai(
 ) -> None:
     """`OPENAI_BASE_URL= make …` empties it, which the client alone takes for
     an address.
-
-    Seen to catch: `base_url=settings().openai_base_url or None`.
     """
     setting(ai="openai", openai_api_key="sk-test")
     monkeypatch.setenv("OPENAI_BASE_URL", "")
@@ -664,7 +628,6 @@ def test_the_local_model_counts_its_tokens(
 def test_the_local_model_answers_nobody_without_its_key(
     setting: Change,
 ) -> None:
-    """Seen to catch: a server without `api_keys`."""
     setting(ai="local", ai_timeout=50)
     body = {"messages": [{"role": "user", "content": "hello"}]}
 
@@ -708,7 +671,6 @@ asyncio.run(run())
 
 
 def test_the_local_model_ends_when_its_app_is_killed() -> None:
-    """Seen to catch: a process that does not read its standard input."""
     app = subprocess.Popen(
         [sys.executable, "-c", APP],
         cwd=ROOT,
@@ -766,7 +728,6 @@ def test_what_is_set_is_chosen(
     given: dict[str, str],
     expected: str,
 ) -> None:
-    """Seen to catch: Ollama before OpenAI."""
     monkeypatch.setattr("shared.ai.provider.has_model", lambda name: False)
     assert choose(setting(**given)) == expected
 
@@ -788,7 +749,6 @@ def test_ollama_is_chosen_when_it_runs_with_the_model(
 
 
 def test_ollama_has_the_models_that_were_pulled() -> None:
-    """Seen to catch: `name in names` alone, without ":latest"."""
     with OllamaStub() as ollama:
         ollama.models = ["llama3.2:latest", "mistral:7b"]
         assert has_model("llama3.2", ollama.url)
@@ -857,9 +817,6 @@ def answering(reply: bytes) -> Iterator[str]:
     ids=["another protocol", "cut", "no chunk", "silence"],
 )
 def test_what_does_not_speak_http_is_not_ollama(reply: bytes) -> None:
-    """Seen to catch: `except OSError`, which http.client's errors are not:
-    no demo would start beside such a program.
-    """
     with answering(reply) as url:
         assert not has_model("llama3.2", url)
 
@@ -867,7 +824,6 @@ def test_what_does_not_speak_http_is_not_ollama(reply: bytes) -> None:
 def test_ollama_on_this_machine_is_not_asked_for_through_a_proxy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Seen to catch: urllib's own opener."""
     with OllamaStub() as ollama, OllamaStub() as proxy:
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
             monkeypatch.setenv(name, proxy.url)

@@ -69,11 +69,7 @@ async def hear(stream: Stream) -> tuple[str, int]:
 def test_each_reply_is_counted_in_its_days_total(
     days: Log[Day], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And the next day begins at nothing.
-
-    Seen to catch: a total that goes on, `>` in place of `>=`, and a budget
-    that looks at the last total, of whatever day.
-    """
+    """And the next day begins at nothing."""
 
     async def talk() -> None:
         monkeypatch.setattr("shared.ai.budget.today", lambda: date(2026, 1, 1))
@@ -94,7 +90,6 @@ def test_each_reply_is_counted_in_its_days_total(
 
 
 def test_the_day_is_that_of_utc(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seen to catch: `date.today()`."""
     here = []
     for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):
         monkeypatch.setenv("TZ", zone)
@@ -107,10 +102,7 @@ def test_the_day_is_that_of_utc(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("end", ["silent", "fails", "is closed", "is cut"])
 def test_a_reply_is_counted_however_it_ends(days: Log[Day], end: str) -> None:
-    """By an estimate, where nothing was reported: 25 bytes are 7 tokens.
-
-    Seen to catch: counting after the loop instead of in `finally`.
-    """
+    """By an estimate, where nothing was reported: 25 bytes are 7 tokens."""
 
     async def talk() -> None:
         if end == "silent":
@@ -137,14 +129,12 @@ def test_a_reply_is_counted_however_it_ends(days: Log[Day], end: str) -> None:
 def test_what_was_reported_is_no_estimate_though_the_reply_goes_on(
     days: Log[Day],
 ) -> None:
-    """Seen to catch: an estimate that takes the place of a figure."""
     parts = [("It", 0), ("It is", 9), ("It is four", 0)]
     assert asyncio.run(hear(reply(ASKED, *parts))) == ("It is four", 9)
     assert kept(days) == [(9, False, 9)]
 
 
 def test_a_reply_that_never_began_took_nothing(days: Log[Day]) -> None:
-    """Seen to catch: the prompt's tokens, whatever became of it."""
     with pytest.raises(ReplyFailed):
         asyncio.run(hear(reply(ASKED, ConnectionError())))
     assert kept(days) == []
@@ -153,11 +143,7 @@ def test_a_reply_that_never_began_took_nothing(days: Log[Day]) -> None:
 def test_a_reply_is_counted_once_though_it_is_cancelled_meanwhile(
     days: Log[Day], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And the app's end waits for that.
-
-    Seen to catch: `await self._count(…)` without a task and a shield, and a
-    `stop` that does not wait.
-    """
+    """And the app's end waits for that."""
 
     async def talk() -> None:
         begun, may_end = asyncio.Event(), asyncio.Event()
@@ -190,10 +176,7 @@ def test_a_log_that_cannot_be_written_breaks_no_reply(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """What it could not keep still counts, and is kept with the next one.
-
-    Seen to catch: no `except`, and tokens that are forgotten.
-    """
+    """What it could not keep still counts, and is kept with the next one."""
 
     async def full(day: Day) -> None:
         raise OSError("no space left")
@@ -217,10 +200,7 @@ def test_a_log_that_cannot_be_written_breaks_no_reply(
 def test_nobody_is_asked_once_the_budget_is_spent(
     days: Log[Day], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nor whether the AI should reply, as the reply is what says why not.
-
-    Seen to catch: a refusal in the judge's place, which makes a NO.
-    """
+    """Nor whether the AI should reply, as the reply is what says why not."""
     asked: list[Prompt] = []
 
     @guarded
@@ -247,7 +227,6 @@ def test_nobody_is_asked_once_the_budget_is_spent(
 def test_without_a_budget_there_is_no_end(
     days: Log[Day], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen to catch: `most or 0`."""
     endless = Settings(_env_file=None)  # type: ignore[call-arg]
     monkeypatch.setattr("shared.ai.budget.settings", lambda: endless)
     asyncio.run(hear(reply(ASKED, ("Four.", 10_000_000))))
@@ -283,11 +262,7 @@ def end_of_reply(guest: Guest) -> dict[str, Any]:
 def test_the_ai_says_that_its_tokens_are_spent(
     serve: Serve, kind: type[Stub], judge: str, most: str
 ) -> None:
-    """In every room, and without a request to anybody.
-
-    Seen to catch: a budget that nobody looks at, and a refusal in the
-    judge's place.
-    """
+    """In every room, and without a request to anybody."""
     with kind() as stub:
         stub.reply = ["YES ", "and ", "more"]
         chat = serve(**using(stub), TOKEN_BUDGET=most, SHOULD_REPLY=judge)
@@ -309,10 +284,7 @@ def test_the_ai_says_that_its_tokens_are_spent(
 def test_what_is_spent_is_spent_after_a_restart(
     serve: Serve, tmp_path: Path
 ) -> None:
-    """Where the store lasts; and the terminal says so at once.
-
-    Seen to catch: a budget that begins with what this process counts.
-    """
+    """Where the store lasts; and the terminal says so at once."""
     with OpenAIStub() as stub:
         store = f"sqlite:{tmp_path / 'party.db'}"
         chat = serve(**using(stub), TOKEN_BUDGET="9", STORE=store)

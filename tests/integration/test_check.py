@@ -77,7 +77,6 @@ def names(folder: Path) -> set[str]:
 def test_a_start_copies_the_stage_before_and_says_what_to_do(
     house: Path,
 ) -> None:
-    """Seen to catch: copying the README, and the stage itself."""
     (house / "demo_02/__pycache__").mkdir()
     (house / "demo_02/__pycache__/app.pyc").touch()
     status, lines = begin(house, "03")
@@ -115,7 +114,6 @@ def test_hidden_files_and_dangling_links_are_neither_copied_nor_compared(
 
 
 def test_a_start_never_overwrites_what_somebody_built(house: Path) -> None:
-    """Seen to catch: `rmtree` before `copytree`, with and without AGAIN."""
     begin(house, "03")
     for old in ("my_demo_1", "my_demo_2"):
         (house / "my_demo/mine.py").write_text(old, "utf-8")
@@ -151,7 +149,6 @@ def test_what_cannot_be_started_is_one_line(
 
 
 def test_a_traceback_becomes_a_place_and_words(tmp_path: Path) -> None:
-    """Seen to catch: the last frame, wherever it is."""
     here, there = tmp_path / "my_demo", tmp_path / "shared"
     text = (
         "ERROR party: it failed\nTraceback (most recent call last):\n"
@@ -177,9 +174,6 @@ def reloading(tmp_path: Path) -> Iterator[Running]:
 def test_a_mistake_on_save_is_one_line_and_its_repair_is_noticed(
     reloading: Running,
 ) -> None:
-    """Seen to catch: `PartyServer(config).run` without its `except`, and
-    uvicorn's own StatReload, which does not see new files.
-    """
     app = reloading.stage.folder / "app.py"
     right = app.read_text("utf-8")
     app.write_text('"""Mine."""\ndef (\n', "utf-8")
@@ -194,10 +188,7 @@ def test_a_mistake_on_save_is_one_line_and_its_repair_is_noticed(
 
 
 def test_it_ends_when_it_is_told_to_while_it_starts() -> None:
-    """As when somebody saves twice in a row; else it would run for ever.
-
-    Seen to catch: `signal.signal(number, lambda *_: None)`.
-    """
+    """As when somebody saves twice in a row; else it would run for ever."""
     code = """if True:
         import signal
         from shared import serve
@@ -230,7 +221,6 @@ def test_it_ends_when_it_is_told_to_while_it_starts() -> None:
 def test_what_does_not_start_is_said_in_one_line(
     tmp_path: Path, old: str, new: str, words: str
 ) -> None:
-    """Seen to catch: a check that goes on without `does_not_start`."""
     mine = copy(2, tmp_path)
     edit(mine / "party/chat_room.py", old, new)
     status, (line,) = check("03", mine)
@@ -334,7 +324,6 @@ def test_a_copy_of_the_stage_before_lacks_exactly_what_the_stage_adds(
 def test_what_fails_in_the_server_is_said_beside_what_was_expected(
     tmp_path: Path,
 ) -> None:
-    """Seen to catch: a report that does not ask the server."""
     mine = copy(2, tmp_path)
     edit(mine / "party/chat_room.py", "sender.send(ack", "sender.sent(ack")
     status, lines = check("02", mine, PATIENCE="1", **NO_BROWSER)

@@ -388,9 +388,6 @@ def test_the_image_runs_as_somebody_who_can_change_its_data_alone(
 def test_a_container_answers_from_the_local_model_with_no_network(
     image: Image,
 ) -> None:
-    """Seen to catch: an image without libgomp, which slim ones don't have,
-    and a CMD without `exec`.
-    """
     found = image.alone(reply=True, STAGE=NEWEST)
     assert "error" not in found, found
     assert found["links"] == ["lo"]
@@ -415,7 +412,6 @@ def test_a_container_answers_from_the_local_model_with_no_network(
 
 @soak
 def test_another_stage_is_chosen_and_knows_what_was_said(image: Image) -> None:
-    """Seen to catch: a folder that is root's."""
     store, said = "sqlite:/data/party.db", []
     for given, stage in {"demo_02": "demo_02", "": NEWEST}.items():
         found = image.alone(reply=False, STAGE=given, STORE=store)

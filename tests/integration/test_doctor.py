@@ -136,7 +136,6 @@ def house(tmp_path: Path) -> House:
 
 @pytest.mark.soak
 def test_a_demo_would_run_with_the_local_model(house: House) -> None:
-    """Seen to catch: a check that calls its own finding WRONG."""
     report = house.examine(AI="local", PATH=os.environ["PATH"])
     assert report.status == 0
     assert report.of("ok    AI: SmolLM2-135M-Instruct")
@@ -148,7 +147,6 @@ def test_a_demo_would_run_with_the_local_model(house: House) -> None:
 
 
 def test_a_taken_port_is_told_with_who_has_it(house: House) -> None:
-    """Seen to catch: a listener looked for by another port's number."""
     with subprocess.Popen(
         [sys.executable, "-c", LISTENS],
         cwd="/",
@@ -166,10 +164,7 @@ def test_a_taken_port_is_told_with_who_has_it(house: House) -> None:
 
 
 def test_a_demo_that_still_runs_is_ended_by_the_command(house: House) -> None:
-    """Its reloader's process is named, which ends the other one, too.
-
-    Seen to catch: the pids of both, in any order.
-    """
+    """Its reloader's process is named, which ends the other one, too."""
     with start(Stage(1, ROOT / "demo_01"), RELOAD="1") as running:
         port = str(running.port)
         line, (mend,) = house.examine(PORT=port).of("WRONG port")
@@ -194,7 +189,6 @@ def test_an_address_of_another_machine_is_none_to_listen_at(
 
 
 def test_a_wrong_setting_is_told_with_its_line(house: House) -> None:
-    """Seen to catch: lines that are counted from 0."""
     file = house.root / ".env"
     file.write_text(
         f"# mine\nOPENAI_API_KEY={KEY}\nLAN=perhaps\nAI_TIMEOUT=0\n", "utf-8"
@@ -266,7 +260,6 @@ def keyed(url: str) -> dict[str, str]:
 
 
 def test_a_refused_key_is_told(house: House, openai: OpenAIStub) -> None:
-    """Seen to catch: a status that is told as any other."""
     house.settings |= keyed(openai.base_url)
     openai.fault = "401"
     line, mends = house.examine().of("WRONG AI: ")
@@ -338,7 +331,6 @@ def test_a_page_instead_of_the_models_is_told(
 
 @pytest.mark.soak
 def test_a_host_that_hangs_is_told(house: House, openai: OpenAIStub) -> None:
-    """Seen to catch: a host that is asked as patiently as for a reply."""
     openai.fault = "hang"
     house.settings |= keyed(openai.base_url) | {"AI_TIMEOUT": "300"}
     line, mends = house.examine().of("WRONG AI: ")
@@ -349,7 +341,6 @@ def test_a_host_that_hangs_is_told(house: House, openai: OpenAIStub) -> None:
 def test_what_takes_too_long_is_not_waited_for(
     house: House, openai: OpenAIStub
 ) -> None:
-    """Seen to catch: no bound for all of it."""
     openai.fault = "hang"
     house.settings |= keyed(openai.base_url)
     report = house.examine("doctor.MOST_SECONDS = 0")
@@ -384,7 +375,6 @@ def test_openai_without_a_key_is_told(ask: Ask) -> None:
 def test_a_key_that_no_server_can_take_is_told(
     ask: Ask, openai: OpenAIStub, key: str, told: str
 ) -> None:
-    """Seen to catch: “does not answer”."""
     finding = ask(**{**keyed(openai.base_url), "openai_api_key": key})
     assert finding.level == "WRONG"
     assert told in finding.text
@@ -394,7 +384,6 @@ def test_a_key_that_no_server_can_take_is_told(
 def test_a_base_url_without_its_version_is_told(
     ask: Ask, openai: OpenAIStub
 ) -> None:
-    """Seen to catch: a note that nobody knows whether it would answer."""
     finding = ask(**keyed(openai.url))
     assert finding.level == "WRONG"
     assert "OPENAI_BASE_URL may lack /v1" in finding.text
@@ -415,10 +404,7 @@ def test_a_model_that_is_not_served_is_told(
 def test_a_model_that_was_not_pulled_is_told(
     house: House, ollama: OllamaStub
 ) -> None:
-    """So is the one that judges; a tag is not needed to be found.
-
-    Seen to catch: the second model forgotten.
-    """
+    """So is the one that judges; a tag is not needed to be found."""
     ollama.models = ["llama3.2:1b"]
     house.settings |= {"OLLAMA_HOST": ollama.url, "AI": ""}
     house.settings |= {"SHOULD_REPLY": "1"}
@@ -527,10 +513,7 @@ def furnish(house: House, without: str, **stamp: str) -> None:
 
 
 def test_before_anything_is_installed_it_says_so(house: House) -> None:
-    """It still tells of the port, as .env says it.
-
-    Seen to catch: settings that are read from the environment alone.
-    """
+    """It still tells of the port, as .env says it."""
     (house.root / ".venv").unlink()
     (house.root / "node_modules").unlink()
     file = house.root / ".env"
@@ -611,7 +594,6 @@ def test_npm_that_is_too_old_is_told(house: House) -> None:
 
 
 def test_an_old_python_is_told_and_a_newer_one_named(house: House) -> None:
-    """Seen to catch: a match statement in tools/doctor.py."""
     (mend,) = house.examine(OLD).of("WRONG Python 3.8.20: ")[1]
     assert mend.startswith("Install it: https://www.python.org")
     house.program("python3.12").symlink_to(sys.executable)

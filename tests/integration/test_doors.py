@@ -188,11 +188,6 @@ def listed() -> Iterator[House]:
 def test_only_pages_of_the_same_host_may_open_a_socket(
     plain: House, listed: House, host: str, origin: str | None, status: int
 ) -> None:
-    """Seen to catch: `null` for no host; a Host that says more than a name.
-
-    And: an error instead of a refusal for an Origin that is no URL; a port
-    that is usual with the other scheme; each address only as it is written.
-    """
     assert knock(plain, "/parties/echo/1", host, origin) == status
     assert knock(listed, "/parties/echo/1", host, origin) == status
 
@@ -201,16 +196,12 @@ def test_only_pages_of_the_same_host_may_open_a_socket(
 def test_what_is_listed_may_come_in_as_well(
     plain: House, listed: House, host: str, origin: str | None, status: int
 ) -> None:
-    """Seen to catch: comparing hosts with their ports, or as written.
-
-    And: `*.` for no label at all, and without the dot.
-    """
     assert knock(plain, "/parties/echo/1", host, origin) in (400, 403)
     assert knock(listed, "/parties/echo/1", host, origin) == status
 
 
 def test_of_several_hosts_and_several_origins_none_counts() -> None:
-    """Some servers refuse them already. Seen to catch: counting the first."""
+    """Some servers refuse them already."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         raise AssertionError("This is not asked for anything.")
@@ -228,7 +219,6 @@ def test_of_several_hosts_and_several_origins_none_counts() -> None:
 
 
 def test_the_doors_take_nothing_for_a_name_that_is_none() -> None:
-    """Seen to catch: a `*` alone, and "null", which any site can be."""
     for host in NO_HOSTS:
         with pytest.raises(ValueError, match="is no host"):
             Doors(hosts=[host])
@@ -274,10 +264,7 @@ def test_pages_are_for_who_asked_for_this_host(
 
 @pytest.mark.stages(1)
 def test_health_needs_no_host_and_everything_else_does(stage: Stage) -> None:
-    """Load balancers send HTTP/1.0 without Host, an empty one, or their own.
-
-    Seen to catch: 400 for all of them; `/healthz` anywhere in a path.
-    """
+    """Load balancers send HTTP/1.0 without Host, an empty one, or their own."""
     asked = ["{} HTTP/1.0\r\n", "{} HTTP/1.1\r\nHost: \r\n"]
     asked.append("{} HTTP/1.1\r\nHost: evil.example\r\n")
     other = ["/", "/chats/healthz", "/healthz/", "/build", "/parties/x/healthz"]
@@ -298,7 +285,6 @@ def test_health_needs_no_host_and_everything_else_does(stage: Stage) -> None:
 def test_redirects_lead_to_the_scheme_and_host_that_the_browser_asked(
     stage: Stage,
 ) -> None:
-    """Seen to catch: `http://` behind a proxy that ends TLS."""
     url = "https://chat.example/app"
     with start(stage, PUBLIC_URL=url) as running:
         for path, target in (
@@ -321,7 +307,6 @@ def test_redirects_lead_to_the_scheme_and_host_that_the_browser_asked(
 
 
 def test_a_redirect_to_another_site_stays_as_it_is() -> None:
-    """Seen to catch: a path of `//evil.example` as the target."""
     scope = {
         "type": "http",
         "scheme": "http",
@@ -350,7 +335,6 @@ def test_a_stranger_is_told_which_setting_it_takes(usual: Running) -> None:
 def test_a_stages_rooms_have_these_doors(
     usual: Running, public: Running
 ) -> None:
-    """Seen to catch: an `Edge` that checks no Origin."""
     path = "/parties/chatroom/hello-world"
     for running in (usual, public):
         for host, origin, status in (OPEN[3], FOREIGN[0], STRANGE[0]):
@@ -362,10 +346,7 @@ def test_a_stages_rooms_have_these_doors(
 
 @pytest.mark.stages(5)
 def test_a_page_of_another_site_may_change_nothing(stage: Stage) -> None:
-    """Not even with the presenter's key, which it cannot have.
-
-    Seen to catch: an Origin that is asked for with sockets alone.
-    """
+    """Not even with the presenter's key, which it cannot have."""
     with start(
         stage, **SETTINGS, PRESENTER_KEY="a-key-of-16-letters"
     ) as running:

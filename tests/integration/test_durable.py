@@ -101,8 +101,6 @@ Run = Callable[[Callable[[Path], Awaitable[None]]], None]
 
 
 def test_a_log_is_there_again_when_its_file_is_opened_again(run: Run) -> None:
-    """Seen to catch: an epoch of its own; the second entry of a reply."""
-
     async def test(file: Path) -> None:
         async with opened(file) as log:
             first = Note(id="a", text="begun")
@@ -126,10 +124,7 @@ def test_a_log_is_there_again_when_its_file_is_opened_again(run: Run) -> None:
 def test_what_this_version_cannot_read_is_left_out(
     run: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A later version may share the file, as while servers are replaced.
-
-    Seen to catch: a room that answers nothing more, and none after a restart.
-    """
+    """A later version may share the file, as while servers are replaced."""
 
     async def test(file: Path) -> None:
         async with opened(file) as log:
@@ -156,8 +151,6 @@ def test_what_this_version_cannot_read_is_left_out(
 
 
 def test_what_came_twice_is_kept_once_also_after_a_restart(run: Run) -> None:
-    """Seen to catch: an index that is not unique."""
-
     async def test(file: Path) -> None:
         async with opened(file) as log:
             await log.append(Note(id="a", text="hello"))
@@ -173,8 +166,6 @@ def test_what_came_twice_is_kept_once_also_after_a_restart(run: Run) -> None:
 
 
 def test_two_owners_make_one_order(run: Run) -> None:
-    """Seen to catch: INSERT OR REPLACE; no look at what was missed."""
-
     async def test(file: Path) -> None:
         async with opened(file) as one, opened(file) as two:
             logs = {"one": one, "two": two}
@@ -197,8 +188,6 @@ def test_two_owners_make_one_order(run: Run) -> None:
 
 
 def test_a_log_that_another_process_cleared_begins_again(run: Run) -> None:
-    """Seen to catch: clearing without a place of its own."""
-
     async def test(file: Path) -> None:
         async with opened(file) as one, opened(file) as two:
             old = Note(id="old")
@@ -252,10 +241,6 @@ def test_what_cannot_be_kept_is_refused_and_the_log_goes_on(
 
 
 def test_what_was_done_with_what_fails_is_undone(run: Run) -> None:
-    """Seen to catch: an Append or a Clear that is not undone, from the last
-    to the first; no rollback; a reader that fails with a writer.
-    """
-
     async def test(file: Path) -> None:
         async with opened(file) as log:
             assert isinstance(log, DurableLog)
@@ -285,10 +270,7 @@ def test_what_was_done_with_what_fails_is_undone(run: Run) -> None:
 def test_a_clearing_that_cannot_begin_changes_nothing(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Though something is appended between.
-
-    Seen to catch: undoing what has not been done.
-    """
+    """Though something is appended between."""
     monkeypatch.setattr("shared.party.storage.database.BUSY", BUSY / 40)
 
     async def test(file: Path) -> None:
@@ -309,11 +291,7 @@ def test_a_clearing_that_cannot_begin_changes_nothing(
 def test_the_end_of_a_reply_is_written_once_it_can_be(
     run: Run, monkeypatch: pytest.MonkeyPatch, again: float
 ) -> None:
-    """At the latest, when the store stops. Until then, its log is at hand.
-
-    Seen to catch: trying no second time, or not at the stop; a log that is
-    let go.
-    """
+    """At the latest, when the store stops. Until then, its log is at hand."""
     monkeypatch.setattr("shared.party.storage.database.BUSY", BUSY / 40)
     monkeypatch.setattr("shared.party.storage.sqlite.AGAIN", again)
     commit, commits = Writer.commit, []
@@ -351,7 +329,6 @@ def test_the_end_of_a_reply_is_written_once_it_can_be(
 def test_the_end_of_a_reply_that_was_cleared_meanwhile_is_not_written(
     run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Seen to catch: a refusal that goes to the terminal."""
     monkeypatch.setattr("shared.party.storage.database.BUSY", BUSY / 40)
     monkeypatch.setattr("shared.party.storage.sqlite.AGAIN", 0.01)
 
@@ -375,10 +352,7 @@ def test_the_end_of_a_reply_that_was_cleared_meanwhile_is_not_written(
 def test_usage_is_counted_once_however_its_report_ends(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Cancelled, though it is written; refused, though it is retried.
-
-    Seen to catch: a report without an id; one that is not owed.
-    """
+    """Cancelled, though it is written; refused, though it is retried."""
     monkeypatch.setattr("shared.party.storage.database.BUSY", BUSY / 40)
     monkeypatch.setattr("shared.party.storage.sqlite.AGAIN", 0.01)
 
@@ -407,8 +381,6 @@ def test_usage_is_counted_once_however_its_report_ends(
 
 
 def test_rooms_that_nobody_has_entered_are_known(run: Run) -> None:
-    """Seen to catch: names as they are in the file; those that are awake."""
-
     async def test(file: Path) -> None:
         names = {"1", "a/b", "50% ü", "..", "c d"}
         async with stored(file) as store:
@@ -425,7 +397,6 @@ def test_rooms_that_nobody_has_entered_are_known(run: Run) -> None:
 
 
 def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
-    """Seen to catch: no look at application_id, or at user_version."""
     foreign, later = tmp_path / "foreign.db", tmp_path / "later.db"
     for file, pragma in (
         (foreign, "PRAGMA user_version = 1"),
@@ -451,8 +422,6 @@ def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_damaged_file_is_refused(run: Run) -> None:
-    """Seen to catch: a look at its head alone."""
-
     async def test(file: Path) -> None:
         async with opened(file) as log:
             await log.append(Note(id="a"))
@@ -470,7 +439,6 @@ def test_a_damaged_file_is_refused(run: Run) -> None:
     ["sqlite:", "sqlite:///party.db", "sqlite::memory:", "sqlite: a.db", "a"],
 )
 def test_what_names_no_file_of_ours_is_refused(store: str) -> None:
-    """Seen to catch: a file in /, and one that lasts as long as the process."""
     with pytest.raises(ValueError, match=r"sqlite:party\.db"):
         known(store)
 
@@ -478,7 +446,6 @@ def test_what_names_no_file_of_ours_is_refused(store: str) -> None:
 def test_what_another_owner_keeps_is_heard_of_by_itself(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen to catch: no look."""
     monkeypatch.setattr("shared.party.storage.sqlite.GLANCE", 0.01)
 
     async def test(file: Path) -> None:
@@ -501,8 +468,6 @@ def test_what_another_owner_keeps_is_heard_of_by_itself(
 
 
 def test_nothing_is_kept_in_a_file_that_is_gone(run: Run) -> None:
-    """Seen to catch: no look at the file; one at its name alone."""
-
     async def test(file: Path) -> None:
         async with opened(file) as log:
             await log.append(Note(id="a"))
@@ -567,10 +532,7 @@ DAMAGE = {
 def test_nothing_is_acknowledged_once_the_file_is_damaged(
     run: Run, caplog: pytest.LogCaptureFixture, suffix: str, what: str
 ) -> None:
-    """But after what another program may do: a checkpoint, or a look.
-
-    Seen to catch: a look at the database's name and inode alone.
-    """
+    """But after what another program may do: a checkpoint, or a look."""
 
     async def test(file: Path) -> None:
         async with opened(file) as log, opened(file) as other:
@@ -597,10 +559,7 @@ def test_nothing_is_acknowledged_once_the_file_is_damaged(
 def test_a_server_says_what_to_do_when_its_file_is_damaged(
     tmp_path: Path,
 ) -> None:
-    """And what it had acknowledged is there again when it has ended well.
-
-    Seen to catch: an ack for what is written to a log that was removed.
-    """
+    """And what it had acknowledged is there again when it has ended well."""
     file = tmp_path / "party.db"
     with start(STAGES[-1], STORE=f"sqlite:{file}") as running:
         with running.join() as ada, running.join("room-4") as eve:
@@ -641,7 +600,6 @@ def test_a_reply_that_a_crash_cut_off_is_not_waited_for() -> None:
 def test_the_text_so_far_of_a_reply_outlives_a_server_that_is_killed(
     tmp_path: Path,
 ) -> None:
-    """Seen to catch: text that is only written once it is whole."""
     file = tmp_path / "party.db"
     settings = {"AI": "openai", "STORE": f"sqlite:{file}"}
     with (
@@ -672,7 +630,6 @@ def test_the_text_so_far_of_a_reply_outlives_a_server_that_is_killed(
 def test_what_was_said_outlives_a_server_that_is_killed(
     tmp_path: Path,
 ) -> None:
-    """Seen to catch: a store that is never opened."""
     with start(
         STAGES[1],
         STORE=f"sqlite:{tmp_path}/party.db",

@@ -67,10 +67,7 @@ def heard(bare: socket.socket) -> list[tuple[int, bytes]]:
 
 
 def test_what_is_told_to_one_keeps_its_place() -> None:
-    """Also where one does not keep up for a moment, amid a turn.
-
-    Seen to catch: a faltering reader that has its share in what all hear.
-    """
+    """Also where one does not keep up for a moment, amid a turn."""
     with (
         open_house(**PARTIES) as house,
         house.join("1", "stage", pk="ada") as ada,
@@ -84,7 +81,6 @@ def test_what_is_told_to_one_keeps_its_place() -> None:
 
 
 def test_who_is_sent_away_hears_nothing_after_that() -> None:
-    """Seen to catch: a share in what all hear behind the close."""
     with (
         open_house(**PARTIES) as house,
         house.stalled("/parties/stage/1?_pk=ada") as ada,
@@ -95,10 +91,7 @@ def test_who_is_sent_away_hears_nothing_after_that() -> None:
 
 
 def test_who_is_left_behind_hears_nothing_after_that() -> None:
-    """As one who answers no ping, without the outbox.
-
-    Seen to catch: a share in what all hear behind the close.
-    """
+    """As one who answers no ping, without the outbox."""
     with (
         open_house(**PARTIES) as house,
         house.stalled("/parties/stage/1?_pk=ada") as ada,
@@ -114,11 +107,7 @@ def test_who_is_left_behind_hears_nothing_after_that() -> None:
 )
 @pytest.mark.parametrize("party", PARTIES)
 def test_nothing_comes_behind_the_end(party: str, end: bytes) -> None:
-    """Which a reader has asked for, or caused, that has much to read.
-
-    Seen to catch, one each: what is common, written behind the answer to a
-    close; a place among all for who is closing.
-    """
+    """Which a reader has asked for, or caused, that has much to read."""
     with (
         open_house(**PARTIES) as house,
         house.stalled(f"/parties/{party}/1?_pk=ada") as ada,
@@ -130,7 +119,6 @@ def test_nothing_comes_behind_the_end(party: str, end: bytes) -> None:
 
 
 def test_the_end_takes_no_harm_from_one_who_is_leaving() -> None:
-    """Seen to catch: closing what is closing, which uvicorn cannot."""
     with (
         open_house(**PARTIES) as house,
         house.stalled("/parties/stage/1?_pk=ada") as ada,
@@ -146,10 +134,7 @@ def test_the_end_takes_no_harm_from_one_who_is_leaving() -> None:
 def test_a_close_behind_what_ends_a_connection_is_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Else the line is kept until it is cut.
-
-    Seen to catch: what comes in one piece, read up to there.
-    """
+    """Else the line is kept until it is cut."""
     monkeypatch.setattr(
         "shared.party.transport.websocket_protocol.LAST_CHANCE", 10 * PATIENCE
     )
@@ -165,7 +150,6 @@ def test_a_close_behind_what_ends_a_connection_is_read(
 def test_what_cannot_be_written_holds_up_nobody_else(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Seen to catch: ending with the first that fails."""
     written: list[str] = []
 
     class Broken:

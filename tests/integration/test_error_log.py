@@ -54,7 +54,6 @@ def send(running: Running, *parts: bytes) -> bytes:
 def test_a_bad_request_is_at_most_one_line(
     running: Running, parts: list[bytes]
 ) -> None:
-    """Seen to catch: a traceback when a chunk is bad after a good one."""
     logged = running.errors()
     assert re.match(rb"HTTP/1\.1 4\d\d ", send(running, *parts))
     line = running.errors().removeprefix(logged)

@@ -44,7 +44,6 @@ def text_of(path: Path) -> str:
 
 
 def test_the_plan_fills_two_hours() -> None:
-    """Seen to catch: a minute more for one part, and two parts exchanged."""
     row = r"^\| (\d):(\d\d) \| (\d+) \|"
     passed = 0
     for hour, minute, length in re.findall(row, text_of(WORKSHOP), re.M):
@@ -55,7 +54,6 @@ def test_the_plan_fills_two_hours() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_what_a_page_names_exists(page: Path) -> None:
-    """Seen to catch: `make check-type`, and a link to stage_06.md."""
     text = text_of(page)
     commands = re.findall(r"(?:`|^ *)(?:\w+=\S+ )*make ([\w-]+)", text, re.M)
     assert commands
@@ -80,7 +78,6 @@ def is_target(command: str) -> bool:
 
 
 def test_no_search_comes_upon_a_solution() -> None:
-    """Seen to catch: a hint that gives a line away."""
     known = "\n".join(
         "".join(contents(folder).values())
         for folder in (ROOT / "shared", *(each.folder for each in STAGES))

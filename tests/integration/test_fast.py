@@ -180,12 +180,7 @@ def test_everybody_hears_all_of_it_whoever_comes_and_goes(
     told: dict[str, list[Frame]],
     seed: str,
 ) -> None:
-    """Chromium, the published client, and two guests, one without inflation.
-
-    Seen to catch: a window that goes on when somebody joins, or for whoever
-    was skipped; compressing what not everybody gets; what is told to one
-    before what was told to all.
-    """
+    """Chromium, the published client, and two guests, one without inflation."""
     with (
         ThreadPoolExecutor(4) as threads,
         house.join("1", "stage", pk="ada", **INFLATES) as ada,

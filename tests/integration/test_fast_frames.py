@@ -223,11 +223,7 @@ def test_whatever_comes_is_read_as_uvicorn_reads_it(
     after: list[bytes],
     cuts: list[int] | None,
 ) -> None:
-    """Wherever it is cut, or frame by frame.
-
-    Seen to catch: reading on after what is odd; a size of which half has come;
-    text that is not UTF-8; compressed data without an end.
-    """
+    """Wherever it is cut, or frame by frame."""
     sent = [*before, *odd, *after]
     chunks = sent if cuts is None else []
     rest = b"".join(sent[len(chunks) :])
@@ -246,8 +242,6 @@ def test_whatever_comes_is_read_as_uvicorn_reads_it(
 def test_a_frame_does_not_overtake_one_that_waits_to_be_fetched(
     kind: int,
 ) -> None:
-    """Seen to catch: handing it over at once, however it is read."""
-
     async def test() -> None:
         line, transport = await accepted(FastProtocol)
         line.data_received(frame(kind, b"1"))
@@ -344,10 +338,6 @@ def test_whatever_handshake_comes_is_taken_as_uvicorn_takes_it(
     spell: Callable[[bytes], bytes],
     end: bytes,
 ) -> None:
-    """Seen to catch: names as they are spelt; a second name; a body.
-
-    And: no name; another upgrade; spaces in a path; another method.
-    """
     lines = [spell(line) for line in LINES if line not in without] + more
     said = b"\r\n".join([b" ".join([method, path, version]), *lines]) + end
 
@@ -418,7 +408,6 @@ def writes(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[bytes]]:
 def test_what_is_said_in_one_turn_is_written_at_once(
     house: House, writes: dict[str, list[bytes]]
 ) -> None:
-    """Seen to catch: a flush for each frame; acks by a way of their own."""
     with (
         house.join("1", "radio", pk="ada") as ada,
         house.join("1", "radio", pk="bob") as bob,
@@ -439,11 +428,7 @@ def test_what_is_said_in_one_turn_is_written_at_once(
 def test_whose_line_is_cut_takes_nothing_from_the_others(
     house: House, when: str
 ) -> None:
-    """Their own part of the app hears of the end only later.
-
-    Seen to catch, one each: a line that doesn't leave the desk when it is
-    lost; one that joins it, although it is lost.
-    """
+    """Their own part of the app hears of the end only later."""
 
     def speak() -> None:
         room = house.parties.room("radio", "1")
@@ -468,10 +453,7 @@ def test_whose_line_is_cut_takes_nothing_from_the_others(
 def test_who_does_not_keep_up_is_left_to_the_outbox(
     house: House, writes: dict[str, list[bytes]]
 ) -> None:
-    """Which evicts them, although they had the same as all until then.
-
-    Seen to catch: not asking who is idle in each turn.
-    """
+    """Which evicts them, although they had the same as all until then."""
     with (
         house.stalled("/parties/radio/1?_pk=phone"),
         house.join("1", "radio", pk="ada", compression=None) as ada,
@@ -488,10 +470,7 @@ def test_who_does_not_keep_up_is_left_to_the_outbox(
 def test_a_hook_that_says_very_much_is_not_waited_for(
     house: House, writes: dict[str, list[bytes]]
 ) -> None:
-    """Else all of it would wait for each, who may not even read it.
-
-    Seen to catch: writing when the turn ends, however much it is.
-    """
+    """Else all of it would wait for each, who may not even read it."""
 
     def speak() -> None:
         room = house.parties.room("radio", "1")
@@ -509,10 +488,6 @@ def test_a_hook_that_says_very_much_is_not_waited_for(
 def test_a_reply_that_grows_costs_what_is_new_in_it(
     house: House, writes: dict[str, list[bytes]]
 ) -> None:
-    """Seen to catch: a window that starts afresh for each frame.
-
-    And: a compressor that is kept when nobody follows it.
-    """
     words = [f"word{n * n}" for n in range(150)]
 
     def room() -> Any:
@@ -540,10 +515,7 @@ def test_a_reply_that_grows_costs_what_is_new_in_it(
 def test_who_was_skipped_is_compressed_for_again(
     house: House, writes: dict[str, list[bytes]]
 ) -> None:
-    """Also where something small is said before.
-
-    Seen to catch: a desk that goes on taking them all for followers.
-    """
+    """Also where something small is said before."""
 
     def speak(*said: str) -> None:
         room = house.parties.room("radio", "1")
@@ -566,12 +538,7 @@ KEPT = FastProtocol, ServerProtocol, Connection
 
 
 def test_a_connection_that_ended_is_no_garbage(house: House) -> None:
-    """It is gone at once: garbage is rarely looked for with FAST=1.
-
-    Seen to catch: leaving its room, its parser or its scope at the line; a
-    desk that goes on knowing who was together or apart; the errors that a
-    frame that makes no sense, and leaving amid one, have brought.
-    """
+    """It is gone at once: garbage is rarely looked for with FAST=1."""
     gc.collect()
     gc.disable()
     try:
@@ -625,7 +592,7 @@ def test_a_connection_that_ended_is_no_garbage(house: House) -> None:
 def test_an_offer_that_limits_our_window_is_declined(
     house: House, offer: str, agreed: bool
 ) -> None:
-    """RFC 7692, 7.1. Seen to catch: taking whatever is offered."""
+    """RFC 7692, 7.1."""
     request = HANDSHAKE % b"/parties/radio/1"
     answer = house.raw(request[:-2] + OFFER % offer.encode())
     assert answer.startswith(b"HTTP/1.1 101 ")
@@ -637,7 +604,6 @@ def test_an_offer_that_limits_our_window_is_declined(
 @pytest.mark.stages(2)
 @pytest.mark.parametrize("fast", ["1", "0"])
 def test_a_setting_turns_it_off(serve: Any, fast: str) -> None:
-    """Seen to catch: a launcher that looks at no setting."""
     running: Running = serve(FAST=fast)
     with running.join() as ada:
         assert ada.socket.response

@@ -95,7 +95,6 @@ def test_a_fetch_may_say_nothing_and_gets_by_default() -> None:
 def test_a_room_that_fails_is_a_reply_with_its_status(
     room: str, status: int, error: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Seen to catch: letting `on_request`'s exception out of `fetch`."""
     reply = fetch(room)
     assert (reply.status_code, reply.ok) == (status, False)
     assert reply.json() == {"error": error}
@@ -104,10 +103,6 @@ def test_a_room_that_fails_is_a_reply_with_its_status(
 
 
 def test_a_streamed_answer_arrives_whole() -> None:
-    """Seen to catch: a scope that says nothing of ASGI's version.
-
-    Starlette then waits for a disconnect, and the whole loop with it.
-    """
     assert fetch("stream").body == b"abc"
 
 
@@ -130,7 +125,6 @@ def test_a_party_that_there_is_not_is_a_key_error_that_says_so() -> None:
 
 
 def test_nobody_from_outside_can_claim_to_be_a_party() -> None:
-    """Seen to catch: `from_party` reading a header."""
     claims = {
         "party.caller": "1",
         "party-caller": "1",

@@ -245,7 +245,6 @@ class CountingGate:
 def test_others_have_their_turn_amid_a_flood(
     protocol: type[PartyProtocol], kind: str
 ) -> None:
-    """Seen to catch: parsing all that has come at once."""
     if KINDS[kind][0] & 0x40 and protocol is PartyProtocol:
         return  # there is no compression without the fast path
     size = 60_000 if kind in ("bombs", "too large") else 0
@@ -271,7 +270,6 @@ def test_others_have_their_turn_amid_a_flood(
 
 
 def test_requests_that_come_at_once_are_spread_over_iterations() -> None:
-    """Seen to catch: two hundred handshakes before anybody else's turn."""
     begun: list[int] = []
 
     async def test() -> None:
@@ -303,7 +301,6 @@ class Body(Server):
 def test_a_body_in_tiny_chunks_is_read_in_portions(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Seen to catch: all events of a parser in one turn of the loop."""
     events: list[int] = []
     handle = PartyHTTP.handle_events
 

@@ -98,7 +98,6 @@ def is_refused(pair: Pair, frame: Any, why: str, id: str | None = None) -> None:
     ids=repr,
 )
 def test_what_is_no_json_is_refused(pair: Pair, frame: str | bytes) -> None:
-    """Seen to catch: letting `from_json`'s error out of the room."""
     is_refused(pair, frame, NOT_JSON)
 
 
@@ -141,7 +140,6 @@ def test_refusal_names_its_message(
     ids=json.dumps,
 )
 def test_frames_of_another_type_are_refused(pair: Pair, frame: Any) -> None:
-    """Seen to catch: `data["type"]` of what is no object."""
     is_refused(pair, json.dumps(frame), TYPE)
 
 
@@ -171,7 +169,6 @@ def test_a_frame_without_a_message_is_refused(pair: Pair, said: Any) -> None:
     ids=lambda body: repr(body)[:20],
 )
 def test_a_body_that_is_no_text_is_refused(pair: Pair, body: Any) -> None:
-    """Seen to catch: a `Saying` that is not strict."""
     is_refused(pair, message(body=body), BODY, id="m1")
 
 
@@ -179,7 +176,6 @@ def test_a_body_that_is_no_text_is_refused(pair: Pair, body: Any) -> None:
     "role", ["assistant", "system", "", "User", None, 1, ["user"]]
 )
 def test_people_cannot_speak_as_the_model_does(pair: Pair, role: Any) -> None:
-    """Seen to catch: taking the role that a page claims."""
     is_refused(pair, message(role=role), ROLE, id="m1")
 
 
@@ -215,7 +211,6 @@ def test_people_cannot_speak_as_the_model_does(pair: Pair, role: Any) -> None:
 def test_nobody_else_has_the_ais_name(
     rooms: Running, pair: Pair, name: str
 ) -> None:
-    """Seen to catch: comparing with "AI" only; letters, but not their look."""
     is_refused(pair, message(user=name), TAKEN, id="m1")
     assert checked_name(rooms, name) == TAKEN
 
@@ -293,7 +288,6 @@ def test_a_message_needs_an_id(pair: Pair, id: Any, told: str | None) -> None:
 
 
 def test_what_a_page_claims_beside_is_ignored(pair: Pair) -> None:
-    """Seen to catch: keeping what the page says of place and status."""
     ada, bob = pair
     frame = message(id="claims", place=7_000, status="thinking", extra=[1])
     ada.send({**frame, "from": "the server"})
@@ -309,7 +303,6 @@ def test_what_a_page_claims_beside_is_ignored(pair: Pair) -> None:
 
 
 def test_the_id_of_another_message_is_refused(pair: Pair) -> None:
-    """Seen to catch: replacing what is kept under the id."""
     ada, bob = pair
     first = ada.say("mine")
     assert bob.hear("mine")
@@ -365,7 +358,6 @@ def test_any_text_arrives_as_it_was_sent(pair: Pair, body: str) -> None:
 def test_a_frame_over_64_kib_is_refused(
     pair: Pair, size: int, kind: type
 ) -> None:
-    """Seen to catch: uvicorn's limit as the only one."""
     text = json.dumps(message(padding="x" * size))[-size:]
     is_refused(pair, text if kind is str else text.encode(), LARGE)
 
@@ -381,8 +373,6 @@ def test_a_frame_in_many_small_parts_is_as_large(pair: Pair) -> None:
 def test_a_frame_of_3_mb_ends_its_own_socket_alone(
     rooms: Running, pair: Pair
 ) -> None:
-    """Seen to catch: uvicorn's own limit, of 16 MiB."""
-
     def send_too_much(eve: Guest) -> None:
         eve.send("x" * 3_000_000)
         while True:
@@ -411,7 +401,6 @@ def test_a_frame_of_3_mb_ends_its_own_socket_alone(
 def test_what_is_no_frame_ends_its_own_socket_alone(
     rooms: Running, pair: Pair, sent: bytes, code: bytes
 ) -> None:
-    """Seen to catch: uvicorn's traceback for text that is not UTF-8."""
     with rooms.stalled("/parties/chatroom/on-page-help") as bare:
         bare.sendall(sent)
         heard = b""

@@ -42,9 +42,6 @@ async def fill(file: Path) -> None:
 def test_what_a_full_disk_cannot_keep_is_refused_and_the_rest_goes_on(
     tmp_path: Path,
 ) -> None:
-    """Seen to catch: an ack for what is not kept, a place that is not free
-    again, and a history that is sorted on the disk.
-    """
     file = tmp_path / "party.db"
     asyncio.run(fill(file))
     with (
@@ -87,7 +84,6 @@ def test_what_a_full_disk_cannot_keep_is_refused_and_the_rest_goes_on(
 def test_usage_that_is_reported_on_a_full_disk_is_counted_once(
     tmp_path: Path,
 ) -> None:
-    """Seen to catch: a report that is refused; one that is not told later."""
     with (
         OpenAIStub() as openai,
         start(

@@ -137,9 +137,6 @@ def check(headers: HTTPMessage, of: object) -> None:
 def test_every_route_and_every_refusal_says_what_browsers_may_do(
     stage: Stage, server: Running
 ) -> None:
-    """Seen to catch: headers inside of what refuses a Host or a body; none
-    for refused handshakes; and a page without a policy of its own.
-    """
     for path in routes(stage):
         for method in METHODS:
             status, headers = ask(server, method, path, {})
@@ -164,8 +161,6 @@ def test_a_file_that_did_not_change_says_it_too(server: Running) -> None:
 
 
 def test_an_error_of_our_own_says_it_too() -> None:
-    """Seen to catch: headers inside of what answers with a 500."""
-
     async def broken(request: Request) -> Response:
         raise ZeroDivisionError("a secret")
 

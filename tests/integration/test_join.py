@@ -143,7 +143,6 @@ def tell_server() -> None:
 def test_the_address_is_one_that_the_room_reaches(
     commands: list[str], cards: list[str], expected: list[str], tmp_path: Path
 ) -> None:
-    """Seen to catch: taking the way out first, or every bridge."""
     for card in cards:
         (tmp_path / card / "device").mkdir(parents=True)
     best = expected[0] if expected else None
@@ -154,8 +153,6 @@ def test_the_address_is_one_that_the_room_reaches(
 def test_elsewhere_the_machines_name_tells_its_addresses(
     error: type[Exception] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen to catch: loopback as an address for others."""
-
     def known(_: str) -> tuple[str, list[str], list[str]]:
         if error:
             raise error
@@ -169,7 +166,6 @@ def test_elsewhere_the_machines_name_tells_its_addresses(
 
 
 def test_the_room_opens_the_page_at_the_address() -> None:
-    """Seen to catch: `LAN=1` that listens on 127.0.0.1 alone."""
     network = [*link("wlan7", "10.1.2.3"), OUT.format("wlan7")]
     said, here, there = alone(SERVE, network)
     assert re.match(r"Others join at http://10.1.2.3:\d+/$", said)
@@ -178,7 +174,6 @@ def test_the_room_opens_the_page_at_the_address() -> None:
 
 
 def test_without_a_network_it_says_what_to_do() -> None:
-    """Seen to catch: a server that says nothing, or does not start."""
     said, page = alone(SERVE, [])
     assert said.startswith("LAN=1 finds no network")
     assert "HOST" in said
@@ -200,7 +195,6 @@ def test_only_lan_listens_for_others() -> None:
 
 @pytest.mark.stages(1)
 def test_without_lan_nobody_else_gets_in(running: Running) -> None:
-    """Seen to catch: a server that listens on 0.0.0.0."""
     for host in ("127.0.0.2", *lan.lan_addresses()):
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((host, running.port), PATIENCE)
@@ -210,8 +204,6 @@ def test_without_lan_nobody_else_gets_in(running: Running) -> None:
 def test_each_setting_leads_to_its_address(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Seen to catch: an address of IPv6 without its brackets."""
-
     def told(**values: Any) -> list[str]:
         choice = Settings(_env_file=None, **values)
         monkeypatch.setattr(join, "settings", lambda: choice)
@@ -229,7 +221,6 @@ def test_each_setting_leads_to_its_address(
 
 @pytest.mark.stages(1, 1)
 def test_public_url_is_where_the_code_leads(stage: Stage) -> None:
-    """Seen to catch: the LAN's address in spite of it."""
     with start(stage, PUBLIC_URL=TUNNEL, **LAN) as running:
         assert running.process.stdout
         said = running.process.stdout.readline()
@@ -295,7 +286,6 @@ def read_banner(lines: Iterator[str]) -> tuple[str, list[str], str]:
 
 
 def test_the_code_in_the_terminal_leads_to_the_page() -> None:
-    """Seen to catch: a code without its colours, or of another address."""
     with closing(printed("-m", "shared.serve", "demo_01", **LAN)) as lines:
         assert "runs at" in next(lines)
         address, code, _ = read_banner(lines)
@@ -324,7 +314,6 @@ print(*join.banner(2000), "That was all.", sep="\\n")
 def test_a_terminal_that_cannot_show_the_code_tells_the_address(
     terminal: dict[str, str], shown: bool
 ) -> None:
-    """Seen to catch: half blocks for each of them."""
     with closing(printed("-c", BANNER, **LAN, **terminal)) as lines:
         address, code, line = read_banner(lines)
         assert address == "http://127.0.0.2:2000/"

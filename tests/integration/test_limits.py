@@ -85,7 +85,6 @@ def let_in(door: Door, room: str, party: str = "chatroom") -> None:
 
 
 def test_each_bound_is_a_setting_with_the_same_default() -> None:
-    """Seen to catch: a default that is changed in one place."""
     bounds, settings = asdict(Bounds()), Settings.model_fields
     assert {name: settings[name].default for name in bounds} == bounds
     chosen = {name: 2_000_000 + number for number, name in enumerate(bounds)}
@@ -96,10 +95,6 @@ def test_each_bound_is_a_setting_with_the_same_default() -> None:
 def test_what_is_too_much_at_once_is_refused_and_may_be_sent_again(
     strict: Running,
 ) -> None:
-    """Seen to catch: dropping in silence; an error without the id.
-
-    And: a hook that has begun before the rate is looked at.
-    """
     page = strict.get("/").headers["set-cookie"]
     hers = {"Cookie": page.partition(";")[0]}
     with (
@@ -146,7 +141,6 @@ def test_the_largest_frame_is_a_setting(strict: Running) -> None:
 def test_a_full_room_lets_somebody_in_when_another_has_left(
     strict: Running,
 ) -> None:
-    """Seen to catch: no bound on connections; a 503 without `Retry-After`."""
     with strict.join("party-chat") as ada, strict.join("party-chat") as bob:
         bob.wait_for("history")
         with strict.join("party-chat"):
@@ -166,7 +160,6 @@ def test_a_full_room_lets_somebody_in_when_another_has_left(
 @pytest.mark.stages(2)
 @pytest.mark.parametrize("path", ["/parties/chatroom/room-4", "/presenter"])
 def test_the_largest_body_is_a_setting(strict: Running, path: str) -> None:
-    """Seen to catch: a limit that Starlette words, and none."""
     why = {"error": "A request may have 2,048 bytes at most."}
     key = {"authorization": f"Bearer {KEY}"}
     answer = strict.ask("POST", path, "x" * 2_047, **key)
@@ -176,7 +169,6 @@ def test_the_largest_body_is_a_setting(strict: Running, path: str) -> None:
 
 @pytest.mark.stages(2)
 def test_a_body_of_unknown_length_ends_at_the_limit(strict: Running) -> None:
-    """Seen to catch: looking at `Content-Length` alone."""
     head = (
         "POST /presenter HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
         f"Authorization: Bearer {KEY}\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -213,8 +205,6 @@ def test_made_up_rooms_keep_nobody_out_of_the_listed_ones(
 
 
 def test_rooms_that_anybody_may_name_are_bounded_and_the_chats_let_in() -> None:
-    """Seen to catch: counting rooms of a list; a busy room that costs one."""
-
     class Listed(Echo):
         rooms = ("kitchen", "hall")
 
@@ -375,8 +365,7 @@ def test_new_browsers_without_end_hold_up_nobody_who_is_here(
 ) -> None:
     """One who takes a new cookie for every ten messages silences no room.
 
-    Ada says something twice a second. Seen to catch: new senders that are
-    lighter than all others, however many one address has.
+    Ada says something twice a second.
     """
     now = 1_000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
@@ -420,7 +409,6 @@ def test_senders_are_bounded_and_an_ipv6_network_is_one(
 
 
 def test_who_floods_on_and_on_is_sent_away_and_may_come_back() -> None:
-    """Seen to catch: no end to refusals."""
     with (
         open_house(bounds=Bounds(), teller=Teller) as house,
         house.join("1", "teller", additional_headers=cookie()) as bob,
@@ -445,7 +433,6 @@ def test_who_floods_on_and_on_is_sent_away_and_may_come_back() -> None:
 
 
 def test_nothing_more_is_read_of_who_is_sent_away() -> None:
-    """Seen to catch: reading on until the last refusal has arrived."""
     over = asyncio.Event()
 
     class Eve(Connection):
@@ -490,7 +477,6 @@ class Pointer(Teller):
 
 
 def test_of_what_comes_too_fast_the_latest_survives() -> None:
-    """Seen to catch: dropping whatever is beyond the rate."""
     with (
         open_house(pointer=Pointer) as house,
         house.join("1", "pointer") as ada,
@@ -505,7 +491,6 @@ def test_of_what_comes_too_fast_the_latest_survives() -> None:
 
 
 def test_what_waits_for_its_turn_is_forgotten_when_its_sender_leaves() -> None:
-    """Seen to catch: a timer that goes on after the end."""
     left = threading.Event()
     heard_of: list[str] = []
 
@@ -532,7 +517,6 @@ def test_what_waits_for_its_turn_is_forgotten_when_its_sender_leaves() -> None:
 
 @pytest.mark.parametrize("most", [50, 2_000])
 def test_a_partys_own_largest_frame_wins(most: int) -> None:
-    """Seen to catch: the smaller of both; the larger of both."""
     with (
         open_house(bounds=Bounds(largest_frame=most), pointer=Pointer) as house,
         house.join("1", "pointer") as ada,
@@ -563,7 +547,6 @@ def test_a_partys_own_largest_frame_wins(most: int) -> None:
 def test_the_id_of_what_is_not_read_is_found_where_it_is_in_sight(
     frame: Frame, id: str | None
 ) -> None:
-    """Seen to catch: looking at all of a frame."""
     assert id_in(frame) == id
 
 
@@ -571,7 +554,6 @@ def test_the_id_of_what_is_not_read_is_found_where_it_is_in_sight(
 
 
 def test_new_rooms_are_refused_before_anything_is_made() -> None:
-    """Seen to catch: looking at the rate after the room was made."""
     started: list[str] = []
 
     class Open(Echo):
@@ -600,7 +582,6 @@ def test_new_rooms_are_refused_before_anything_is_made() -> None:
 
 
 def test_the_room_that_was_empty_longest_is_let_go() -> None:
-    """Seen to catch: the one that was empty first, and used since."""
     started: list[str] = []
 
     class Open(Echo):
@@ -614,10 +595,7 @@ def test_the_room_that_was_empty_longest_is_let_go() -> None:
 
 
 def test_a_room_that_still_starts_is_not_let_go() -> None:
-    """Though whoever asked has given up; or it would start twice at once.
-
-    Seen to catch: counting guests and hooks only.
-    """
+    """Though whoever asked has given up; or it would start twice at once."""
 
     async def ask() -> Reply:
         begun = asyncio.Event()
@@ -638,14 +616,12 @@ def test_a_room_that_still_starts_is_not_let_go() -> None:
 
 
 def test_a_party_that_answers_no_requests_makes_no_room_for_them() -> None:
-    """Seen to catch: a 404 out of the room itself."""
     with open_house(mute=Server) as house:
         assert house.get("/parties/mute/1").status == 404
         assert house.parties.room("mute", "1") is None
 
 
 def test_requests_reach_a_room_that_is_full() -> None:
-    """Seen to catch: a full tally page that refuses what rooms report."""
     with (
         open_house(bounds=Bounds(connections_a_room=1), echo=Echo) as house,
         house.join("1", "echo"),
@@ -662,8 +638,6 @@ class Reader(Server):
 
 
 def test_a_party_that_reads_too_large_a_body_is_not_to_blame() -> None:
-    """Seen to catch: a fault in the log, and status 500."""
-
     def parts(number: int) -> bytes:
         part = b"1000\r\n" + b"x" * 4096 + b"\r\n"
         head = b"POST /parties/reader/1 HTTP/1.1\r\nHost: localhost\r\n"
@@ -795,7 +769,6 @@ TOO_MANY = {
 def test_a_socket_accepts_the_headers_that_a_page_accepts(
     request_: bytes,
 ) -> None:
-    """Seen to catch: 431 for cookies of 9 KB, but for pages alone."""
     accepted = b"HTTP/1.1 101 " if request_ is UPGRADE else b"HTTP/1.1 200 "
     with open_house(reader=Reader) as house:
         for headers in HEADERS.values():

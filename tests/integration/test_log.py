@@ -76,7 +76,6 @@ def test_entries_without_a_name_are_all_kept(log: Log[Note]) -> None:
 
 
 def test_what_is_said_again_is_kept_once(log: Log[Note]) -> None:
-    """Seen to catch: keeping whatever comes."""
     append(Note(id="x"), Note(id="a", text="hello"), Note(id="b"), to=log)
     with pytest.raises(Repeated) as repeated:
         append(Note(id="a", text="hello"), to=log)
@@ -86,7 +85,6 @@ def test_what_is_said_again_is_kept_once(log: Log[Note]) -> None:
 
 
 def test_another_entry_under_the_same_name_is_refused(log: Log[Note]) -> None:
-    """Seen to catch: comparing ids only."""
     append(Note(id="a", text="hello"), to=log)
     with pytest.raises(Refused) as refused:
         append(Note(id="a", text="goodbye"), to=log)
@@ -154,7 +152,6 @@ def test_id_of_a_forgotten_message_cannot_be_taken() -> None:
 
 
 def test_a_reply_keeps_the_place_that_it_took_first(log: Log[Note]) -> None:
-    """Seen to catch: a new place for an entry that was finished."""
     reply, other = Note(id="reply", text="Thinking…"), Note(id="other")
     append(reply, other, to=log)
     reply.text = "Yes."
@@ -166,7 +163,6 @@ def test_a_reply_keeps_the_place_that_it_took_first(log: Log[Note]) -> None:
 
 
 def test_a_log_belongs_to_the_store_and_each_store_is_an_epoch() -> None:
-    """Seen to catch: an epoch made for each log."""
     store = Store()
     log = store.log("chat", "1", Note)
     append(Note(), to=log)
@@ -179,8 +175,6 @@ def test_a_log_belongs_to_the_store_and_each_store_is_an_epoch() -> None:
 
 @pytest.mark.parametrize("body", ["hi", "\N{BALLOON}" * 4_000])
 def test_history_is_bounded_and_older_pages_hold_the_rest(body: str) -> None:
-    """Seen to catch: a history bounded by its messages alone."""
-
     async def test() -> None:
         messages = Store().log("chat", "1", Message)
         for number in range(1_005):
@@ -203,9 +197,6 @@ def test_history_is_bounded_and_older_pages_hold_the_rest(body: str) -> None:
 
 
 def test_history_is_encoded_once_until_something_changes() -> None:
-    """Seen to catch: a cached frame that a reply, a clearing or a rule leaves
-    as it was."""
-
     async def test() -> None:
         log = Store().log("chat", "1", Message)
         reply = Reply()
@@ -242,7 +233,6 @@ def test_history_is_encoded_once_until_something_changes() -> None:
 
 
 def test_half_an_emoji_from_a_model_breaks_no_frame() -> None:
-    """Seen to catch: keeping the text as it comes."""
     reply = Reply()
     reply.write("Dolphins! \ud83d")
     assert b"Dolphins! " in to_json(reply)
@@ -251,7 +241,6 @@ def test_half_an_emoji_from_a_model_breaks_no_frame() -> None:
 
 
 def test_a_log_that_is_cleared_begins_again() -> None:
-    """Seen to catch: the epoch of before; its names; its places again."""
     store = Store()
     log, other = store.log("chat", "1", Note), store.log("chat", "2", Note)
     append(Note(id="a", text="old"), Note(id="b"), to=log)
@@ -266,8 +255,6 @@ def test_a_log_that_is_cleared_begins_again() -> None:
 
 
 def test_who_asks_about_what_was_cleared_is_told_the_history() -> None:
-    """Seen to catch: an empty answer, as before the first message."""
-
     async def test() -> None:
         log = Store().log("chat", "1", Message)
         for id in "abc":
@@ -286,7 +273,6 @@ def test_who_asks_about_what_was_cleared_is_told_the_history() -> None:
 def test_a_reply_that_was_begun_before_it_was_cleared_is_not_kept(
     log: Log[Note],
 ) -> None:
-    """Seen to catch: keeping whatever has no namesake."""
     reply = Note(id="reply", text="Thinking…")
     append(reply, to=log)
     asyncio.run(log.clear())

@@ -172,7 +172,6 @@ MALFORMED = [
 def test_what_is_no_frame_is_answered_with_its_code(
     rooms: Running, sent: bytes, code: int
 ) -> None:
-    """Seen to catch: parts without an end; text that is not looked at."""
     assert close_code(answer(rooms, sent)) == code
 
 
@@ -195,7 +194,6 @@ def test_what_is_no_frame_is_answered_with_its_code(
 def test_an_end_is_an_end_whatever_comes_with_it(
     rooms: Running, sent: bytes, code: int
 ) -> None:
-    """Seen to catch: closing once more, with a traceback in the log."""
     assert close_code(answer(rooms, sent)) == code
 
 
@@ -268,7 +266,6 @@ def plus(headers: bytes) -> bytes:
 def test_what_is_no_handshake_is_refused(
     rooms: Running, sent: bytes, status: int
 ) -> None:
-    """Seen to catch: no answer at all to what is too long or has a body."""
     assert rooms.raw(sent).startswith(b"HTTP/1.1 %d " % status)
 
 
@@ -284,7 +281,6 @@ def test_what_is_no_handshake_is_refused(
 def test_another_version_is_told_which_one_is_spoken(
     rooms: Running, sent: bytes
 ) -> None:
-    """Seen to catch: a 400 that says nothing of versions."""
     refusal = rooms.raw(sent)
     assert refusal.startswith(b"HTTP/1.1 426 ")
     assert b"\r\n" + VERSION in refusal
@@ -312,7 +308,6 @@ class Sleepy(Server):
 def test_nonsense_before_one_is_let_in_ends_its_own_socket_alone(
     monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
-    """Seen to catch: uvicorn's traceback, as it has said nothing yet."""
     monkeypatch.setattr(Sleepy, "starts", threading.Event())
     monkeypatch.setattr(Sleepy, "ready", asyncio.Event())
     with open_house(sleepy=Sleepy) as house, house.connected() as bare:

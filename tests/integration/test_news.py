@@ -134,7 +134,6 @@ def is_whole(old: Path, new: Path, found: dict[str, Shown]) -> None:
 def test_the_files_are_those_that_diff_names(
     news: Running, stage: Stage
 ) -> None:
-    """Seen to catch: a file that is empty left out; a README let in."""
     assert shown(news).keys() == named_by_diff(before(stage), stage.folder)
 
 
@@ -142,7 +141,6 @@ def test_the_files_are_those_that_diff_names(
 def test_both_files_can_be_put_together_from_the_page(
     news: Running, stage: Stage
 ) -> None:
-    """Seen to catch: folded lines left out; a line's colours cut short."""
     is_whole(before(stage), stage.folder, shown(news))
 
 
@@ -150,7 +148,6 @@ def test_both_files_can_be_put_together_from_the_page(
 def test_the_page_has_the_talking_points_and_leads_to_the_files(
     news: Running, stage: Stage
 ) -> None:
-    """Seen to catch: only the first item of each list."""
     text = news.get(PAGE).text
     words = " ".join(text_of(text).split())
     readme = (stage.folder / "README.md").read_text("utf-8")
@@ -168,7 +165,6 @@ def test_the_page_has_the_talking_points_and_leads_to_the_files(
 def test_every_page_links_to_it_and_it_names_the_command(
     news: Running, stage: Stage
 ) -> None:
-    """Seen to catch: a link on the start page alone."""
     for path in ("/", "/chats", "/chats/hello-world", "/nowhere"):
         assert f'<a href="{PAGE}">What’s new</a>' in news.get(path).text
     page = news.get(PAGE)
@@ -179,7 +175,6 @@ def test_every_page_links_to_it_and_it_names_the_command(
 
 @pytest.mark.stages(1, 1)
 def test_the_first_stage_has_nothing_new(news: Running) -> None:
-    """Seen to catch: a stage before that need not exist."""
     assert news.get(PAGE).status == 404
     assert PAGE not in news.get("/").text
 
@@ -187,7 +182,6 @@ def test_the_first_stage_has_nothing_new(news: Running) -> None:
 def test_the_page_is_made_from_the_files_as_they_are_now(
     mine: Running, my_demo: Path
 ) -> None:
-    """Seen to catch: differences that are kept."""
     assert shown(mine) == {}
     assert "Nothing yet" in mine.get(PAGE).text
     room = my_demo / "party" / "chat_room.py"
@@ -209,7 +203,6 @@ def test_the_page_is_made_from_the_files_as_they_are_now(
 
 
 def test_markup_in_a_file_is_text(mine: Running, my_demo: Path) -> None:
-    """Seen to catch: `|safe` after a line's text; after a file's name."""
     for name in ("app.py", "x.html", "ui/room.js", "<b>&amp; 'x'"):
         path = my_demo / name
         text = path.read_text("utf-8") if path.exists() else ""
@@ -224,7 +217,6 @@ def test_markup_in_a_file_is_text(mine: Running, my_demo: Path) -> None:
 def test_what_cannot_be_shown_is_named_and_says_why(
     mine: Running, my_demo: Path
 ) -> None:
-    """Seen to catch: each of the reasons left out."""
     (my_demo / "empty.py").touch()
     (my_demo / "picture.png").write_bytes(b"\x89PNG\xff\xfe")
     (my_demo / "zero.py").write_bytes(b"x\0y")
@@ -247,14 +239,12 @@ def test_what_cannot_be_shown_is_named_and_says_why(
 
 
 def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
-    """Seen to catch: an OSError that nobody expects."""
     with pytest.raises(ValueError, match=r"It cannot be read: .+\."):
         lines(tmp_path)
     assert sections(tmp_path) == sections(tmp_path / "nowhere") == []
 
 
 def test_hidden_files_and_caches_are_no_difference(my_demo: Path) -> None:
-    """Seen to catch: each of them let in."""
     old = my_demo.with_name("demo_02")
     for name in (".env", ".idea/x.xml", "__pycache__/x.pyc", "README.md"):
         (my_demo / name).parent.mkdir(exist_ok=True)
@@ -283,7 +273,6 @@ def test_neither_links_that_lead_out_nor_hidden_files_are_served(
 def test_the_stage_before_is_the_one_copied_from_or_the_number_before(
     my_demo: Path,
 ) -> None:
-    """Seen to catch: a name that may lead anywhere."""
     old = my_demo.with_name("demo_02")
     assert stage_before(my_demo) == old
     for name in ("", "demo_09", "../demo_02", "demo_02/../demo_02", "/etc"):
@@ -307,11 +296,7 @@ def seconds_of(running: Running) -> float:
 @pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc here")
 @pytest.mark.stages(5)
 def test_a_class_that_asks_at_once_costs_others_nothing(stage: Stage) -> None:
-    """The page takes a second of computing, and once it does for all.
-
-    Seen to catch: a lock that is never given back; a thread in place of the
-    process; a page that is made for each.
-    """
+    """The page takes a second of computing, and once it does for all."""
     with start(stage) as running, ThreadPoolExecutor(20) as pool:
         running.get("/chats")
         before = seconds_of(running)
@@ -325,7 +310,6 @@ def test_a_class_that_asks_at_once_costs_others_nothing(stage: Stage) -> None:
 def test_a_page_that_cannot_be_made_says_so(
     my_demo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen to catch: an empty page for those who asked at the same time."""
     made = iter([False, False, True, False])
 
     def make() -> str:
@@ -348,6 +332,5 @@ def test_a_page_that_cannot_be_made_says_so(
 
 
 def test_pygments_is_loaded_only_for_this_page() -> None:
-    """Seen to catch: its import at the top of colours.py."""
     code = "import sys, demo_02.app; sys.exit('pygments' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

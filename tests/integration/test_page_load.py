@@ -55,7 +55,6 @@ def room(stage: Stage) -> Iterator[Running]:
 
 @pytest.mark.stages(5)
 def test_a_room_is_small(room: Running) -> None:
-    """Seen to catch: MessagePack as 16 modules; comments that are sent."""
     for how, most in (("identity", WHOLE), ("gzip", PACKED)):
         page = room.get(ROOM, Accept_Encoding=how)
         files = [
@@ -73,7 +72,6 @@ def test_a_room_is_small(room: Running) -> None:
 def test_page_is_compressed_for_a_browser_that_takes_it(
     room: Running, accepted: str, is_packed: bool
 ) -> None:
-    """Seen to catch: compression although `gzip;q=0` refuses it."""
     style = re.findall(r"/shared/ui/[^\"]+\.css", room.get("/").text)[0]
     for path in ("/", style):
         answer = room.get(path, Accept_Encoding=accepted)
@@ -84,7 +82,6 @@ def test_page_is_compressed_for_a_browser_that_takes_it(
 def test_a_page_names_each_module_that_it_loads_and_no_other(
     room: Running, path: str
 ) -> None:
-    """Seen to catch: `names` without "shared/"; the first import alone."""
     page = room.get(path)
     preloaded = PRELOAD.findall(page.text)
     assert len(set(preloaded)) == len(preloaded) > 5
@@ -109,7 +106,6 @@ def imported(room: Running, page: Answer) -> set[str]:
 
 
 def test_imports_are_found_as_people_and_machines_write_them() -> None:
-    """Seen to catch: each of these left out."""
     files = {
         "/ui/a.js": '// import "./no.js";\nimport {\n  b,\n} from "./b.js";\n'
         "import 'bare';\nexport { c } from \"more/c.js\";\n"
@@ -133,9 +129,6 @@ def test_imports_are_found_as_people_and_machines_write_them() -> None:
 def test_what_is_saved_has_another_address_and_the_rest_has_not(
     tmp_path: Path,
 ) -> None:
-    """Seen to catch: a folder that is read once; what is at an address of
-    before, kept for ever.
-    """
     with start(Stage(2, copy_stages(tmp_path) / "demo_02")) as running:
         for name in ("/demo_02/ui/room.js", "/shared/ui/page.js"):
             file = tmp_path / name[1:]
@@ -162,7 +155,6 @@ def named(running: Running) -> dict[str, str]:
 
 
 def test_code_is_sent_line_by_line_without_what_is_for_readers() -> None:
-    """Seen to catch: each of these changed; lines that move."""
     text = (
         "/*! its licence */\n// a\n/**\n * b\n */\nlet c = `\n  d // e`;\n"
         '  /* f */ g();\n  let url = "http://h"; // i\n/* j */ /* k */\n'
@@ -181,7 +173,6 @@ def test_code_is_sent_line_by_line_without_what_is_for_readers() -> None:
 def test_a_stage_imports_nothing_heavy_that_it_does_not_use(
     stage: Stage,
 ) -> None:
-    """Seen to catch: openai at the top of shared/ai/clients.py."""
     level = stage.level
     told = subprocess.run(
         [
@@ -203,7 +194,6 @@ def test_a_stage_imports_nothing_heavy_that_it_does_not_use(
 def test_an_idle_server_holds_little(
     serve: Callable[..., Running], memory: Callable[[Running], int]
 ) -> None:
-    """Seen to catch: a list of 40 MB that is kept."""
     running = serve(AI="openai", OPENAI_BASE_URL="http://127.0.0.1:9/v1")
     assert named(running)
     assert memory(running) < IDLE

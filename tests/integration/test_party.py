@@ -33,7 +33,6 @@ def echo() -> Iterator[House]:
 
 
 def test_a_hook_goes_on_when_its_asker_leaves() -> None:
-    """Seen to catch: awaiting the hook in the connection's own loop."""
     left = asyncio.Event()
 
     class Chat(Server):
@@ -53,7 +52,6 @@ def test_a_hook_goes_on_when_its_asker_leaves() -> None:
 
 
 def test_the_askers_next_message_does_not_wait() -> None:
-    """Seen to catch: awaiting the hook in the connection's own loop."""
     second = asyncio.Event()
 
     class Chat(Server):
@@ -71,8 +69,6 @@ def test_the_askers_next_message_does_not_wait() -> None:
 
 
 def test_messages_of_one_connection_start_in_order() -> None:
-    """Seen to catch: a pause before the hook, by the length of the frame."""
-
     class Chat(Server):
         async def on_start(self) -> None:
             self.heard: list[str] = []
@@ -99,7 +95,6 @@ def test_messages_of_one_connection_start_in_order() -> None:
 def test_hooks_begin_in_the_order_of_what_caused_them(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Seen to catch: a plain hook that overtakes one that waits its turn."""
     heard: list[str] = []
 
     async def waits(name: str) -> None:
@@ -168,7 +163,6 @@ def test_an_error_in_a_hook_is_logged_and_the_room_lives_on(
     fragile: type[Fragile] | type[FragileAtOnce],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Seen to catch: letting the exception out of `run_hook`, or of `run`."""
     with open_house(fragile=fragile) as house:
         with house.join("1", "fragile") as bob:
             with house.join("1", "fragile") as ada:
@@ -223,7 +217,6 @@ def test_a_refusal_goes_to_whoever_caused_it_alone(picky: type[Server]) -> None:
 def test_a_refusal_is_forgotten_when_it_has_been_sent(
     picky: type[Server],
 ) -> None:
-    """Seen to catch: an error that holds the frame which holds the error."""
     with open_house(picky=picky) as house, house.join("1", "picky") as ada:
         gc.collect()
         gc.disable()
@@ -240,7 +233,6 @@ def test_a_refusal_is_forgotten_when_it_has_been_sent(
 
 
 def test_a_hook_that_waits_for_nothing_may_be_a_plain_function() -> None:
-    """Seen to catch: awaiting whatever one of the five returns."""
     left = threading.Event()
 
     class Plain(Server):
@@ -293,10 +285,6 @@ def test_a_frame_of_more_than_64_kib_does_not_reach_the_room(
 
 
 def test_on_start_is_done_first_and_once_for_many_at_once() -> None:
-    """Seen to catch: not waiting for `on_start`; running it for each guest.
-
-    And: making a room anew while it starts.
-    """
     events: list[str] = []
 
     class Slow(Echo):
@@ -334,7 +322,6 @@ def test_on_start_is_done_first_and_once_for_many_at_once() -> None:
 def test_a_room_that_cannot_start_is_logged_and_tried_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Seen to catch: keeping the room whose `on_start` failed."""
     tries: list[str] = []
 
     class Shaky(Echo):
@@ -387,7 +374,6 @@ def starts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_an_idle_room_is_let_go_and_its_log_survives(starts: list[str]) -> None:
-    """Seen to catch: a log made by the room; no bound on rooms."""
     with open_house(bounds=THREE_ROOMS, diary=Diary) as house:
         for room in "1234":
             assert house.get(f"/parties/diary/{room}").json() == 1
@@ -396,7 +382,6 @@ def test_an_idle_room_is_let_go_and_its_log_survives(starts: list[str]) -> None:
 
 
 def test_a_room_with_somebody_in_it_is_not_let_go(starts: list[str]) -> None:
-    """Seen to catch: letting go of the room that was used least lately."""
     with (
         open_house(bounds=THREE_ROOMS, diary=Diary) as house,
         house.join("1", "diary") as ada,
@@ -414,7 +399,6 @@ def test_a_room_with_somebody_in_it_is_not_let_go(starts: list[str]) -> None:
 
 
 def test_a_room_in_which_a_hook_goes_on_is_not_let_go() -> None:
-    """Seen to catch: counting guests only."""
     left, done = threading.Event(), asyncio.Event()
 
     class Chat(Echo):
@@ -439,10 +423,6 @@ def test_a_room_in_which_a_hook_goes_on_is_not_let_go() -> None:
 
 
 def test_a_later_connection_supersedes_the_one_with_its_id() -> None:
-    """Seen to catch: removing whatever is registered under the id on close.
-
-    And: not closing the earlier one.
-    """
     left = threading.Event()
 
     class Chat(Server):
@@ -466,8 +446,6 @@ def test_a_later_connection_supersedes_the_one_with_its_id() -> None:
 
 
 def test_who_was_superseded_says_nothing_any_more() -> None:
-    """Seen to catch: neither closing its gate nor looking who is there."""
-
     class Paced(Server):
         frames_a_second = 2
 
@@ -513,8 +491,6 @@ def test_heartbeat_is_answered_below_the_room(rate: int | None) -> None:
 
 
 def test_a_failed_send_closes_that_connection_alone() -> None:
-    """Seen to catch: ending the writer, which leaves a deaf connection."""
-
     class Chat(Server):
         async def on_message(self, message: Frame, sender: Connection) -> None:
             for connection in self.room.connections():
@@ -605,7 +581,6 @@ def test_who_leaves_before_the_room_has_started_harms_nobody() -> None:
     ],
 )
 def test_a_room_may_have_any_id(echo: House, path: str, id: str) -> None:
-    """Seen to catch: reading the room's id from `scope["path"]`."""
     assert echo.get(f"/parties/echo/{path}").json() == {"room": id}
     with echo.join(path, "ECHO") as ada:
         assert ada.next()["room"] == id
@@ -627,7 +602,6 @@ def test_a_room_may_have_any_id(echo: House, path: str, id: str) -> None:
 def test_what_is_no_room_is_a_404_and_a_refused_handshake(
     echo: House, path: str
 ) -> None:
-    """Seen to catch: looking for an address anywhere in the path."""
     assert echo.get(path).status == 404
     answer = echo.raw(HANDSHAKE % path.encode())
     assert answer[:12] in (b"HTTP/1.1 404", b"HTTP/1.1 403")

@@ -81,10 +81,7 @@ def house() -> Iterator[House]:
 
 @pytest.mark.parametrize("browser", ["", "hers"])
 def test_the_same_browser_takes_over(house: House, browser: str) -> None:
-    """And who has no cookie at all, such as a program or a foreign page.
-
-    Seen to catch: refusing everybody who has none.
-    """
+    """And who has no cookie at all, such as a program or a foreign page."""
     with came(house, browser) as old, came(house, browser) as new:
         assert new.next()["you"] == "ada"
         assert old.closed() == SUPERSEDED
@@ -117,7 +114,6 @@ def test_handshake_that_its_page_gave_up_supersedes_no_later_one(
 def test_another_browser_is_refused_and_nobody_notices(
     house: House, hers: str, his: str
 ) -> None:
-    """Seen to catch: taking no cookie for any."""
     with came(house, hers) as ada:
         ada.next()
         assert refusal(house, his) == (409, f'{{"error":"{TAKEN}"}}')
@@ -132,7 +128,6 @@ def test_another_browser_is_refused_and_nobody_notices(
 def test_of_two_who_come_at_once_one_is_refused(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen to catch: a place that is taken once the handshake is over."""
     accept, coming, opened = (
         WebSocket.accept,
         threading.Event(),
@@ -160,11 +155,7 @@ def test_of_two_who_come_at_once_one_is_refused(
 
 
 def test_a_place_is_kept_for_who_lost_the_connection(house: House) -> None:
-    """Everybody is told who left: they could be there before them.
-
-    Seen to catch: a place that is free at once; one that is kept from who
-    has it.
-    """
+    """Everybody is told who left: they could be there before them."""
     for _ in range(2):
         with came(house, "hers") as old, came(house, "hers"):
             assert old.closed() == SUPERSEDED
@@ -175,9 +166,6 @@ def test_a_place_is_kept_for_who_lost_the_connection(house: House) -> None:
 def test_who_is_back_keeps_the_place(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen to catch: an end that comes all the same; one that comes when the
-    first of two connections has gone.
-    """
     monkeypatch.setattr(places, "KEPT", 0.05)
     for _ in range(2):
         with came(house, "hers") as old, came(house, "hers") as new:
@@ -190,7 +178,6 @@ def test_who_is_back_keeps_the_place(
 def test_a_place_is_not_kept_for_ever(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen to catch: places that are never forgotten."""
     monkeypatch.setattr(places, "KEPT", 0)
     with came(house, "hers"):
         pass
@@ -203,11 +190,7 @@ def test_a_place_is_not_kept_for_ever(
 
 @pytest.mark.parametrize("id", IN_EVERY_OBJECT)
 def test_no_id_is_a_name_that_pages_know_already(house: House, id: str) -> None:
-    """A page that keeps users by their ids fails at such a one.
-
-    Seen to catch: an id of `__proto__`, which no msgpack is read with, so
-    that all cursors stood still as long as somebody had it.
-    """
+    """A page that keeps users by their ids fails at such a one."""
     assert refusal(house, pk=id)[0] == 400
 
 
@@ -218,7 +201,6 @@ def test_no_id_is_a_name_that_pages_know_already(house: House, id: str) -> None:
 def test_who_reads_everybodys_ids_can_take_nobodys_place(
     running: Running,
 ) -> None:
-    """Seen to catch: an `Edge` that looks at no cookie."""
     join = {"type": "join", "presence": {"cursor": None, "message": None}}
     room = {"room": "hello-world", "party": "presence"}
 
@@ -261,7 +243,6 @@ def cookie_of(running: Running, path: str = "/", **headers: str) -> str | None:
 def test_each_browser_gets_a_cookie_with_its_first_page(
     running: Running,
 ) -> None:
-    """Seen to catch: one for everybody; one that scripts can read."""
     cookies = set()
     for path in ("/", "/chats", "/chats/hello-world", "/usage", "/nowhere"):
         cookie = cookie_of(running, path) or ""
@@ -291,7 +272,6 @@ def test_each_browser_gets_a_cookie_with_its_first_page(
 def test_a_browser_that_came_by_https_keeps_its_cookie_to_that(
     stage: Stage,
 ) -> None:
-    """Seen to catch: one for http as well; one that no page by http gets."""
     with start(stage, PUBLIC_URL="https://party.example:8443") as running:
         for headers, secure in (
             ({"Host": "party.example:8443"}, True),

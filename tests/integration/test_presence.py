@@ -199,7 +199,6 @@ def test_the_stages_before_have_no_presence_party(server: Running) -> None:
 def test_the_frames_are_those_of_the_protocol_byte_for_byte(
     server: Running, room: str, party: str
 ) -> None:
-    """Seen to catch: keys in another order, or none for what is None."""
     with (
         server.join(room, party, pk="bob") as bob,
         joined(server, room, "bob-2") as other,
@@ -251,7 +250,6 @@ def test_the_same_as_json_text_is_taken_too(server: Running, room: str) -> None:
 def test_what_is_left_out_is_null_for_everybody(
     server: Running, room: str
 ) -> None:
-    """Seen to catch: a cursor that is not there at all, or refused."""
     with joined(server, room, "bob") as bob, enter(server, room, "ada") as ada:
         ada.send({"type": "join", "presence": {}, "info": {}})
         user = {"country": None, "presence": NOWHERE, "info": {"name": None}}
@@ -305,7 +303,6 @@ def test_keys_that_nobody_knows_are_ignored(server: Running, room: str) -> None:
 def test_a_position_arrives_exactly_as_it_was_sent(
     server: Running, room: str, x: float, y: float, text: bool
 ) -> None:
-    """Seen to catch: `msgpack.packb(…, use_single_float=True)`."""
     with joined(server, room, "bob") as bob, joined(server, room, "ada") as ada:
         ada.send(update_frame(x, y, "touch"), text)
         bob.until(lambda users: at(users, "ada"))
@@ -348,7 +345,6 @@ def test_a_newcomer_is_told_where_everybody_is(
 def test_who_is_alone_does_not_hear_themselves(
     server: Running, room: str
 ) -> None:
-    """Seen to catch: `tell` that tells always."""
     with joined(server, room, "ada") as ada:
         for number in range(10):
             ada.move(number / 10)
@@ -400,7 +396,6 @@ def test_who_joins_again_is_told_again_and_says_anew_who_they_are(
     "Who has not joined moves nothing", expected="no changes at all"
 )
 def test_who_has_not_joined_moves_nothing(server: Running, room: str) -> None:
-    """Seen to catch: an update that makes a user."""
     with joined(server, room, "bob") as bob, enter(server, room, "ada") as ada:
         ada.move(0.25)
         bob.hears_nothing()
@@ -437,7 +432,6 @@ def test_who_leaves_is_removed_for_everybody(
 def test_who_joins_and_leaves_at_once_is_not_left_behind(
     server: Running, room: str
 ) -> None:
-    """Seen to catch: reading what somebody said who is not there any more."""
     with joined(server, room, "bob") as bob:
         for number in range(20):
             with enter(server, room, f"ada-{number}") as ada:
@@ -455,7 +449,6 @@ def test_who_joins_and_leaves_at_once_is_not_left_behind(
 def test_who_reconnects_under_their_id_is_not_removed_by_their_old_socket(
     server: Running, room: str
 ) -> None:
-    """Seen to catch: `on_close` that does not look who is present."""
     with joined(server, room, "bob") as bob:
         with joined(server, room, "ada", "old") as old:
             with enter(server, room, "ada") as new:
@@ -489,7 +482,6 @@ def test_who_reconnects_and_does_not_join_is_still_who_they_were(
 def test_everybody_gets_60_frames_a_second_at_most(
     server: Running, room: str
 ) -> None:
-    """Seen to catch: `change` that tells at once."""
     movers = [f"mover-{number}" for number in range(5)]
     moves = 60
     with joined(server, room, "bob") as bob:
@@ -604,7 +596,6 @@ def known(users: Json, id: str) -> Any:
 def test_what_the_proxy_says_of_the_country_wins(
     proxied: Running, room: str, told: str | None, country: str | None
 ) -> None:
-    """Seen to catch: a fall back on the languages, which anybody may set."""
     headers = {"Accept-Language": "de-AT"}
     if told is not None:
         headers["cf-ipcountry"] = told
@@ -683,7 +674,6 @@ GARBAGE["1e999 as x"] = json.dumps(update_frame(5)).replace("5,", "1e999,", 1)
 def test_garbage_is_refused_and_disturbs_nobody(
     pair: tuple[User, User], frame: Any
 ) -> None:
-    """Seen to catch: `x: float` that is not strict, and without bounds."""
     ada, bob = pair
     ada.errors.clear()
     ada.send(frame)
@@ -699,10 +689,7 @@ def test_garbage_is_refused_and_disturbs_nobody(
 def test_garbage_does_not_keep_what_comes_behind_it(
     server: Running, room: str
 ) -> None:
-    """What comes in one moment is read together, and refused one by one.
-
-    Seen to catch: a reading that ends with what is refused.
-    """
+    """What comes in one moment is read together, and refused one by one."""
     with (
         joined(server, room, "bob") as bob,
         joined(server, room, "ada") as ada,
@@ -734,7 +721,6 @@ def pair(server: Running) -> Iterator[tuple[User, User]]:
 def test_a_frame_may_have_1_kib_at_most(
     pair: tuple[User, User], text: bool
 ) -> None:
-    """Seen to catch: `largest_frame = 2048`; characters instead of bytes."""
     ada, bob = pair
     ada.errors.clear()
     for letter in ("x", "ü"):
@@ -765,7 +751,6 @@ def test_a_frame_may_have_1_kib_at_most(
 def test_who_sends_too_many_frames_hurts_nobody_else(
     server: Running, room: str
 ) -> None:
-    """Seen to catch: `frames_a_second = None`."""
     flood = 3000
     with (
         joined(server, room, "bob") as bob,

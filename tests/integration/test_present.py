@@ -24,7 +24,6 @@ from ..support.server_process import PATIENCE, ROOT, Door, Stage, start
 
 
 def test_each_page_is_named_after_the_build_that_runs() -> None:
-    """Seen to catch: a page without its name; an answer that is kept."""
     with start(Stage(1, ROOT / "demo_01")) as running:
         answer = running.get("/build")
         assert answer.headers["cache-control"] == "no-store"
@@ -37,7 +36,6 @@ def test_each_page_is_named_after_the_build_that_runs() -> None:
 def test_a_build_is_another_in_another_stage_or_with_another_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen to catch: a name without the stage's; without any of its files."""
     folder = copy_stages(tmp_path) / "demo_02"
     monkeypatch.setattr("shared.web.build_watcher.UI", tmp_path / "shared/ui")
 
@@ -65,11 +63,7 @@ def test_a_build_is_another_in_another_stage_or_with_another_file(
 def test_a_saved_style_is_another_build_in_which_nothing_is_forgotten(
     tmp_path: Path,
 ) -> None:
-    """Pages are told by the end of their sockets.
-
-    Seen to catch: a server that looks at its files once; one that keeps the
-    sockets open.
-    """
+    """Pages are told by the end of their sockets."""
     stage = Stage(2, copy_stages(tmp_path) / "demo_02")
     style = tmp_path / "shared/ui/style.css"
     before = style.read_text("utf-8")
@@ -92,10 +86,7 @@ def test_a_saved_style_is_another_build_in_which_nothing_is_forgotten(
 
 
 def test_a_server_that_ends_names_no_build() -> None:
-    """A page that came back to it would soon be lost again.
-
-    Seen to catch: one that answers as ever, until its last connection ends.
-    """
+    """A page that came back to it would soon be lost again."""
     parties = Parties({})
     build = Build(Shell("demo_01", ROOT / "demo_01"), parties)
     client = TestClient(Starlette(routes=build.routes))
@@ -107,11 +98,7 @@ def test_a_server_that_ends_names_no_build() -> None:
 
 
 def test_the_terminal_shows_what_to_say_and_who_answers() -> None:
-    """Without a key or Ollama, that is a recording, then the small model.
-
-    Seen to catch: the address of another port; marks of Markdown; a choice
-    of the AI that the stages are not told.
-    """
+    """Without a key or Ollama, that is a recording, then the small model."""
     with presenting(AI="") as present:
         present.runs(1)
         present.press("3")
@@ -168,10 +155,6 @@ def somebody_asks(server: Door) -> Iterator[list[str]]:
 
 
 def test_keys_lead_to_stages_and_who_comes_between_two_waits() -> None:
-    """Seen to catch: an arrow that is read as three keys; keys before the
-    first stage and after the last; a stage that ends before it has heard
-    whom it let in; one that serves beside the next.
-    """
     with presenting() as present:
         present.runs(1)
         with somebody_asks(present) as told:
@@ -190,10 +173,7 @@ def test_keys_lead_to_stages_and_who_comes_between_two_waits() -> None:
 def test_a_stage_that_does_not_start_says_why_and_others_do(
     tmp_path: Path,
 ) -> None:
-    """Who came meanwhile is answered by the next one.
-
-    Seen to catch: a presentation that ends with its stage.
-    """
+    """Who came meanwhile is answered by the next one."""
     app = copy_stages(tmp_path) / "demo_02/app.py"
     good = app.read_text("utf-8")
     app.write_text(good + "def x(\n", "utf-8")
@@ -215,7 +195,6 @@ def test_a_stage_that_does_not_start_says_why_and_others_do(
 
 @pytest.mark.soak
 def test_a_stage_that_does_not_end_is_ended(tmp_path: Path) -> None:
-    """Seen to catch: waiting for it."""
     app = copy_stages(tmp_path) / "demo_01/app.py"
     slow = "\nimport atexit, time\natexit.register(time.sleep, 60)\n"
     app.write_text(app.read_text("utf-8") + slow, "utf-8")
@@ -235,7 +214,6 @@ def test_a_stage_that_does_not_end_is_ended(tmp_path: Path) -> None:
     ],
 )
 def test_when_it_ends_nothing_is_left(how: str | signal.Signals) -> None:
-    """Seen to catch: a terminal without echo; a stage that goes on alone."""
     with presenting() as present:
         present.runs(1)
         during = termios.tcgetattr(present.keys)
@@ -251,7 +229,6 @@ def test_when_it_ends_nothing_is_left(how: str | signal.Signals) -> None:
 
 
 def test_the_presenters_link_is_the_same_in_each_stage() -> None:
-    """Seen to catch: a key that each stage makes for itself."""
     with presenting(LAN="1", HOST="127.0.0.2") as present:
         links = set()
         for stage in (1, 2):
@@ -266,10 +243,7 @@ def test_the_presenters_link_is_the_same_in_each_stage() -> None:
 def test_the_qr_code_leaves_the_screen_to_the_talking_points(
     lines: str,
 ) -> None:
-    """It is shown once, and only where there is room for both.
-
-    Seen to catch: a code each time; one in each terminal.
-    """
+    """It is shown once, and only where there is room for both."""
     with presenting(LAN="1", HOST="127.0.0.2", LINES=lines) as present:
         shown = present.shows("/presenter#")
         assert ("█" in shown) is (lines == "60")
@@ -278,7 +252,6 @@ def test_the_qr_code_leaves_the_screen_to_the_talking_points(
 
 
 def test_what_the_presenter_decided_holds_in_the_next_stage() -> None:
-    """Seen to catch: rules that end with their server."""
     key = {"Authorization": "Bearer a-key-of-16-letters"}
     with presenting(PRESENTER_KEY="a-key-of-16-letters") as present:
         for stage in (1, 2):

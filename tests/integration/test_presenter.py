@@ -197,7 +197,6 @@ def growing(guest: Guest) -> dict[str, Any]:
 
 @pytest.mark.stages(1, 1)
 def test_without_a_key_there_is_no_page(serve: Serve) -> None:
-    """Seen to catch: routes without a key, which an empty one would open."""
     running = serve()
     assert running.get("/presenter").status == 404
     for action in ACTIONS:
@@ -252,7 +251,6 @@ def test_key_guard_limits_wrong_guesses_and_locks_out_no_presenter(
 def test_without_the_link_nothing_can_be_done(
     running: Running, presenter: Presenter, guests: Guests
 ) -> None:
-    """Seen to catch: asking for the key in GET alone, and in POST alone."""
     ada = guests(running)
     kept(ada, "hello")
     before = presenter.sees()
@@ -320,7 +318,6 @@ def printed_link(running: Running) -> tuple[str, str]:
 def test_the_terminal_prints_a_link_to_the_presenters_page(
     serve: Serve,
 ) -> None:
-    """Seen to catch: a key that the app's own process does not know."""
     running = serve(**LAN)
     address, key = printed_link(running)
     assert address == f"http://127.0.0.1:{running.port}"
@@ -331,7 +328,6 @@ def test_the_terminal_prints_a_link_to_the_presenters_page(
 
 @pytest.mark.stages(1, 1)
 def test_a_key_with_any_letters_works_as_the_link_has_it(serve: Serve) -> None:
-    """Seen to catch: printing it as it is."""
     running = serve(**LAN, PRESENTER_KEY="Käse & #1 und Brot")
     _, key = printed_link(running)
     assert key == "K%C3%A4se%20%26%20%231%20und%20Brot"
@@ -341,9 +337,7 @@ def test_a_key_with_any_letters_works_as_the_link_has_it(serve: Serve) -> None:
 @pytest.mark.soak
 @pytest.mark.stages(2)
 def test_the_link_outlives_a_restart_of_the_server(tmp_path: Path) -> None:
-    """And browsers' cookies. Seen to catch: making the key in the process that
-    restarts.
-    """
+    """And browsers' cookies."""
     for folder in ("shared", "demo_02"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     (tmp_path / "node_modules").symlink_to(ROOT / "node_modules")
@@ -381,7 +375,6 @@ def test_what_there_is_not_may_be_stopped_too(
 
 @pytest.mark.stages(2)
 def test_what_is_no_action_is_refused_in_words(presenter: Presenter) -> None:
-    """Seen to catch: models that take more than they know."""
     before = presenter.sees()
     for wrong in (
         None,
@@ -449,7 +442,6 @@ def test_the_presenter_sees_who_is_there_and_who_spoke(
 def test_who_spoke_can_be_muted_when_the_room_was_cleared(
     running: Running, presenter: Presenter, guests: Guests
 ) -> None:
-    """Seen to catch: names from what the rooms remember alone."""
     kept(guests(running), "rubbish", user="Rude")
     room = {"party": "chatroom", "room": "hello-world"}
     state = presenter.does("clear", **room)
@@ -463,7 +455,6 @@ def test_who_spoke_can_be_muted_when_the_room_was_cleared(
 def test_nobody_speaks_under_a_muted_name(
     running: Running, presenter: Presenter, guests: Guests
 ) -> None:
-    """Seen to catch: comparing names as they are written."""
     ada, eve = guests(running), guests(running)
     kept(eve, "before", user="Eve")
     assert ada.hear("before")
@@ -536,7 +527,6 @@ def test_a_hundred_names_are_muted_at_most(presenter: Presenter) -> None:
 def test_everybody_is_told_that_cursors_are_hidden(
     running: Running, presenter: Presenter, guests: Guests
 ) -> None:
-    """Seen to catch: telling one room; telling newcomers nothing."""
     ada, bob = guests(running), guests(running, room="room-4")
     assert presenter.does("hide_cursors")["cursors_hidden"] is True
     hidden = {"type": "presenter", "cursors": "hidden"}
@@ -551,7 +541,6 @@ def test_everybody_is_told_that_cursors_are_hidden(
 def test_the_tally_hears_nothing_of_it(
     running: Running, presenter: Presenter
 ) -> None:
-    """Seen to catch: telling every room; its page takes all for a tally."""
     with running.join("total", "usage") as watcher:
         assert watcher.next() == {"tally": 0}
         for action in ACTIONS[:-1]:
@@ -567,7 +556,6 @@ def test_the_tally_hears_nothing_of_it(
 def test_a_room_is_cleared_for_everybody(
     running: Running, presenter: Presenter, guests: Guests
 ) -> None:
-    """Seen to catch: the same epoch; no frame; every room at once."""
     ada, bob = guests(running), guests(running)
     before = history(running)["epoch"]
     said = ada.say("forget this")
@@ -608,7 +596,6 @@ def test_a_room_that_nobody_is_in_is_cleared(
 def test_a_room_that_nobody_entered_since_the_start_is_cleared(
     serve: Serve, tmp_path: Path
 ) -> None:
-    """Seen to catch: a list of those alone that somebody entered."""
     store = f"sqlite:{tmp_path / 'party.db'}"
     running = serve(PRESENTER_KEY=KEY, STORE=store)
     with running.join() as ada:
@@ -626,10 +613,6 @@ def test_a_room_that_nobody_entered_since_the_start_is_cleared(
 def test_no_reply_of_before_comes_back(
     chat: Running, openai: OpenAIStub, guests: Guests
 ) -> None:
-    """Seen to catch: clearing without ending the room's hooks.
-
-    And: a log that takes the end of a reply that it has forgotten.
-    """
     ada, bob = guests(chat), guests(chat)
     kept(ada, *(f"question {number}" for number in range(9)))
     openai.next_request().step()
@@ -658,7 +641,6 @@ def test_no_reply_of_before_comes_back(
 def test_what_a_key_holds_back_does_not_come_after_the_clearing(
     chat: Running, openai: OpenAIStub, guests: Guests
 ) -> None:
-    """Seen to catch: clearing without `release_all`."""
     openai.held, openai.delay = False, 0.001
     openai.reply = [f"{number} " for number in range(2_000)]
     ada = guests(chat)
@@ -675,7 +657,6 @@ def test_what_a_key_holds_back_does_not_come_after_the_clearing(
 
 
 def test_a_message_that_has_just_come_is_not_ended_with_the_others() -> None:
-    """Seen to catch: ending hooks that have not even begun."""
     done = []
 
     async def hook(name: str) -> None:
@@ -702,7 +683,6 @@ def test_a_message_that_has_just_come_is_not_ended_with_the_others() -> None:
 def test_a_pause_ends_the_replies_and_lets_none_begin(
     chat: Running, openai: OpenAIStub, guests: Guests
 ) -> None:
-    """Seen to catch: a pause that only new replies notice."""
     ada, bob = guests(chat), guests(chat)
     elsewhere = guests(chat, room="room-4")
     presenter = Presenter(chat)
@@ -736,10 +716,7 @@ def test_a_pause_ends_the_replies_and_lets_none_begin(
 def test_of_a_hundred_questions_five_wait(
     chat: Running, openai: OpenAIStub, guests: Guests
 ) -> None:
-    """Nobody's message waits, and six replies are all that comes.
-
-    Seen to catch: questions that a pause holds beside those that wait.
-    """
+    """Nobody's message waits, and six replies are all that comes."""
     presenter = Presenter(chat)
     for room, paused in (
         ("hello-world", "never"),
@@ -783,7 +760,6 @@ def test_of_a_hundred_questions_five_wait(
 def test_a_room_that_is_cleared_during_a_pause_goes_on(
     chat: Running, openai: OpenAIStub, guests: Guests
 ) -> None:
-    """Seen to catch: a question that takes its turn with it."""
     openai.held = False
     presenter = Presenter(chat)
     presenter.does("pause")
@@ -800,7 +776,6 @@ def test_a_room_that_is_cleared_during_a_pause_goes_on(
 def test_a_reply_that_was_about_to_begin_is_cut_too(
     serve: Serve, openai: OpenAIStub, guests: Guests
 ) -> None:
-    """Seen to catch: a pause that a reply does not notice when it begins."""
     running = serve(
         PRESENTER_KEY=KEY,
         AI="openai",
@@ -820,7 +795,6 @@ def test_a_reply_that_was_about_to_begin_is_cut_too(
 def test_a_server_whose_ai_is_paused_ends_in_good_order(
     chat: Running, guests: Guests
 ) -> None:
-    """Seen to catch: questions that wait on, whatever happens."""
     Presenter(chat).does("pause")
     ada = guests(chat)
     kept(ada, *(f"question {number}" for number in range(9)))

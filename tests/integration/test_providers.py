@@ -195,7 +195,6 @@ def test_each_file_of_the_providers_is_played_and_explained() -> None:
 def test_a_providers_habit_has_the_right_result(
     theatre: Theatre, name: str, newline: bytes
 ) -> None:
-    """Seen to catch: openai's chunks as they come, without shared/ai/chunks."""
     running, player, record = theatre
     player.play(name)
     assert player.body
@@ -265,7 +264,6 @@ def decide(body: Any) -> str:
 def test_prompts_suit_a_template_that_demands_alternating_roles(
     serve: Serve, player: Player
 ) -> None:
-    """Seen to catch: a prompt as people said it, and as the judge asks it."""
     player.answer, player.reply = refuse_for_template, decide
     chat = serve(**using(player), SHOULD_REPLY="1")
     with chat.join() as ada, chat.join() as ben, chat.join() as eve:
@@ -311,7 +309,6 @@ def test_a_model_without_a_system_role_is_asked_without(
 def test_a_judge_that_fails_is_told_to_the_rooms(
     serve: Serve, player: Player
 ) -> None:
-    """Seen to catch: a line in the log alone."""
     player.reply = decide
     player.answer = lambda _, body: (
         JSONResponse({}, 500) if is_judge(body) else None
@@ -393,7 +390,6 @@ NOWHERE = {
 def test_a_base_url_without_its_version_is_told(
     serve: Serve, player: Player, kind: str
 ) -> None:
-    """Seen to catch: “does not have the model”, “the connection failed”."""
     player.answer = lambda *_: NOWHERE[kind]
     chat = serve(**{**using(player), "OPENAI_BASE_URL": player.url})
     with chat.join() as ada:
@@ -423,7 +419,6 @@ def test_a_base_url_without_its_version_is_told(
 def test_a_setting_that_cannot_work_is_told_at_the_start(
     serve: Serve, player: Player, settings: dict[str, str], told: str
 ) -> None:
-    """Seen to catch: “the connection failed”, and no start at all."""
     chat = serve(**{**using(player), **settings}, SHOULD_REPLY="1")
     assert chat.process.stdout
     note = chat.process.stdout.readline()
@@ -465,9 +460,6 @@ def test_only_what_is_about_a_prompt_asks_for_other_words(
 def test_each_silence_has_a_limit_of_its_own(
     serve: Serve, player: Player
 ) -> None:
-    """Seen to catch: AI_TIMEOUT for both, and a limit that starts anew with
-    each empty delta.
-    """
     longer = {"AI_FIRST_TOKEN_TIMEOUT": "60"}
     first = serve(**using(player), AI_FIRST_TOKEN_TIMEOUT="0.5")
     stall = serve(**using(player), **longer, AI_TIMEOUT="0.5")
@@ -494,7 +486,6 @@ def test_each_silence_has_a_limit_of_its_own(
 def test_comments_prolong_the_wait_for_a_first_token(
     serve: Serve, player: Player
 ) -> None:
-    """Seen to catch: openai's client alone, which drops them."""
     player.play("keepalive-comments")
     player.delay = 0.05  # of 80 lines
     chat = serve(**using(player), AI_FIRST_TOKEN_TIMEOUT="1", AI_TIMEOUT="1")
@@ -525,8 +516,6 @@ def test_forty_seconds_of_comments_are_no_silence(
 def test_a_model_on_this_machine_may_take_longer_to_load(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Seen to catch: 30 seconds for all; 120 for one that has answered."""
-
     def limit(kind: Any, answered: str = "", **values: Any) -> float:
         choice = Settings(_env_file=None, **values)
         monkeypatch.setattr(readiness, "settings", lambda: choice)
@@ -564,7 +553,6 @@ def test_ollamas_models_are_loaded_at_the_start(serve: Serve) -> None:
 
 
 def test_ollamas_thoughts_and_cuts_are_told_apart(serve: Serve) -> None:
-    """Seen to catch: Ollama's parts as they come."""
     with OllamaStub() as ollama:
         chat = serve(**using(ollama))
         with chat.join() as ada:
@@ -640,7 +628,6 @@ def test_a_huge_body_does_not_become_memory(
     kind: str,
     client: str,
 ) -> None:
-    """Seen to catch: the clients by themselves, which keep all of it."""
     chat = serve(**asking(player, client))
     with chat.join() as ada:
         enter(ada)
@@ -660,7 +647,6 @@ def test_a_huge_body_does_not_become_memory(
 def test_a_huge_delta_is_cut_before_it_is_broadcast(
     serve: Serve, player: Player
 ) -> None:
-    """Seen to catch: 50 MB for everybody in the room."""
     delta = {"content": "word " * 10_000_000}
     chunk = {"choices": [{"index": 0, "delta": delta}]}
     player.body = f"data: {json.dumps(chunk)}\n\n".encode()
@@ -696,7 +682,6 @@ def test_a_compressed_stream_is_read(serve: Serve, player: Player) -> None:
 def test_a_redirect_to_another_host_is_not_followed(
     serve: Serve, player: Player, client: str
 ) -> None:
-    """Seen to catch: httpx's `follow_redirects`, which posts it all again."""
     chat = serve(**asking(player, client))
     with Player() as other, chat.join() as ada:
         elsewhere = f"http://localhost:{other.port}/v1/chat/completions"

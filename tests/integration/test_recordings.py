@@ -111,7 +111,6 @@ def ask(stage: Stage, *said: str, role: str = "user") -> Any:
 def test_a_finished_reply_is_recorded_and_played_back(
     stage: Stage, setting: Change, stub: OpenAIStub, tmp_path: Path
 ) -> None:
-    """Seen to catch: `text` recorded in place of what is new in it."""
     file = tmp_path / "replies.jsonl"
     live: dict[str, Any] = {
         "ai": "openai",
@@ -153,7 +152,6 @@ def test_a_reply_that_fails_is_not_recorded(
     tmp_path: Path,
     fault: Fault,
 ) -> None:
-    """Seen to catch: writing in a `finally`."""
     file = tmp_path / "replies.jsonl"
     setting(ai="openai", openai_base_url=stub.base_url, ai_record=str(file))
     stub.fault = fault
@@ -165,7 +163,6 @@ def test_a_reply_that_fails_is_not_recorded(
 def test_a_question_whether_to_reply_is_not_recorded(
     stage: Stage, setting: Change, stub: OpenAIStub, tmp_path: Path
 ) -> None:
-    """Seen to catch: recording whatever is asked."""
     file = tmp_path / "replies.jsonl"
     setting(ai="openai", openai_base_url=stub.base_url, ai_record=str(file))
     assert ask(stage, "YES or NO?", role="system")[-1][0]
@@ -173,10 +170,7 @@ def test_a_question_whether_to_reply_is_not_recorded(
 
 
 def test_a_reply_that_is_cut_short_is_not_recorded(tmp_path: Path) -> None:
-    """And the model's stream is closed at once.
-
-    Seen to catch: a stream that is not closed.
-    """
+    """And the model's stream is closed at once."""
     file, closed = tmp_path / "replies.jsonl", []
 
     async def stream() -> Stream:
@@ -198,7 +192,6 @@ def test_a_reply_that_is_cut_short_is_not_recorded(tmp_path: Path) -> None:
 
 
 def test_half_an_emoji_is_recorded_with_its_other_half(tmp_path: Path) -> None:
-    """Seen to catch: the parts as they come, which no file can hold."""
     file = tmp_path / "replies.jsonl"
 
     async def stream() -> Stream:
@@ -225,7 +218,6 @@ def test_a_file_that_cannot_be_written_is_one_line_in_the_log(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Seen to catch: an error that makes the reply fail."""
     file = tmp_path / "nowhere" / "replies.jsonl"
     setting(ai="openai", openai_base_url=stub.base_url, ai_record=str(file))
     assert ask(stage, "hello")[-1][0] == "You said: hello"
@@ -256,7 +248,6 @@ def found(asked: dict[str, Any], *lines: dict[str, Any]) -> str | None:
     ],
 )
 def test_a_question_is_found_however_it_is_written(asked: str) -> None:
-    """Seen to catch: each step that `normal` takes, left out."""
     assert found(line(asked), line("What's a room?")) == "Yes."
 
 
@@ -265,9 +256,6 @@ def test_a_question_is_found_however_it_is_written(asked: str) -> None:
     ["What's a broom?", "What's a room? And a party?", "room", "?", "C"],
 )
 def test_another_question_is_not_found(asked: str) -> None:
-    """Seen to catch: `in` in place of `==`, and the nearest of what is not
-    the same.
-    """
     lines = [line("What's a room?"), line("C++")]
     assert found(line(asked), *lines) is None
 
@@ -275,7 +263,6 @@ def test_another_question_is_not_found(asked: str) -> None:
 def test_of_the_same_question_the_one_in_the_same_conversation_is_found() -> (
     None
 ):
-    """Seen to catch: the first that is the same."""
     lines = [
         line("a haiku", "one", "now about space", reply="a haiku on space"),
         line("a joke", "two", "now about space", reply="a joke on space"),
@@ -292,17 +279,13 @@ def test_of_the_same_question_the_one_in_the_same_conversation_is_found() -> (
 
 
 def test_of_several_that_are_as_good_the_last_is_found() -> None:
-    """It was recorded again, as the first was not good enough.
-
-    Seen to catch: `max` over the recordings in their order.
-    """
+    """It was recorded again, as the first was not good enough."""
     lines = [line("hello", reply="one"), line("hello", reply="two")]
     assert found(line("hello"), *lines) == "two"
     assert found(line("before", "ok", "hello"), *lines) == "two"
 
 
 def test_names_in_front_of_what_was_recorded_do_not_matter() -> None:
-    """Seen to catch: names that stay, and a colon that makes a name."""
     several = line("Ada: a haiku", "one", "Bob: now about: space")
     assert found(line("now about: space"), several) == "Yes."
     assert found(line("a haiku", "one", "now about: space"), several) == "Yes."
@@ -316,10 +299,7 @@ def test_names_in_front_of_what_was_recorded_do_not_matter() -> None:
 def test_what_was_not_recorded_is_said_with_what_to_ask(
     stage: Stage, setting: Change, tmp_path: Path
 ) -> None:
-    """Five questions, each once, without names.
-
-    Seen to catch: a list of all of them.
-    """
+    """Five questions, each once, without names."""
     asked = [f"question {number}?" for number in range(7)]
     lines = [line(each) for each in [asked[0], *asked]]
     setting(ai=keep(tmp_path / "r", line("Ada: a", "b", "Bob: c"), *lines))
@@ -333,11 +313,7 @@ def test_what_was_not_recorded_is_said_with_what_to_ask(
 def test_what_was_not_recorded_goes_to_the_local_model_where_that_helps(
     stage: Stage, setting: Change, stub: OpenAIStub, tmp_path: Path
 ) -> None:
-    """A stub stands in for it. A recorded reply does not wait for it.
-
-    Seen to catch: the recording's name as the model's, and options that are
-    not handed on.
-    """
+    """A stub stands in for it. A recorded reply does not wait for it."""
     prompt = line("hello?")["prompt"]
     options = {"stream": True, "temperature": 0.2}
 
@@ -391,7 +367,6 @@ def test_what_was_not_recorded_goes_to_the_local_model_where_that_helps(
 def test_a_broken_file_is_named_with_its_line(
     lines: list[Any], why: str, tmp_path: Path
 ) -> None:
-    """Seen to catch: lines counted from 0, and without the empty ones."""
     file = tmp_path / "replies.jsonl"
     ai = keep(file, *lines)
     with pytest.raises(ValidationError) as wrong:
@@ -402,7 +377,6 @@ def test_a_broken_file_is_named_with_its_line(
 
 
 def test_it_does_not_start_without_its_recordings(tmp_path: Path) -> None:
-    """Seen to catch: a file that is read once the server runs."""
     for ai in (f"replay:{tmp_path}/none", "replay:nowhere.jsonl,local"):
         said = fails_to_start("demo_03", AI=ai)
         file = ROOT / replayed(ai)[0]
@@ -429,7 +403,6 @@ def test_what_is_neither_a_provider_nor_a_file_is_refused(ai: str) -> None:
 def test_setting_up_is_told_whether_the_local_model_helps(
     ai: str, told: str, error: str
 ) -> None:
-    """Seen to catch: `Settings()` itself, whose error is a traceback."""
     ended = subprocess.run(
         [sys.executable, "-m", "shared.ai"],
         cwd=ROOT.parent,
@@ -457,10 +430,7 @@ def note_of(chat: Running) -> str:
 def test_a_room_is_told_that_it_hears_a_recording(
     serve: Serve, tmp_path: Path
 ) -> None:
-    """And nothing is recorded of it, nor judged by it.
-
-    Seen to catch: a recording of a recording, and names in its prompts.
-    """
+    """And nothing is recorded of it, nor judged by it."""
     ai = keep(tmp_path / "r", line("hi"), line("ho", model="m-2"), line("hu"))
     again = tmp_path / "again"
     chat = serve(AI=ai, AI_RECORD=str(again), SHOULD_REPLY="1")
@@ -487,7 +457,6 @@ def test_a_room_is_told_that_it_hears_a_recording(
 def test_a_room_is_told_that_its_replies_are_recorded(
     serve: Serve, stub: OpenAIStub, tmp_path: Path
 ) -> None:
-    """Seen to catch: a path in the note."""
     file = tmp_path / "replies.jsonl"
     chat = serve(**using(stub), AI_RECORD=str(file))
     note = "AI: gpt-4o-mini (OpenAI); its replies are recorded"
@@ -504,10 +473,7 @@ def test_a_room_is_told_that_its_replies_are_recorded(
 def test_two_rooms_hear_recordings_at_once(
     serve: Serve, tmp_path: Path
 ) -> None:
-    """Each has begun before the other one ends.
-
-    Seen to catch: one play of a file at a time.
-    """
+    """Each has begun before the other one ends."""
     slow = [[0, "Once"], [0.9, " upon"], [1.0, " a time."]]
     chat = serve(AI=keep(tmp_path / "r", line("a story", reply=slow)))
     with chat.join("hello-world") as ada, chat.join("party-chat") as bob:
@@ -524,10 +490,7 @@ def test_two_rooms_hear_recordings_at_once(
 def test_the_tokens_of_a_recorded_reply_are_counted(
     serve: Serve, tmp_path: Path
 ) -> None:
-    """As they were when it was live.
-
-    Seen to catch: a reply that ends without its usage.
-    """
+    """As they were when it was live."""
     chat = serve(AI=keep(tmp_path / "r", line("hi", tokens=41)))
     with chat.join("total", "usage") as tally, chat.join() as ada:
         assert tally.next() == {"tally": 0}
@@ -539,7 +502,6 @@ def test_the_tokens_of_a_recorded_reply_are_counted(
 
 
 def test_the_script_has_an_answer_to_each_of_its_questions() -> None:
-    """Seen to catch: a reply cut in the middle of a line of the file."""
     lines = read(SCRIPT)
     replay = Replay(lines, None)
     assert len(lines) > 12
@@ -581,7 +543,6 @@ def test_what_the_demo_script_says_has_a_prepared_answer() -> None:
 @pytest.mark.stages(5)
 @pytest.mark.soak
 def test_the_local_model_answers_what_nobody_prepared(serve: Serve) -> None:
-    """Seen to catch: a replay that knows nothing of `,local`."""
     chat = serve(AI=f"replay:{SCRIPT},local", AI_TIMEOUT="50")
     note = "AI: a recording of prepared answers; other questions go to"
     assert note_of(chat) == f"{note} {WHO}"
@@ -632,8 +593,6 @@ def test_what_the_local_model_said_is_played_back_where_there_is_no_model(
 ) -> None:
     """The same text, its beginning and its end within 20 % of the time that
     they took: at least once, as other programs may be at work meanwhile.
-
-    Seen to catch: parts that are played at once, or at times that add up.
     """
     file = tmp_path / "replies.jsonl"
     live = serve(AI="local", AI_RECORD=str(file), AI_TIMEOUT="50")

@@ -153,11 +153,7 @@ def provoke(running: Running, model: Telltale) -> Iterator[str]:
 def test_nothing_of_the_environment_is_ever_told(
     stage: Stage, model: Telltale
 ) -> None:
-    """Neither in a response, nor in a frame, nor in a line of the log.
-
-    Seen to catch: a log with the text of an error as the AI's client has it;
-    a header that the settings name; the request's own key in an answer.
-    """
+    """Neither in a response, nor in a frame, nor in a line of the log."""
     settings = {**SECRETS, "AI": "openai", "OPENAI_BASE_URL": model.base_url}
     with start(stage, **settings) as running:
         told = list(provoke(running, model))
@@ -181,8 +177,6 @@ def test_a_wrong_setting_is_named_and_no_other() -> None:
 def test_a_word_that_stands_for_no_key_may_be_logged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Seen to catch: a log in which all letters are dots."""
-
     def logged(**keys: Any) -> str:
         choice = Settings(_env_file=None, **keys)
         monkeypatch.setattr(discreet, "settings", lambda: choice)

@@ -162,7 +162,6 @@ def test_a_number_is_finite_and_within_bounds() -> None:
 def test_a_party_host_means_what_it_says_or_is_refused(
     host: str, url: str | None
 ) -> None:
-    """Seen to catch: `wss://https://…`; a port that no page can open."""
     settings = {"public_url": "https://example.org/app/", "party_host": host}
     if url:
         found = Settings(_env_file=None, **settings)  # type: ignore
@@ -173,7 +172,7 @@ def test_a_party_host_means_what_it_says_or_is_refused(
 
 
 def test_a_file_in_another_encoding_is_named(tmp_path: Path) -> None:
-    """As PowerShell writes it. Seen to catch: a traceback."""
+    """As PowerShell writes it."""
     file = tmp_path / "settings"
     file.write_text("AI=none\n", "utf-16")
     said = fails_to_start("demo_01", ENV_FILE=str(file))
@@ -241,7 +240,6 @@ def test_what_a_terminal_cannot_show_does_not_end_the_start() -> None:
 def test_a_room_starts_whatever_is_said_of_proxies(
     ai: str, name: str, value: str
 ) -> None:
-    """Seen to catch: a line with the password that the variable holds."""
     nobody = f"http://127.0.0.1:{free_port()}"
     asked = {"OLLAMA_HOST": nobody, "OPENAI_BASE_URL": nobody}
     said = {"HTTPS_PROXY": nobody, name: value}
@@ -393,7 +391,6 @@ def test_without_descriptors_no_page_is_told_to_reload(fast: str) -> None:
 def test_the_limit_of_descriptors_is_raised_or_said(
     hard: int, lines: int
 ) -> None:
-    """Seen to catch: a soft limit that is left as it was."""
     python = shlex.quote(sys.executable)
     limits = f"ulimit -Sn 256 && ulimit -Hn {hard}"
     limited = f"{limits} && exec {python} -m shared.serve demo_01"

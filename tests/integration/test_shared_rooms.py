@@ -50,7 +50,6 @@ def test_a_late_joiner_hears_what_was_said(running: Running) -> None:
 def test_who_is_alone_and_comes_back_finds_what_was_said(
     rooms: Running,
 ) -> None:
-    """Seen to catch: letting a room go with its log when it is empty."""
     epochs = set()
     said: list[str] = []
     for visit in range(3):

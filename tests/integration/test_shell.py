@@ -127,7 +127,6 @@ def test_there_are_no_parties_yet(shell: Running) -> None:
 def test_scripts_are_modules_that_a_browser_fetches_once(
     shell: Running,
 ) -> None:
-    """Seen to catch: what is at another build's address, kept for ever."""
     files = files_of(shell)
     plain = {BUILD.sub("/", path): path for path in files}
     assert f"/{shell.stage.folder.name}/ui/room.js" in plain
@@ -150,7 +149,6 @@ def test_scripts_are_modules_that_a_browser_fetches_once(
 def test_a_script_that_did_not_change_is_not_sent_again(
     shell: Running,
 ) -> None:
-    """Seen to catch: one name for what is compressed and what is not."""
     tags = set()
     for how in ("gzip", "identity"):
         whole = shell.get("/shared/ui/style.css", Accept_Encoding=how)

@@ -41,10 +41,6 @@ RESTARTING = (1012, "The server restarts. Come back in a moment.")
 
 
 def test_replies_finish_and_newcomers_are_turned_away() -> None:
-    """Seen to catch: closing before the hooks have finished.
-
-    And: letting newcomers in meanwhile.
-    """
     finish = asyncio.Event()
 
     class Chat(Echo):
@@ -74,8 +70,6 @@ def test_replies_finish_and_newcomers_are_turned_away() -> None:
 def test_a_late_hook_is_cancelled_and_may_say_so(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Seen to catch: not cancelling; closing before hooks clean up."""
-
     class Chat(Server):
         async def on_message(self, message: Frame, sender: Connection) -> None:
             sender.send({"asked": message})
@@ -101,7 +95,6 @@ def test_a_late_hook_is_cancelled_and_may_say_so(
 def test_what_a_key_holds_back_is_sent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Seen to catch: leaving out `release_all`."""
     monkeypatch.setattr("shared.party.gathering.FRAMES_A_SECOND", 0.01)
 
     class Chat(Server):
@@ -118,7 +111,6 @@ def test_what_a_key_holds_back_is_sent(
 
 
 def test_a_request_in_progress_is_answered() -> None:
-    """Seen to catch: leaving whoever asked to wait for a cancelled hook."""
     begun = threading.Event()
 
     class Slow(Server):
@@ -135,7 +127,6 @@ def test_a_request_in_progress_is_answered() -> None:
 
 
 def test_a_hook_that_begins_meanwhile_ends_too() -> None:
-    """Seen to catch: cancelling only what had begun when the end was near."""
     asked = asyncio.Event()
 
     class Chat(Server):
@@ -162,7 +153,6 @@ def test_a_hook_that_begins_meanwhile_ends_too() -> None:
 
 
 def test_what_the_end_itself_starts_is_ended_as_well() -> None:
-    """Seen to catch: doing nothing when told for the second time."""
     ended = threading.Event()
 
     class Chat(Server):
@@ -208,7 +198,6 @@ def asking(stub: OpenAIStub) -> dict[str, str]:
 def test_asked_twice_it_ends_at_once(
     serve: Callable[..., Running], first: Signals, then: Signals
 ) -> None:
-    """Seen to catch: uvicorn's own way, which goes on, or logs a traceback."""
     with OpenAIStub() as stub:
         stub.fault = "hang"
         running = serve(**asking(stub), GRACE="600")
@@ -225,7 +214,6 @@ def test_asked_twice_it_ends_at_once(
 def test_a_reloader_that_passes_ctrl_c_on_does_not_ask_twice(
     serve: Callable[..., Running],
 ) -> None:
-    """Seen to catch: an end at once after any second signal."""
     with OpenAIStub() as stub:
         stub.held = True
         running = serve(**asking(stub), GRACE="600")
@@ -245,10 +233,7 @@ def test_a_reloader_that_passes_ctrl_c_on_does_not_ask_twice(
 def test_server_ends_in_order_when_its_terminal_is_closed(
     serve: Callable[..., Running], reload: str
 ) -> None:
-    """The system tells all its processes, and a shell may do so again.
-
-    Seen to catch: an end at once, in the middle of a reply.
-    """
+    """The system tells all its processes, and a shell may do so again."""
     with OpenAIStub() as stub:
         stub.held = True
         running = serve(**asking(stub), GRACE="600", RELOAD=reload)
@@ -283,7 +268,6 @@ THREAD = "await asyncio.to_thread(time.sleep, 60)"
 def test_no_hook_keeps_the_server_from_ending(
     tmp_path: Path, hook: str
 ) -> None:
-    """Seen to catch: waiting for what ignores that it is cancelled."""
     folder = tmp_path / "stubborn"
     folder.mkdir()
     body = "".join(f"    {line}\n" for line in hook.splitlines())
@@ -371,10 +355,7 @@ async def time_to_end(running: Running) -> float:
 def test_a_full_house_is_empty_within_two_seconds(
     serve: Callable[..., Running], fault: Any
 ) -> None:
-    """The quickest round counts, as the machine may do other things, too.
-
-    Seen to catch: waiting for who does not read, or has not sent all.
-    """
+    """The quickest round counts, as the machine may do other things, too."""
     took = []
     with OpenAIStub() as stub:
         stub.fault = fault
@@ -407,7 +388,6 @@ def workers(running: Running) -> list[int]:
 def test_a_server_that_was_killed_starts_again(
     serve: Callable[..., Running], tmp_path: Path
 ) -> None:
-    """Seen to catch: a port at which nobody answers, for ever."""
     running = serve(RELOAD="1", STORE=f"sqlite:{tmp_path / 'party.db'}")
     with running.join() as ada:
         id = ada.say("hello")["id"]
@@ -424,7 +404,6 @@ def test_a_server_that_was_killed_starts_again(
 def test_nothing_of_a_server_that_was_killed_keeps_the_port(
     serve: Callable[..., Running],
 ) -> None:
-    """Seen to catch: a process that nobody watches, and that serves on."""
     running = serve(RELOAD="1")
     (worker,) = workers(running)
     running.kill()
@@ -455,10 +434,7 @@ def waits(ask: Callable[[], Future[Answer]]) -> Future[Answer]:
 def test_the_next_server_waits_until_the_one_before_has_ended(
     tmp_path: Path,
 ) -> None:
-    """Else a page that comes back could meet the old one again.
-
-    Seen to catch: a new server that does not wait.
-    """
+    """Else a page that comes back could meet the old one again."""
     stage = Stage(5, copy_stages(tmp_path) / "demo_05")
     with OpenAIStub() as stub, ThreadPoolExecutor(1) as thread:
         stub.held = True

@@ -64,11 +64,7 @@ def ping_often(house: House, seconds: float = 0.1) -> None:
 def test_who_answers_no_ping_is_left_behind(
     monkeypatch: pytest.MonkeyPatch, lost: threading.Event, lines: int
 ) -> None:
-    """Even if what was sent is not read: then nobody else would ever notice.
-
-    Seen to catch: uvicorn's own end, which waits until all is read; not
-    telling the app.
-    """
+    """Even if what was sent is not read: then nobody else would ever notice."""
     monkeypatch.setattr("shared.party.backpressure.PATIENCE", 60)
     monkeypatch.setattr(
         "shared.party.transport.websocket_protocol.LAST_CHANCE", 0.1
@@ -82,7 +78,6 @@ def test_who_answers_no_ping_is_left_behind(
 
 
 def test_who_answers_pings_stays() -> None:
-    """Seen to catch: an end for everybody once a ping was sent."""
     with open_house(library=Library) as house:
         ping_often(house, 1)
         with house.join("1", "library") as ada:
@@ -96,10 +91,6 @@ def test_who_answers_pings_stays() -> None:
 def test_who_reads_but_does_not_answer_is_told_so(
     monkeypatch: pytest.MonkeyPatch, lost: threading.Event
 ) -> None:
-    """Seen to catch: cutting the line without a word.
-
-    And: telling the app only when the line is cut.
-    """
     monkeypatch.setattr(
         "shared.party.transport.websocket_protocol.LAST_CHANCE", 60
     )
@@ -117,7 +108,6 @@ def test_who_reads_but_does_not_answer_is_told_so(
 def test_a_close_that_is_not_read_does_not_keep_the_line(
     monkeypatch: pytest.MonkeyPatch, lost: threading.Event
 ) -> None:
-    """Seen to catch: uvicorn's own end, which waits until all is read."""
     soon = property(lambda _: 0.05, lambda *_: None)
     monkeypatch.setattr(PartyProtocol, "close_timeout", soon, raising=False)
     with (
@@ -132,7 +122,6 @@ def test_a_close_that_is_not_read_does_not_keep_the_line(
 def test_pings_without_end_fill_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Seen to catch: an answer for each, though none is read."""
     monkeypatch.setattr("shared.party.backpressure.PATIENCE", 60)
     with (
         open_house(library=Library) as house,
@@ -185,7 +174,6 @@ class Trickle:
 def test_who_reads_slowly_but_goes_on_is_not_sent_away(
     monkeypatch: pytest.MonkeyPatch, sizes: list[int], code: int
 ) -> None:
-    """Seen to catch: a fixed time for a frame; no end to patience."""
     monkeypatch.setattr("shared.party.backpressure.PATIENCE", 0.04)
 
     async def test() -> None:
@@ -204,11 +192,6 @@ def test_who_reads_slowly_but_goes_on_is_not_sent_away(
 def test_what_waits_is_counted_as_the_memory_it_takes(
     frame: str | bytes,
 ) -> None:
-    """Seen to catch: counting characters, of which one may be four bytes.
-
-    And: counting nothing for the queue itself.
-    """
-
     async def test() -> None:
         outbox = Outbox("ada", cast(WebSocket, Trickle([9])))
         outbox._listener = None
@@ -224,10 +207,7 @@ def test_what_waits_is_counted_as_the_memory_it_takes(
 @pytest.mark.stages(5)
 @pytest.mark.parametrize("way", ["up", "down"])
 def test_the_cursor_of_who_is_gone_goes_too(serve: Any, way: str) -> None:
-    """Their machine is gone; the line still takes what is sent.
-
-    Seen to catch: no pings.
-    """
+    """Their machine is gone; the line still takes what is sent."""
 
     def join(guest: Guest) -> None:
         presence = {"cursor": None, "message": None}

@@ -44,10 +44,7 @@ def in_a_thread(do: Callable[[], object]) -> list[Exception]:
 
 @pytest.mark.parametrize("how", ["send", "broadcast", "with a key"])
 def test_a_thread_that_tells_a_room_is_told_how(how: str) -> None:
-    """And whoever speaks after that is heard, under the same key, too.
-
-    Seen to catch: looking for the event loop after something was queued.
-    """
+    """And whoever speaks after that is heard, under the same key, too."""
     key = "news" if how == "with a key" else None
     with (
         open_house(stage=Stage) as house,
@@ -74,10 +71,7 @@ def test_a_thread_that_tells_a_room_is_told_how(how: str) -> None:
 def test_what_cannot_be_sent_is_the_fault_of_the_hook_that_says_it(
     said: object, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nobody's connection ends, and the log names the line.
-
-    Seen to catch: leaving it to the outboxes.
-    """
+    """Nobody's connection ends, and the log names the line."""
 
     class Careless(Server):
         async def on_message(self, message: Frame, sender: Connection) -> None:
@@ -100,14 +94,12 @@ def test_what_cannot_be_sent_is_the_fault_of_the_hook_that_says_it(
 
 
 def test_what_is_no_number_in_json_is_null() -> None:
-    """Seen to catch: NaN, which no page can read."""
     with open_house(stage=Stage) as house, house.join("1", "stage") as ada:
         house.call(the_room(house).broadcast, {"mean": float("nan")})
         assert ada.socket.recv(PATIENCE) == '{"mean":null}'
 
 
 def test_one_may_be_left_out_without_a_list_but_by_their_id() -> None:
-    """Seen to catch: looking for ids among the letters of one."""
     with (
         open_house(stage=Stage) as house,
         house.join("1", "stage", pk="ada") as ada,
@@ -124,8 +116,6 @@ def test_one_may_be_left_out_without_a_list_but_by_their_id() -> None:
 
 
 def test_an_init_without_super_harms_no_other_party() -> None:
-    """Seen to catch: a room that only `Server.__init__` knows."""
-
     class Own(Echo):
         def __init__(self, room: Room) -> None:
             self.votes = 0
@@ -145,10 +135,7 @@ def test_rooms_without_a_comma_are_no_list() -> None:
 
 
 def test_a_misspelt_hook_is_named(caplog: pytest.LogCaptureFixture) -> None:
-    """Once, and no method that is nothing like a hook.
-
-    Seen to catch: no look at all; one at what is inherited, too.
-    """
+    """Once, and no method that is nothing like a hook."""
 
     class Poll(Server):
         async def on_mesage(self, *_: Any) -> None: ...
@@ -165,7 +152,6 @@ def test_a_misspelt_hook_is_named(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_an_empty_frame_is_of_its_kind() -> None:
-    """Seen to catch: `or`, which takes empty bytes for no bytes."""
     heard: list[Frame] = []
 
     class Ear(Server):

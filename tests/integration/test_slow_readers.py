@@ -66,10 +66,6 @@ def test_a_stalled_reader_harms_nobody_and_is_sent_away(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Seen to catch: one send after the other; an outbox without an end.
-
-    And: ASGI's own close, whose 1013 waits behind what was not read.
-    """
     monkeypatch.setattr(
         "shared.party.transport.websocket_protocol.LAST_CHANCE", PATIENCE
     )
@@ -95,7 +91,6 @@ def test_a_stalled_reader_harms_nobody_and_is_sent_away(
 def test_a_reader_that_never_reads_again_is_cut_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Seen to catch: hanging up without `transport.abort`."""
     monkeypatch.setattr(
         "shared.party.transport.websocket_protocol.LAST_CHANCE", 0.05
     )
@@ -124,10 +119,7 @@ def test_a_reader_that_never_reads_again_is_cut_off(
 def test_a_reader_that_takes_too_long_for_a_frame_is_sent_away(
     left: threading.Event, monkeypatch: pytest.MonkeyPatch, frames: int
 ) -> None:
-    """Also if nothing comes after it: a newcomer, and a room that is quiet.
-
-    Seen to catch: sending without a timeout; one for the frame after it alone.
-    """
+    """Also if nothing comes after it: a newcomer, and a room that is quiet."""
     monkeypatch.setattr("shared.party.backpressure.PATIENCE", 0.05)
     monkeypatch.setattr(
         "shared.party.transport.websocket_protocol.LAST_CHANCE", PATIENCE
@@ -149,7 +141,6 @@ def test_a_reader_that_takes_too_long_for_a_frame_is_sent_away(
 def test_a_stalled_reader_does_not_hold_up_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Seen to catch: waiting without a bound until all is read."""
     monkeypatch.setattr("shared.party.backpressure.PATIENCE", 60)
 
     class Library(Radio):
@@ -170,8 +161,6 @@ def test_a_stalled_reader_does_not_hold_up_the_end(
 
 
 def test_a_long_history_evicts_nobody() -> None:
-    """Seen to catch: counting all of a long frame as waiting."""
-
     class Archive(Server):
         async def on_connect(self, connection: Connection, *_: Any) -> None:
             connection.send("x" * 2_000_000)
@@ -189,7 +178,6 @@ def test_a_long_history_evicts_nobody() -> None:
 def test_silent_newcomers_take_no_memory_for_a_history(
     memory: Callable[[Running], int], fast: str
 ) -> None:
-    """Seen to catch: a history without a bound, encoded for each of them."""
     settings = {"FAST": fast, "MESSAGES_A_SECOND": "10000"}
     with (
         start(STAGES[-1], **settings) as running,
@@ -211,7 +199,6 @@ def test_silent_newcomers_take_no_memory_for_a_history(
 def test_the_slowest_are_evicted_when_too_much_waits_in_the_process(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Seen to catch: queues that are bounded one by one; the oldest first."""
     monkeypatch.setattr("shared.party.backpressure.PATIENCE", 60)
     monkeypatch.setattr(
         "shared.party.transport.websocket_protocol.LAST_CHANCE", 60
@@ -262,7 +249,6 @@ def test_the_slowest_are_evicted_when_too_much_waits_in_the_process(
 
 
 def test_a_broadcast_is_encoded_once() -> None:
-    """Seen to catch: `encode` inside `deliver`'s loop."""
     encoded: list[str] = []
 
     class Counted(BaseModel):
@@ -328,10 +314,6 @@ class Clock:
 def test_frames_of_one_key_leave_thirty_times_a_second(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Seen to catch: no pause after a frame that was held; `key` ignored.
-
-    And: forgetting the last frame that was held.
-    """
     clock = Clock()
     for module in ("gathering", "encoding"):
         monkeypatch.setattr(f"shared.party.{module}.asyncio", clock)
@@ -358,8 +340,6 @@ def test_frames_of_one_key_leave_thirty_times_a_second(
 
 
 def test_a_flood_of_tokens_is_a_stream_of_few_frames() -> None:
-    """Seen to catch: `key` ignored by the room and by the outbox."""
-
     class Poet(Server):
         async def on_message(self, message: Frame, sender: Connection) -> None:
             begun = asyncio.get_running_loop().time()
@@ -395,8 +375,6 @@ class Reader:
 
 
 def test_a_frame_replaces_one_with_its_key_that_still_waits() -> None:
-    """Seen to catch: `key` ignored by the outbox."""
-
     async def test() -> None:
         reader = Reader()
         outbox = Outbox("ada", cast(WebSocket, reader))
@@ -416,8 +394,6 @@ def test_a_frame_replaces_one_with_its_key_that_still_waits() -> None:
 
 
 def test_what_was_replaced_does_not_count_as_waiting() -> None:
-    """Seen to catch: adding the size of what replaces another."""
-
     async def test() -> None:
         reader = Reader()
         outbox = Outbox("ada", cast(WebSocket, reader))
@@ -434,7 +410,6 @@ def test_what_was_replaced_does_not_count_as_waiting() -> None:
 
 
 def test_the_system_holds_little_for_a_reader() -> None:
-    """Seen to catch: its own measure, which is megabytes."""
     with listen("127.0.0.1", 0, "demo_02") as listening:
         listening.listen()
         with socket.create_connection(listening.getsockname(), PATIENCE):

@@ -134,10 +134,7 @@ def test_a_newcomer_is_told_the_tally(quiet: Running, party: str) -> None:
 def test_what_each_reply_took_is_added_up_for_everybody(
     serve: Serve, stub: Stub
 ) -> None:
-    """In several rooms, with several watchers, of whom one comes late.
-
-    Seen to catch: `self.tally = report.usage`; a tally that is not told.
-    """
+    """In several rooms, with several watchers, of whom one comes late."""
     running = serve(**using(stub))
     with (
         running.join("total", "usage") as one,
@@ -163,7 +160,6 @@ def test_what_each_reply_took_is_added_up_for_everybody(
 def test_the_tally_outlives_the_process_and_what_it_has_at_hand(
     serve: Serve, openai: OpenAIStub, tmp_path: Path
 ) -> None:
-    """Seen to catch: a sum of the reports at hand; no `follow`."""
     settings = {
         **using(openai),
         "STORE": f"sqlite:{tmp_path / 'party.db'}",
@@ -242,10 +238,7 @@ def about(exchange: Exchange, said: str) -> int:
 def test_a_reply_that_fails_is_counted_as_far_as_it_came(
     serve: Serve, stub: Stub, fault: Fault, said: str
 ) -> None:
-    """One that never began took nothing, and the next one is counted as ever.
-
-    Seen to catch: a stream that yields what is reported alone.
-    """
+    """One that never began took nothing, and the next one is counted."""
     stub.fault, stub.after = fault, len(said.split())
     running = serve(**using(stub))
     with running.join("total", "usage") as watcher, running.join() as ada:
@@ -266,7 +259,6 @@ def test_a_reply_that_fails_is_counted_as_far_as_it_came(
 def test_a_reply_that_is_paused_is_counted_as_far_as_it_came(
     serve: Serve, stub: Stub
 ) -> None:
-    """Seen to catch: a `finishing` that lets a cancellation pass."""
     stub.held = True
     running = serve(**using(stub), PRESENTER_KEY="a-key-of-16-letters")
     with running.join("total", "usage") as watcher, running.join() as ada:
@@ -283,7 +275,6 @@ def test_a_reply_that_is_paused_is_counted_as_far_as_it_came(
 def test_a_reply_that_the_servers_end_cuts_is_counted_as_far_as_it_came(
     serve: Serve, openai: OpenAIStub
 ) -> None:
-    """Seen to catch: hooks that are not waited for once they are cancelled."""
     openai.held = True
     running = serve(**using(openai), GRACE="0.2")
     with running.join("total", "usage") as watcher, running.join() as ada:
@@ -324,7 +315,6 @@ async def spendthrift(request: Request) -> Response:
 def test_a_reply_that_is_cut_is_counted_as_far_as_it_was_reported(
     serve: Serve,
 ) -> None:
-    """Seen to catch: a report inside `finishing`, after the stream."""
     paths = ["/v1/chat/completions"]
     routes = [Route(path, spendthrift, methods=["POST"]) for path in paths]
     with serve_app(Starlette(routes=routes)) as port:
@@ -344,7 +334,6 @@ def test_a_reply_that_is_cut_is_counted_as_far_as_it_was_reported(
 
 
 def test_a_reply_is_not_held_back_by_its_report(stage: Stage) -> None:
-    """Seen to catch: a report that comes before the reply's last frame."""
     package = stage.folder.name
     chat_room = importlib.import_module(f"{package}.party.chat_room")
     told: list[str] = []
@@ -398,7 +387,6 @@ def test_a_reply_is_not_held_back_by_its_report(stage: Stage) -> None:
 
 @pytest.mark.behaviour("Only parties may report")
 def test_only_parties_may_report(quiet: Running) -> None:
-    """Seen to catch: a check of a header, and none at all."""
     plain = quiet.ask("POST", TOTAL, {"usage": 5})
     assert plain.status == 403
     assert plain.json() == {
@@ -439,7 +427,6 @@ def test_what_a_watcher_sends_changes_nothing(quiet: Running) -> None:
     "room", ["Total", "TOTAL", "total%2F", "tota", "hello-world", "%20total"]
 )
 def test_there_is_no_other_room(quiet: Running, room: str) -> None:
-    """Seen to catch: `rooms = None`."""
     path = f"/parties/usage/{room}"
     assert quiet.get(path).status == 404
     assert quiet.ask("POST", path, {"usage": 1}).status == 404
@@ -493,7 +480,6 @@ def test_a_report_is_answered_with_the_tally(stage: Stage) -> None:
 def test_what_is_no_report_is_refused_with_a_reason(
     stage: Stage, body: Any
 ) -> None:
-    """Seen to catch: `usage: int` that is not strict, and without bounds."""
     good, bad, got = report(stage, {"usage": 7}, body)
     assert good.ok
     assert bad.status_code == 422

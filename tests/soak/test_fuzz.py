@@ -251,10 +251,6 @@ def test_none_of_a_hundred_thousand_inputs_does_any_harm(
     stage: Stage,
     memory: Callable[[Running], int],
 ) -> None:
-    """Seen to catch: an error that is none of msgpack's; one answer too few.
-
-    And: remembering what was refused.
-    """
     print(f"SEED={SEED}")
     running = serve(MESSAGES_A_SECOND="1000000", HISTORY="10")
     module = f"{stage.folder.name}.party.presence_schema"

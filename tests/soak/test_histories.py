@@ -563,18 +563,6 @@ def happened(
 def test_all_pages_converge(
     machine: type[Histories], least: int, happened: Counter[str]
 ) -> None:
-    """Seen to catch, by the history whose number is given.
-
-    In the pages: what is sent again under a new id (3), what was on its way
-    forgotten with its connection (3), an old epoch's messages beside the new
-    one's (3), a reply that is finished out of sight and goes on thinking (69),
-    a late ack above a gap (215), updates before the history that hide one
-    (215), a message on its way again that a clearing hides (332). In the
-    server: acks and updates before the append (1), the same message kept twice
-    (11), an old connection that takes the new one with it (28), a full disk
-    whose places count (40), a reply that a kill cut and that goes on (47), a
-    clearing that ends hooks only after it (110).
-    """
     run_state_machine_as_test(
         machine,
         settings=hypothesis.settings(

@@ -181,10 +181,7 @@ async def talk(port: int, over: asyncio.Event) -> int:
 def test_ten_thousand_names_and_reports_change_and_leave_nothing(
     serve: Callable[..., Running], memory: Callable[[Running], int]
 ) -> None:
-    """Twice: whatever a name or a report leaves shows the second time.
-
-    Seen to catch: rooms that are never let go; a party known by its headers.
-    """
+    """Twice: whatever a name or a report leaves shows the second time."""
     chance, numbers = random.Random(7), count()
     running = serve(ROOMS_A_MINUTE="1000000", LIVE_ROOMS="200")
     port = running.port

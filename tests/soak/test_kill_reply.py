@@ -134,9 +134,6 @@ def test_a_reply_that_is_killed_ends_whole_or_interrupted(
     """And a page that is open all the while shows what a newcomer is told.
 
     What a whole reply took is counted once, what another took is not.
-
-    Seen to catch: a store that keeps "Thinking…" as it was, a total that
-    counts twice, and a reply whose end is not kept.
     """
     settings = {
         "AI": "openai",

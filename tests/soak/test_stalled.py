@@ -140,9 +140,7 @@ def test_ten_who_stall_are_no_trouble_for_two_hundred(
 ) -> None:
     """With and without them in turn; the quietest turn of each counts.
 
-    Where the machine does much else meanwhile, there are more turns. Seen to
-    catch: no limit to what the system holds; nobody sent away; a pause of the
-    whole server for each frame that somebody does not take.
+    Where the machine does much else meanwhile, there are more turns.
     """
     running = serve(MESSAGES_A_SECOND="1000", HISTORY="10")
     alone, together, costs, times = [], [], [], []

@@ -23,7 +23,6 @@ LONGEST, LONGEST_MAPPED, WIDEST = 120, 250, 80
 
 @pytest.mark.parametrize("level", STEPS)
 def test_a_step_changes_what_is_declared_and_nothing_else(level: int) -> None:
-    """Seen to catch: one more blank in demo_03/ui/usage.js."""
     found = list(differences(folder(level - 1), folder(level)))
     actual = {(each.kind, each.name) for each in found}
     step = STEPS[level]

@@ -82,10 +82,7 @@ def spoken(page: Page) -> list[str]:
 
 
 def test_nothing_is_sent_before_there_is_a_connection(page: Page) -> None:
-    """A frame to a closed socket would be an error here.
-
-    Seen to catch: a `pump` that does not ask whether the socket is open.
-    """
+    """A frame to a closed socket would be an error here."""
     one, two = page.say("one"), page.say("two")
     assert spoken(page) == []
     page.open()
@@ -95,7 +92,6 @@ def test_nothing_is_sent_before_there_is_a_connection(page: Page) -> None:
 
 
 def test_what_was_not_acknowledged_goes_again_under_its_id(page: Page) -> None:
-    """Seen to catch: an `end` that leaves what was flying in the air."""
     page.open()
     one, two, three = page.say("one"), page.say("two"), page.say("three")
     page.receive(ack(one, 0))
@@ -112,7 +108,6 @@ def test_what_was_not_acknowledged_goes_again_under_its_id(page: Page) -> None:
 
 
 def test_what_was_not_acknowledged_survives_a_reload(page: Page) -> None:
-    """Seen to catch: a `put` that does not save; no `unsent` frame."""
     page.open()
     one, two = page.say("one"), page.say("two")
     page.receive(ack(one, 0))
@@ -134,7 +129,6 @@ def test_what_was_not_acknowledged_survives_a_reload(page: Page) -> None:
 def test_what_is_written_before_the_connection_comes_after_what_was_kept(
     page: Page,
 ) -> None:
-    """Seen to catch: a `send` that puts a message in before `unsent`."""
     one = page.say("one")
     page.reload()
     two = page.say("two")
@@ -144,7 +138,6 @@ def test_what_is_written_before_the_connection_comes_after_what_was_kept(
 
 
 def test_a_history_acknowledges_too(page: Page) -> None:
-    """Seen to catch: a message whose ack was lost, kept for ever as failed."""
     page.open()
     one, two = page.say("one"), page.say("two")
     page.receive(error(two, "Too fast."))
@@ -159,11 +152,7 @@ def test_a_history_acknowledges_too(page: Page) -> None:
 def test_a_message_on_its_way_again_is_shown_though_the_room_was_cleared(
     page: Page,
 ) -> None:
-    """The server, which has forgotten it, keeps it again.
-
-    Seen to catch: a history that acknowledges what is on its way; no
-    `remind` after it.
-    """
+    """The server, which has forgotten it, keeps it again."""
     page.open()
     one, two = page.say("one"), page.say("two")
     page.close()
@@ -176,7 +165,6 @@ def test_a_message_on_its_way_again_is_shown_though_the_room_was_cleared(
 
 
 def test_what_is_refused_is_marked_and_can_be_sent_again(page: Page) -> None:
-    """Seen to catch: a `retry` under a new id; one that stays in its place."""
     page.open()
     page.receive(history(*log(0, 3)))
     one, two = page.say("one"), page.say("two")
@@ -208,7 +196,6 @@ def test_what_is_refused_is_marked_and_can_be_sent_again(page: Page) -> None:
 
 
 def test_what_failed_survives_a_reload_and_waits_for_a_word(page: Page) -> None:
-    """Seen to catch: a page that sends again what was refused."""
     page.open()
     one, two = page.say("one"), page.say("two")
     page.receive(error(one), error(two))
@@ -278,7 +265,6 @@ def test_message_that_may_come_later_is_sent_again_by_itself(
 
 
 def test_a_connection_that_does_not_answer_is_given_up(page: Page) -> None:
-    """Seen to catch: a wait that begins again with each message."""
     page.open()
     one = page.say("one")
     page.advance(4_000)
@@ -301,11 +287,7 @@ def test_a_connection_that_does_not_answer_is_given_up(page: Page) -> None:
 
 
 def test_a_copy_that_is_refused_takes_nothing_back(page: Page) -> None:
-    """What came again too fast, or to a full disk, was kept all the same.
-
-    Seen to catch: no `seen`; one that outlives the room's memory; a page that
-    still shows what it waits for no longer.
-    """
+    """What came again too fast, or to a full disk, was kept all the same."""
     page.open()
     one, two = page.say("one"), page.say("two")
     page.close()
@@ -326,11 +308,7 @@ def test_a_copy_that_is_refused_takes_nothing_back(page: Page) -> None:
 def test_who_has_much_to_say_at_once_is_not_too_fast(
     page: Page, away: bool
 ) -> None:
-    """The server takes ten a second, after fifty at once.
-
-    Seen to catch: no `Pace`; one that saves up; no bound on what is flying;
-    one at a time.
-    """
+    """The server takes ten a second, after fifty at once."""
     page.open()
     page.receive(ack(page.say("hello"), 0))
     page.advance(60_000)
@@ -357,7 +335,6 @@ def test_who_has_much_to_say_at_once_is_not_too_fast(
 
 
 def test_nothing_more_is_sent_until_something_is_answered(page: Page) -> None:
-    """Seen to catch: no bound on what is flying."""
     waiting = [page.say(f"message {n}") for n in range(12)]
     page.open()
     page.advance(4_000)
@@ -369,7 +346,6 @@ def test_nothing_more_is_sent_until_something_is_answered(page: Page) -> None:
 
 
 def test_what_is_stored_is_bounded(page: Page) -> None:
-    """Seen to catch: a `keep` of all."""
     waiting = [page.say("x" * 4_000) for _ in range(203)]
     assert sum(map(len, page.stored())) < 1_000_000
     page.reload()
@@ -395,9 +371,6 @@ LATE = [
 def test_of_two_frames_the_later_one_is_shown_in_whatever_order_they_come(
     page: Page, news: Frame, late: Frame
 ) -> None:
-    """Seen to catch: no `later`; one that looks at the status alone, or takes
-    another place.
-    """
     page.receive(history(*log(0, 3)))
     page.receive(update(late), update({**news, "place": 0}))
     shown = page.shown()
@@ -432,7 +405,6 @@ def test_of_two_frames_the_later_one_is_shown_in_whatever_order_they_come(
     ],
 )
 def test_what_says_nothing_changes_nothing(page: Page, frame: Any) -> None:
-    """Seen to catch: `frames[type]` of an object; errors for what is kept."""
     page.open()
     page.receive(history(*log(0, 2)))
     before = page.shown()
@@ -442,7 +414,6 @@ def test_what_says_nothing_changes_nothing(page: Page, frame: Any) -> None:
 
 
 def test_frames_may_come_twice(page: Page) -> None:
-    """Seen to catch: a failure after an ack, which takes it back."""
     page.open()
     page.receive(history(*log(0, 1)))
     one, two = page.say("one"), page.say("two")
@@ -466,7 +437,6 @@ def test_frames_may_come_twice(page: Page) -> None:
 
 
 def test_a_newer_epoch_leaves_what_was_not_acknowledged(page: Page) -> None:
-    """Seen to catch: epochs that are not compared."""
     page.open()
     page.receive(history(*log(0, 20)))
     kept, failed, sending = (page.say(word) for word in "abc")
@@ -481,7 +451,6 @@ def test_a_newer_epoch_leaves_what_was_not_acknowledged(page: Page) -> None:
 
 
 def test_who_was_away_for_long_is_shown_no_gap(page: Page) -> None:
-    """Seen to catch: a history that is added to what was there before."""
     page.open()
     page.receive(history(*log(10, 20)))
     page.receive(update(said("m21", 21)))
@@ -509,10 +478,7 @@ def test_who_was_away_for_long_is_shown_no_gap(page: Page) -> None:
 def test_what_has_its_place_further_up_comes_when_somebody_scrolls_there(
     page: Page,
 ) -> None:
-    """As a message whose ack was lost long ago, or a reply that took long.
-
-    Seen to catch: an `update` or an `ack` that puts it above a gap.
-    """
+    """As a message whose ack was lost long ago, or a reply that took long."""
     page.open()
     one = page.say("one")
     page.receive(history(*log(40, 42)))
@@ -530,7 +496,6 @@ def test_what_has_its_place_further_up_comes_when_somebody_scrolls_there(
 
 
 def test_a_history_decides_in_its_range_and_only_there(page: Page) -> None:
-    """Seen to catch: one that keeps, or drops, all of its epoch."""
     page.receive(history(*log(0, 9)))
     page.receive(update(said("gone", 5)), update(said("new", 10)))
     page.receive(history(*log(3, 7)))
@@ -542,10 +507,7 @@ def test_a_history_decides_in_its_range_and_only_there(page: Page) -> None:
 def test_what_was_unfinished_is_not_kept_where_no_history_reaches(
     page: Page,
 ) -> None:
-    """It may be finished by now, and nothing would tell.
-
-    Seen to catch: older messages that all stay.
-    """
+    """It may be finished by now, and nothing would tell."""
     page.open()
     page.receive(history(*log(5, 6), reply("thinking", "…"), *log(8, 12)))
     page.receive(history(*log(10, 12)))
@@ -569,7 +531,6 @@ def test_what_was_unfinished_is_not_kept_where_no_history_reaches(
 
 
 def test_older_messages_come_when_somebody_scrolls_to_them(page: Page) -> None:
-    """Seen to catch: a `beginning` that forgets what is whole."""
     page.open()
     assert not page.scroll()
     page.receive(history(*log(40, 60)))
@@ -593,10 +554,7 @@ def test_older_messages_come_when_somebody_scrolls_to_them(page: Page) -> None:
 
 
 def test_nobody_asks_for_what_was_before_the_first_message(page: Page) -> None:
-    """Nor is the answer to an earlier question taken, in a cleared room.
-
-    Seen to catch: an empty history that is not the whole.
-    """
+    """Nor is the answer to an earlier question taken, in a cleared room."""
     page.open()
     page.receive(history(*log(0, 3)))
     assert not page.scroll()
@@ -609,7 +567,6 @@ def test_nobody_asks_for_what_was_before_the_first_message(page: Page) -> None:
 
 
 def test_nobody_is_asked_while_there_is_no_connection(page: Page) -> None:
-    """Seen to catch: a question that is kept for a later connection."""
     page.open()
     page.receive(history(*log(40, 60)))
     page.close()
@@ -633,7 +590,6 @@ def test_nobody_is_asked_while_there_is_no_connection(page: Page) -> None:
 def test_stored_message_is_replaced_by_nobody_else(
     page: Page, other: Frame
 ) -> None:
-    """Seen to catch: taking the longer of two with one id."""
     page.open()
     first = [*log(0, 2), reply(None, "Yes.")]
     page.receive(history(*first))
