@@ -375,7 +375,7 @@ class Crowd:
         self.sent: dict[str, float] = {}
         self.acks: dict[str, float] = {}
         self.deliveries: list[float] = []
-        self.places: list[int] = []
+        self.seqs: list[int] = []
 
     async def join(self) -> None:
         """Let everybody in."""
@@ -420,8 +420,8 @@ class Crowd:
         if told["type"] == "update":
             self.deliveries.append(now - self.sent[told["message"]["id"]])
         elif told["type"] == "ack":
-            place = told.get("seq") or told["place"]
-            self.places.append(place)
+            seq = told["seq"]
+            self.seqs.append(seq)
             self.acks[told["id"]] = now - self.sent[told["id"]]
         elif "retry_after" in told:
             loop = asyncio.get_running_loop()
@@ -444,7 +444,7 @@ class Crowd:
             told: dict[str, Any] = {}
             while "messages" not in told:  # a busy room lets it wait
                 time.sleep(told.get("retry_after", 0))
-                ada.send({"type": "older", "before": self.places[0] + 1})
+                ada.send({"type": "older", "before": self.seqs[0] + 1})
                 told = ada.until("older", lambda it: it["type"] != "update")
         return any(each["id"][0] == "p" for each in told["messages"])
 
@@ -483,7 +483,7 @@ async def measure(running: Running, name: str, seconds: float) -> list[str]:
         await crowd.chat_until(asyncio.sleep(2))
     for counted in (crowd.sent, crowd.acks, crowd.deliveries):
         counted.clear()
-    place = crowd.places[-1]
+    seq = crowd.seqs[-1]
     idle = memory(running, "VmRSS")
     reset_peak(running)
     loop = asyncio.get_running_loop()
@@ -494,7 +494,7 @@ async def measure(running: Running, name: str, seconds: float) -> list[str]:
         f"{count} {what}" for what, count in crowd.losses().items() if count
     ]
     peak = memory(running, "VmHWM") - idle
-    stored = max(crowd.places) - place - len(crowd.acks)
+    stored = max(crowd.seqs) - seq - len(crowd.acks)
     if not await asyncio.to_thread(crowd.remembered):
         lost.append("what they said before")
     for peer in crowd.peers:

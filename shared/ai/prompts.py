@@ -77,4 +77,4 @@ def weight(message: Message) -> int:
 
 def before(message: Message, question: Message) -> bool:
     """Whether a message stands before the question in the room's log."""
-    return (message.place or 0) < (question.place or 0)
+    return (message.seq or 0) < (question.seq or 0)

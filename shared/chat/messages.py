@@ -113,4 +113,4 @@ def update(message: Message) -> dict[str, Any]:
 
 def ack(message: Message) -> dict[str, Any]:
     """The frame that tells the sender that a message is kept."""
-    return {"type": "ack", "id": message.id, "place": message.place}
+    return {"type": "ack", "id": message.id, "seq": message.seq}

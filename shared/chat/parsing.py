@@ -127,7 +127,7 @@ def name_problem(name: str) -> str | None:
 
 
 async def older(messages: Log[Message], before: int) -> Frame:
-    """The frame that tells what was said before a place.
+    """The frame that tells what was said before a sequence number.
 
     Who asks about what the room has forgotten is told its history instead: an
     empty answer would say that there is no more than they know.

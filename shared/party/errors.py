@@ -29,9 +29,9 @@ class Refused(Exception):
 class Repeated(Refused):
     """A message that is already kept came again: acknowledged once more."""
 
-    def __init__(self, id: str, place: int) -> None:
+    def __init__(self, id: str, seq: int) -> None:
         super().__init__("This message is already kept.")
-        self.frame = {"type": "ack", "id": id, "place": place}
+        self.frame = {"type": "ack", "id": id, "seq": seq}
 
 
 class Asked(Refused):

@@ -1,5 +1,5 @@
-// Puts messages together: each id once, in the order of their places, which
-// are those in the room's log.
+// Merge messages: each id once, in the order of the sequence numbers that the
+// room's log gave them.
 
 /** @typedef {import("./messages.js").Message} Message */
 /** @typedef {import("./messages.js").Messages} Messages */
@@ -42,8 +42,8 @@ export function change(messages, id, news) {
  * Whether a message is in the room's log.
  * @param {Message} message
  */
-export function isKept({ place }) {
-  return place !== undefined;
+export function isKept({ seq }) {
+  return seq !== undefined;
 }
 
 /**
@@ -64,7 +64,7 @@ function later(old, news) {
   // Replies grow; what a person said never changes once it is stored.
   if (old.role !== "assistant" || news.role !== "assistant") return old;
   const steps = step(news) - step(old) || news.body.length - old.body.length;
-  return steps > 0 ? { ...news, place: old.place } : old;
+  return steps > 0 ? { ...news, seq: old.seq } : old;
 }
 
 /** @param {Message} message */
@@ -74,9 +74,9 @@ function step({ status }) {
 }
 
 /** @param {Message} message */
-function rank({ place, after }) {
+function rank({ seq, after }) {
   const last = after === undefined ? Number.MAX_SAFE_INTEGER : after + 0.5;
-  return place ?? last;
+  return seq ?? last;
 }
 
 /** @param {Messages} messages @returns {About} */
@@ -85,27 +85,27 @@ function about({ epoch, rules, whole, heard, until }) {
 }
 
 /**
- * The place before which there may be more in the room's log; 0: none.
+ * The seq before which there may be more in the room's log; 0: none.
  * @param {Messages} messages
  */
 export function beginning(messages) {
-  return messages.whole ? 0 : (messages.find(isKept)?.place ?? 0);
+  return messages.whole ? 0 : (messages.find(isKept)?.seq ?? 0);
 }
 
 /**
- * Whether a place is before the first that is shown: with what is in between,
- * it comes when somebody scrolls there.
+ * Whether a sequence number is before the first one shown. Such a message comes
+ * with its page when somebody scrolls there.
  * @param {Messages} messages
- * @param {number | undefined} place
+ * @param {number | undefined} seq
  */
-export function isEarlier(messages, place) {
-  return place !== undefined && place < beginning(messages);
+export function isEarlier(messages, seq) {
+  return seq !== undefined && seq < beginning(messages);
 }
 
 /** @param {Message[]} messages */
-export function lastPlace(messages) {
-  const places = messages.map((each) => each.place ?? -1);
-  return places.reduce((last, place) => Math.max(last, place), -1);
+export function lastSeq(messages) {
+  const seqs = messages.map((each) => each.seq ?? -1);
+  return seqs.reduce((last, seq) => Math.max(last, seq), -1);
 }
 
 /**
@@ -115,8 +115,8 @@ export function lastPlace(messages) {
  * @param {Message[]} said
  */
 export function overlap(messages, said) {
-  const until = messages.until ?? lastPlace(messages);
-  return !said.length || until >= Number(said[0].place);
+  const until = messages.until ?? lastSeq(messages);
+  return !said.length || until >= Number(said[0].seq);
 }
 
 /**
@@ -129,21 +129,21 @@ export function overlap(messages, said) {
  * @returns {Messages}
  */
 export function staying(messages, said, same, joins) {
-  const first = said[0]?.place ?? Infinity;
-  const last = lastPlace(said);
+  const first = said[0]?.seq ?? Infinity;
+  const last = lastSeq(said);
   const ids = new Set(said.map(({ id }) => id));
-  const before = messages.filter(({ place = first }) => place < first);
-  const stale = lastPlace(before.filter((each) => !isFinished(each)));
-  const stay = messages.filter(({ id, place }) => {
-    if (place === undefined) return true;
-    if (place < first) return joins && place > stale;
-    return same && (place > last || ids.has(id));
+  const before = messages.filter(({ seq = first }) => seq < first);
+  const stale = lastSeq(before.filter((each) => !isFinished(each)));
+  const stay = messages.filter(({ id, seq }) => {
+    if (seq === undefined) return true;
+    if (seq < first) return joins && seq > stale;
+    return same && (seq > last || ids.has(id));
   });
   return same ? stay : stay.map((each) => behind(each, last));
 }
 
 /**
- * A message; if it was not sent, behind a place.
+ * A message; if it was not sent, behind a sequence number.
  * @param {Message} message
  * @param {number} after
  */

@@ -98,9 +98,9 @@ function Said(props) {
 
 /** @param {ItemProps} props */
 function kind({ message, mine, first, waiting }) {
-  const { role, place, status } = message;
+  const { role, seq, status } = message;
   const who = role === "assistant" ? "ai" : mine ? "mine" : "theirs";
-  const sent = place === undefined ? "" : "sent";
+  const sent = seq === undefined ? "" : "sent";
   const state = status ?? (mine && waiting ? "sending" : sent);
   return `message ${who} ${first ? "first" : ""} ${state}`;
 }

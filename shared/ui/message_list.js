@@ -37,13 +37,13 @@ function useLive(count) {
  * @param {Message[]} all
  */
 function item(message, at, all) {
-  const { id, user, role, place } = message;
+  const { id, user, role, seq } = message;
   const before = all[at - 1];
   const first = before?.user !== user || before.role !== role;
   return html`
     <${Item} key=${id} message=${message} first=${first}
       mine=${isMine(id)}
-      waiting=${place === undefined && isWaiting(id)} />
+      waiting=${seq === undefined && isWaiting(id)} />
   `;
 }
 

@@ -1,6 +1,6 @@
 // What a page knows of a room's messages, and what each frame does to it.
 import {
-  change, isEarlier, isKept, lastPlace, merge, overlap, staying,
+  change, isEarlier, isKept, lastSeq, merge, overlap, staying,
 } from "./merge.js";
 
 /**
@@ -15,16 +15,16 @@ import {
  * @property {string} user
  * @property {string} body
  * @property {"user" | "assistant"} role
- * @property {number} [place] in the room's log
+ * @property {number} [seq] in the room's log
  * @property {"thinking" | "streaming" | "interrupted" | "failed"} [status]
  * @property {string} [note] how a reply was cut
  * @property {string} [error]
- * @property {number} [after] the place behind which it was not sent
+ * @property {number} [after] the sequence number behind which it was not sent
  */
 /** @typedef {import("./rules.js").Rules} Rules */
 /**
  * `whole`: there is nothing before the first; `heard`: how many histories;
- * `until`: the last place on a connection that has ended.
+ * `until`: the last sequence number on a connection that has ended.
  * @typedef {{ epoch?: string, rules?: Rules, whole?: boolean,
  *   heard?: number, until?: number }} About
  */
@@ -76,26 +76,26 @@ const frames = {
   },
 
   update(messages, { message }) {
-    const { id, place } = message;
-    return isEarlier(messages, place)
+    const { id, seq } = message;
+    return isEarlier(messages, seq)
       ? change(messages, id)
       : add(messages, message);
   },
 
-  ack(messages, { id, place }) {
-    const kept = { ...SENDING, place };
-    return change(messages, id, isEarlier(messages, place) ? undefined : kept);
+  ack(messages, { id, seq }) {
+    const kept = { ...SENDING, seq };
+    return change(messages, id, isEarlier(messages, seq) ? undefined : kept);
   },
 
   error(messages, { id, message: error, retry_after: later }) {
     if (later !== undefined) return messages;
-    const after = lastPlace(messages);
+    const after = lastSeq(messages);
     return change(messages, id, { status: "failed", error, after });
   },
 
   // The page's own sender tells these: first, that a connection has ended.
   parted(messages) {
-    const until = messages.until ?? lastPlace(messages);
+    const until = messages.until ?? lastSeq(messages);
     return merge(messages, [], { until });
   },
 

@@ -102,12 +102,12 @@ export class Outbox {
   }
 
   /**
-   * Ask for messages before a place: returns whether anybody was asked.
-   * @param {number} place
+   * Ask for the messages before a sequence number; return whether it was sent.
+   * @param {number} seq
    */
-  ask(place) {
+  ask(seq) {
     const open = this.socket.readyState === WebSocket.OPEN;
-    if (open) this.older = place;
+    if (open) this.older = seq;
     this.pump();
     return open;
   }

@@ -69,12 +69,12 @@ export function remove(id) {
 }
 
 /**
- * Ask the room for messages before a place: returns whether it was asked.
- * @param {number} place
+ * Ask for the messages before a sequence number; return whether it was sent.
+ * @param {number} seq
  */
-export function askOlder(place) {
+export function askOlder(seq) {
   const room = [...outboxes.values()].find(({ isRoom }) => isRoom);
-  return room?.ask(place) ?? false;
+  return room?.ask(seq) ?? false;
 }
 
 /** @param {string} id */

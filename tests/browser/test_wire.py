@@ -193,7 +193,7 @@ def test_it_shows_the_frames_of_a_chat_from_the_first(
     assert said["type"] == "message"
     assert said["message"]["body"] == "naïve 🎈"
     _, ack, update = ada.frames("chatroom", "in")
-    assert ack == {"type": "ack", "id": said["message"]["id"], "place": 0}
+    assert ack == {"type": "ack", "id": said["message"]["id"], "seq": 0}
     assert update["message"]["user"] == "Bob"
     ada.of("chatroom", "in").last.locator("summary").press("Enter")
     whole = ada.of("chatroom", "in").last.locator("pre")

@@ -147,7 +147,7 @@ def hear_all(guest: Guest, count: int) -> list[list[dict[str, Any]]]:
         replies.setdefault(message["id"], []).append(message)
         ended += message.get("status") in DONE
     assert len(replies) == count
-    return sorted(replies.values(), key=lambda heard: heard[0]["place"])
+    return sorted(replies.values(), key=lambda heard: heard[0]["seq"])
 
 
 def closing_code(guest: Guest) -> int:
@@ -173,7 +173,7 @@ def test_everybody_sees_the_reply_grow(talk: Talk) -> None:
     with talk.join() as ada, talk.join() as bob:
         enter(ada), enter(bob)
         question = ada.say("What is two and two?")
-        place = ada.wait_for("ack", id=question["id"])["place"]
+        seq = ada.wait_for("ack", id=question["id"])["seq"]
         first = hear_ai(ada, "thinking")
         assert first == {
             "id": first["id"],
@@ -181,7 +181,7 @@ def test_everybody_sees_the_reply_grow(talk: Talk) -> None:
             "body": "Thinking…",
             "role": "assistant",
             "status": "thinking",
-            "place": place + 1,
+            "seq": seq + 1,
         }
         assert hear_ai(bob, "thinking") == first
         exchange = talk.request(question["body"])
@@ -239,13 +239,13 @@ def test_a_reply_keeps_the_place_where_it_began(
     with chat.join() as eve:
         messages = enter(eve)
     assert [each["id"] for each in messages] == ["1", one["id"], "2", two["id"]]
-    places = [each["place"] for each in messages]
-    assert places == sorted(set(places))
+    seqs = [each["seq"] for each in messages]
+    assert seqs == sorted(set(seqs))
 
 
 @pytest.mark.behaviour(
-    "That a reply is finished has a place in the log as well",
-    expected="the next message two places after the reply's",
+    "That a reply is finished has a sequence number in the log as well",
+    expected="the next message two sequence numbers after the reply's",
 )
 def test_the_end_of_a_reply_takes_a_place(talk: Talk) -> None:
     with talk.join() as ada:
@@ -253,9 +253,9 @@ def test_the_end_of_a_reply_takes_a_place(talk: Talk) -> None:
         ada.say("And then?")
         reply = hear_out(ada)[-1]
         next_one = ada.say("And after that?")
-        place = ada.wait_for("ack", id=next_one["id"])["place"]
+        seq = ada.wait_for("ack", id=next_one["id"])["seq"]
         hear_out(ada)
-    assert place == reply["place"] + 2
+    assert seq == reply["seq"] + 2
 
 
 @pytest.mark.behaviour("A newcomer sees a reply as it stands")
@@ -365,7 +365,7 @@ def test_what_is_said_during_a_reply_is_kept_and_shared(
         ada.say("first")
         exchange = openai.next_request()
         said = ada.say("second")
-        ack = {"type": "ack", "id": said["id"], "place": 2}
+        ack = {"type": "ack", "id": said["id"], "seq": 2}
         assert ada.wait_for("ack", id=said["id"]) == ack
         assert bob.hear("second")["id"] == said["id"]
         with chat.join() as eve:
@@ -846,9 +846,9 @@ def stays_silent(chat: Running, stub: Stub) -> None:
             assert ada.next() == {
                 "type": "ack",
                 "id": said["id"],
-                "place": number,
+                "seq": number,
             }
-            assert bob.next()["message"] == {**said, "place": number}
+            assert bob.next()["message"] == {**said, "seq": number}
         with chat.join() as eve:
             assert [each["user"] for each in enter(eve)] == ["Ada"] * 3
     assert stub.paths == []

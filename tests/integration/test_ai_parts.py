@@ -193,16 +193,16 @@ def test_each_room_has_turns_of_its_own() -> None:
 
 
 def said(*bodies: str) -> list[Message]:
-    """What people said, in the order of its places."""
+    """What people said, in the order of its sequence numbers."""
     return [
-        Message(id=str(place), place=place, user="Ada", body=body)
-        for place, body in enumerate(bodies)
+        Message(id=str(seq), seq=seq, user="Ada", body=body)
+        for seq, body in enumerate(bodies)
     ]
 
 
 def test_a_prompt_begins_with_who_it_is_and_ends_with_the_question() -> None:
     messages = said("one", "two", "three")
-    messages[1] = Reply(id="1", place=1, body="two", status=None)
+    messages[1] = Reply(id="1", seq=1, body="two", status=None)
     assert make_prompt(messages, messages[2]) == [
         {"role": "system", "content": model.instructions},
         {"role": "user", "content": "one"},
@@ -216,7 +216,7 @@ def test_a_prompt_begins_with_who_it_is_and_ends_with_the_question() -> None:
 )
 def test_a_prompt_holds_finished_messages_only(status: Any) -> None:
     messages = said("one", "two", "three")
-    messages[1] = Reply(id="1", place=1, body="two", status=status)
+    messages[1] = Reply(id="1", seq=1, body="two", status=status)
     prompt = make_prompt(messages, messages[2])
     assert [each["content"] for each in prompt[1:]] == ["one", "three"]
 
@@ -236,7 +236,7 @@ def test_name_in_a_prompt_begins_no_line_of_its_own(
 def test_a_prompt_holds_the_replies_after_its_question_too() -> None:
     """They answer what was said before, while this one waited."""
     messages = said("one", "two", "and three")
-    reply = Reply(id="r", place=3, body="one it is", status=None)
+    reply = Reply(id="r", seq=3, body="one it is", status=None)
     messages.append(reply)
     prompt = make_prompt(messages, messages[1])
     contents = [each["content"] for each in prompt[1:]]

@@ -116,7 +116,7 @@ def test_a_log_is_there_again_when_its_file_is_opened_again(run: Run) -> None:
             ]
             assert log.epoch == epoch
             await log.append(Note(id="c"))
-            assert [each.place for each in log] == [0, 1, 3]
+            assert [each.seq for each in log] == [0, 1, 3]
 
     run(test)
 
@@ -140,7 +140,7 @@ def test_what_this_version_cannot_read_is_left_out(
                 await log.append(Note(id="b"))
             assert [each.id for each in await log.before(9, 9)] == ["a", "c"]
         async with opened(file) as log:
-            assert [(each.id, each.place) for each in log] == [
+            assert [(each.id, each.seq) for each in log] == [
                 ("a", 0),
                 ("c", 2),
             ]
@@ -158,7 +158,7 @@ def test_what_came_twice_is_kept_once_also_after_a_restart(run: Run) -> None:
             await log.append(Note(id="b"))
             with pytest.raises(Repeated) as repeated:
                 await log.append(Note(id="a", text="hello"))
-            assert repeated.value.frame["place"] == 0
+            assert repeated.value.frame["seq"] == 0
             with pytest.raises(Refused, match="Another message"):
                 await log.append(Note(id="a", text="goodbye"))
 
@@ -180,7 +180,7 @@ def test_two_owners_make_one_order(run: Run) -> None:
             await two.append(Note(id="last of two"))
             await one.append(Note(id="end"))
             ids = [each.id for each in one]
-            assert [each.place for each in one] == list(range(203))
+            assert [each.seq for each in one] == list(range(203))
             assert len(set(ids)) == 203
             assert [each.id for each in two] == ids[:-1]
 
@@ -200,7 +200,7 @@ def test_a_log_that_another_process_cleared_begins_again(run: Run) -> None:
             with pytest.raises(Refused, match="cleared"):
                 await two.append(old)
         async with opened(file) as log:
-            assert [(each.id, each.place) for each in log] == [("new", 3)]
+            assert [(each.id, each.seq) for each in log] == [("new", 3)]
             assert log.epoch == two.epoch
 
     run(test)
@@ -232,7 +232,7 @@ def test_what_cannot_be_kept_is_refused_and_the_log_goes_on(
                 await log.append(Note(id="b"))
             assert refused.value.frame["id"] == "b"
             await log.append(Note(id="b"))
-            assert [(each.id, each.place) for each in log] == [
+            assert [(each.id, each.seq) for each in log] == [
                 ("a", 0),
                 ("b", 1),
             ]
@@ -259,10 +259,10 @@ def test_what_was_done_with_what_fails_is_undone(run: Run) -> None:
             writer.commit([Append(log, Note(id="b")), Broken()])
             await log.append(Note(id="c"))
             await log.append(large)
-            places = [(each.id, each.place) for each in log]
-            assert places == [("a", 0), ("c", 1), ("large", 2)]
+            seqs = [(each.id, each.seq) for each in log]
+            assert seqs == [("a", 0), ("c", 1), ("large", 2)]
         async with opened(file) as log:
-            assert [(each.id, each.place) for each in log] == places
+            assert [(each.id, each.seq) for each in log] == seqs
 
     run(test)
 
@@ -321,7 +321,7 @@ def test_the_end_of_a_reply_is_written_once_it_can_be(
             texts = [(each.id, each.text) for each in log]
             assert texts == [("a", "done"), ("b", "done"), ("c", "")]
             await log.append(Note(id="d"))
-            assert log[-1].place == 5
+            assert log[-1].seq == 5
 
     run(test)
 
@@ -479,7 +479,7 @@ def test_nothing_is_kept_in_a_file_that_is_gone(run: Run) -> None:
                 await asyncio.to_thread(file.touch)
             await asyncio.to_thread(moved.rename, file)
             await log.append(Note(id="b"))
-            assert [each.place for each in log] == [0, 1]
+            assert [each.seq for each in log] == [0, 1]
 
     run(test)
 

@@ -289,16 +289,16 @@ def test_a_message_needs_an_id(pair: Pair, id: Any, told: str | None) -> None:
 
 def test_what_a_page_claims_beside_is_ignored(pair: Pair) -> None:
     ada, bob = pair
-    frame = message(id="claims", place=7_000, status="thinking", extra=[1])
+    frame = message(id="claims", seq=7_000, status="thinking", extra=[1])
     ada.send({**frame, "from": "the server"})
-    place = ada.wait_for("ack")["place"]
-    assert 0 <= place < 7_000
+    seq = ada.wait_for("ack")["seq"]
+    assert 0 <= seq < 7_000
     assert bob.next()["message"] == {
         "id": "claims",
         "user": "Ada",
         "body": "hello",
         "role": "user",
-        "place": place,
+        "seq": seq,
     }
 
 

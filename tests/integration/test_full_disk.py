@@ -66,14 +66,14 @@ def test_what_a_full_disk_cannot_keep_is_refused_and_the_rest_goes_on(
         watcher.sees("ada", 0.25)
         with running.join("room-4", max_size=None) as eve:
             told = eve.wait_for("history")["messages"]
-            assert told[-1]["place"] == LONG - 1
+            assert told[-1]["seq"] == LONG - 1
             eve.say("lost as well", user="Eve")
             assert eve.next()["message"] == NOT_KEPT
 
         limit(running, resource.RLIM_INFINITY)
         ada.say("lost", id=lost["id"])
-        assert ada.next() == {"type": "ack", "id": lost["id"], "place": 1}
-        said = [{**before, "place": 0}, {**lost, "place": 1}]
+        assert ada.next() == {"type": "ack", "id": lost["id"], "seq": 1}
+        said = [{**before, "seq": 0}, {**lost, "seq": 1}]
         assert [bob.next()["message"] for _ in said] == said
         running.kill()
         running.start()

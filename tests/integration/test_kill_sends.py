@@ -31,7 +31,7 @@ class Person:
         self.name, self.port = name, running.port
         self.left = [f"{name} {number}" for number in range(each)]
         self.unsure: list[str] = []
-        self.places: dict[str, int] = {}
+        self.seqs: dict[str, int] = {}
         self.seen: dict[str, int] = {}
         self.sent = asyncio.Event()
         self.online = False
@@ -72,7 +72,7 @@ class Person:
         """Take up what somebody said, or what became of one's own."""
         if frame["type"] == "ack":
             self.see(frame)
-            self.places[frame["id"]] = frame["place"]
+            self.seqs[frame["id"]] = frame["seq"]
             self.unsure = [id for id in self.unsure if id != frame["id"]]
         for each in frame.get("messages", []):
             self.see(each)
@@ -80,9 +80,9 @@ class Person:
             self.see(frame["message"])
 
     def see(self, message: dict[str, Any]) -> None:
-        """See a message at its place, which never changes."""
-        id, place = message["id"], message["place"]
-        assert self.seen.setdefault(id, place) == place
+        """See a message at its sequence number, which never changes."""
+        id, seq = message["id"], message["seq"]
+        assert self.seen.setdefault(id, seq) == seq
 
 
 async def kill_often(running: Running, people: list[Person]) -> int:
@@ -90,7 +90,7 @@ async def kill_often(running: Running, people: list[Person]) -> int:
     doubtful = 0
     for kill in range(KILLS):
         enough = (kill + 1) * PEOPLE * EACH // (KILLS + 2)
-        while sum(len(each.places) for each in people) < enough:  # noqa: ASYNC110
+        while sum(len(each.seqs) for each in people) < enough:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
         anybody = people[kill % PEOPLE]
         anybody.sent.clear()
@@ -105,10 +105,10 @@ async def kill_often(running: Running, people: list[Person]) -> int:
 
 
 def told(running: Running) -> list[tuple[int, str]]:
-    """What a newcomer is told: places and ids."""
+    """What a newcomer is told: sequence numbers and ids."""
     with running.join("room-4", max_size=None) as newcomer:
         messages = newcomer.wait_for("history")["messages"]
-        return [(each["place"], each["id"]) for each in messages]
+        return [(each["seq"], each["id"]) for each in messages]
 
 
 def test_nothing_acknowledged_is_lost_by_twenty_kills(tmp_path: Path) -> None:
@@ -127,11 +127,11 @@ def test_nothing_acknowledged_is_lost_by_twenty_kills(tmp_path: Path) -> None:
     print(f"{KILLS} kills, {doubtful} of them with a send in doubt")
     assert doubtful >= KILLS // 2
     ids = {f"{p.name} {number}" for p in people for number in range(EACH)}
-    assert [place for place, _ in history] == list(range(PEOPLE * EACH))
+    assert [seq for seq, _ in history] == list(range(PEOPLE * EACH))
     assert {id for _, id in history} == ids
-    kept = {id: place for place, id in history}
+    kept = {id: seq for seq, id in history}
     for person in people:
-        assert person.places.items() <= kept.items()
+        assert person.seqs.items() <= kept.items()
         assert person.seen.items() <= kept.items()
 
 
@@ -158,7 +158,7 @@ def test_two_servers_on_one_file_make_one_order(tmp_path: Path) -> None:
                 guest.wait_for("ack")
         history = told(one)
         assert told(two) == history[:-1]
-    assert [place for place, _ in history] == list(range(1_003))
+    assert [seq for seq, _ in history] == list(range(1_003))
     assert len({id for _, id in history}) == 1_003
     for person in people:
         assert person.seen.items() <= {i: p for p, i in history}.items()

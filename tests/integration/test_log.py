@@ -67,21 +67,21 @@ def test_places_are_given_one_after_another(log: Log[Note]) -> None:
         await asyncio.gather(*work)
 
     asyncio.run(append_all())
-    assert [note.place for note in log] == list(range(100))
+    assert [note.seq for note in log] == list(range(100))
 
 
 def test_entries_without_a_name_are_all_kept(log: Log[Note]) -> None:
     append(Note(text="tick"), Note(text="tick"), to=log)
-    assert [note.place for note in log] == [0, 1]
+    assert [note.seq for note in log] == [0, 1]
 
 
 def test_what_is_said_again_is_kept_once(log: Log[Note]) -> None:
     append(Note(id="x"), Note(id="a", text="hello"), Note(id="b"), to=log)
     with pytest.raises(Repeated) as repeated:
         append(Note(id="a", text="hello"), to=log)
-    assert repeated.value.frame == {"type": "ack", "id": "a", "place": 1}
+    assert repeated.value.frame == {"type": "ack", "id": "a", "seq": 1}
     append(Note(id="c"), to=log)
-    assert [note.place for note in log] == [0, 1, 2, 3]
+    assert [note.seq for note in log] == [0, 1, 2, 3]
 
 
 def test_another_entry_under_the_same_name_is_refused(log: Log[Note]) -> None:
@@ -111,7 +111,7 @@ def test_log_knows_ids_of_entries_that_it_forgot(
         assert len(log) == 10
         with pytest.raises(Repeated) as repeated:
             await log.append(Note(id="0", text="mine"))
-        assert repeated.value.frame == {"type": "ack", "id": "0", "place": 0}
+        assert repeated.value.frame == {"type": "ack", "id": "0", "seq": 0}
         with pytest.raises(Refused) as refused:
             await log.append(Note(id="7", text="another's"))
         assert refused.value.frame["type"] == "error"
@@ -143,7 +143,7 @@ def test_id_of_a_forgotten_message_cannot_be_taken() -> None:
         with house.join("1", "chat") as ada, house.join("1", "chat") as eve:
             for number in range(30):
                 ada.send({"id": f"{number}", "text": "hers"})
-                assert eve.wait_for("update")["message"]["place"] == number
+                assert eve.wait_for("update")["message"]["seq"] == number
             eve.send({"id": "3", "text": "his"})
             assert eve.next()["id"] == "3"
             eve.send({"id": "30", "text": "his"})
@@ -157,9 +157,9 @@ def test_a_reply_keeps_the_place_that_it_took_first(log: Log[Note]) -> None:
     reply.text = "Yes."
     append(reply, Note(id="next"), to=log)
     assert [note.id for note in log] == ["reply", "other", "next"]
-    assert (log[0].text, log[0].place) == ("Yes.", 0)
-    # That it is finished was an entry of its own: place 2.
-    assert log[2].place == 3
+    assert (log[0].text, log[0].seq) == ("Yes.", 0)
+    # That it is finished was an entry of its own: seq 2.
+    assert log[2].seq == 3
 
 
 def test_a_log_belongs_to_the_store_and_each_store_is_an_epoch() -> None:
@@ -182,14 +182,14 @@ def test_history_is_bounded_and_older_pages_hold_the_rest(body: str) -> None:
             await messages.append(Message(id=id, user="Ada", body=body))
         frame = json.loads(history(messages))
         assert frame["epoch"] == messages.epoch
-        newest = [message["place"] for message in frame["messages"]]
-        places = newest
-        while places[0]:
-            page = await older(messages, places[0])
+        newest = [message["seq"] for message in frame["messages"]]
+        seqs = newest
+        while seqs[0]:
+            page = await older(messages, seqs[0])
             assert len(page.encode()) <= MAX_OLDER_BYTES
-            told = [each["place"] for each in json.loads(page)["messages"]]
-            places = told + places
-        assert places == list(range(1_005))
+            told = [each["seq"] for each in json.loads(page)["messages"]]
+            seqs = told + seqs
+        assert seqs == list(range(1_005))
         assert len(newest) == (1_000 if body == "hi" else 32)
         assert len(history(messages).encode()) <= MAX_HISTORY_BYTES
 
@@ -250,7 +250,7 @@ def test_a_log_that_is_cleared_begins_again() -> None:
     assert log.epoch != store.epoch == other.epoch
     assert store.log("chat", "1", Note) is log
     append(Note(id="a", text="new"), to=log)
-    assert [(note.text, note.place) for note in log] == [("new", 2)]
+    assert [(note.text, note.seq) for note in log] == [("new", 2)]
     assert len(other) == 1
 
 

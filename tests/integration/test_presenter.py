@@ -559,7 +559,7 @@ def test_a_room_is_cleared_for_everybody(
     ada, bob = guests(running), guests(running)
     before = history(running)["epoch"]
     said = ada.say("forget this")
-    first = ada.wait_for("ack", id=said["id"])["place"]
+    first = ada.wait_for("ack", id=said["id"])["seq"]
     kept(guests(running, room="room-4"), "keep this")
     bob.hear("forget this")
     presenter.does("clear", **ROOM)
@@ -570,12 +570,12 @@ def test_a_room_is_cleared_for_everybody(
     assert bodies(history(running, room="room-4")) == ["keep this"]
     # What is new is never taken for what was before it.
     after = bob.say("a new start", "Bob")
-    place = bob.wait_for("ack", id=after["id"])["place"]
-    assert place > first
+    seq = bob.wait_for("ack", id=after["id"])["seq"]
+    assert seq > first
     assert ada.next()["message"]["body"] == "a new start"
     # Whoever did not hear that it was kept says it again: it is not lost.
     ada.say(said["body"], id=said["id"])
-    assert ada.wait_for("ack", id=said["id"])["place"] == place + 1
+    assert ada.wait_for("ack", id=said["id"])["seq"] == seq + 1
     assert bodies(history(running)) == ["a new start", "forget this"]
 
 

@@ -27,10 +27,10 @@ def test_everybody_else_hears_what_is_said(running: Running) -> None:
         ada.wait_for("history")
         bob.wait_for("history")
         message = ada.say("hello")
-        assert ada.next() == {"type": "ack", "id": message["id"], "place": 0}
+        assert ada.next() == {"type": "ack", "id": message["id"], "seq": 0}
         assert bob.next() == {
             "type": "update",
-            "message": {**message, "place": 0},
+            "message": {**message, "seq": 0},
         }
         # To Ada nothing came in between: she knows what she said.
         bob.say("hello yourself", user="Bob")
@@ -43,7 +43,7 @@ def test_a_late_joiner_hears_what_was_said(running: Running) -> None:
         message = ada.say("hello")
         ada.wait_for("ack")
     with running.join() as bob:
-        assert bob.next()["messages"] == [{**message, "place": 0}]
+        assert bob.next()["messages"] == [{**message, "seq": 0}]
 
 
 @pytest.mark.behaviour("A room remembers, also when nobody is in it")
@@ -85,28 +85,28 @@ def test_everybody_hears_the_same_in_the_same_order(rooms: Running) -> None:
             guest.wait_for("history")
 
         def talk(number: int) -> dict[int, str]:
-            """Say 25 messages; by their places, those and all the others'."""
+            """Say 25 messages; return all bodies, by sequence number."""
             mine = [guests[number].say(f"{number}: {n}") for n in range(25)]
             bodies = {message["id"]: message["body"] for message in mine}
             heard: dict[int, str] = {}
-            places: list[int] = []
+            seqs: list[int] = []
             while len(heard) < 100:
                 frame = guests[number].next()
                 if frame["type"] == "ack":
-                    heard[frame["place"]] = bodies[frame["id"]]
-                    places.append(frame["place"])
+                    heard[frame["seq"]] = bodies[frame["id"]]
+                    seqs.append(frame["seq"])
                 else:
                     message = frame["message"]
-                    heard[message["place"]] = message["body"]
-                    places.append(message["place"])
-            assert places == sorted(places)
+                    heard[message["seq"]] = message["body"]
+                    seqs.append(message["seq"])
+            assert seqs == sorted(seqs)
             return heard
 
         first, *others = threads.map(talk, range(4))
         with rooms.join() as late:
             history = late.next()["messages"]
     assert all(other == first for other in others)
-    told = {message["place"]: message["body"] for message in history}
+    told = {message["seq"]: message["body"] for message in history}
     assert first.items() <= told.items()
     assert list(told) == sorted(told)
 
@@ -121,8 +121,8 @@ def test_a_message_that_comes_again_is_kept_once(rooms: Running) -> None:
             with rooms.join() as ada:
                 ada.say("hello", id="a1")
                 acks.append(ada.wait_for("ack"))
-        place = acks[0]["place"]
-        assert acks == [{"type": "ack", "id": "a1", "place": place}] * 3
+        seq = acks[0]["seq"]
+        assert acks == [{"type": "ack", "id": "a1", "seq": seq}] * 3
         assert bob.next()["message"]["body"] == "hello"
         bob.say("is that all?", user="Bob")
         assert bob.next()["type"] == "ack"
@@ -149,7 +149,7 @@ def test_a_server_that_starts_again_says_that_it_forgot(
         assert history["epoch"] != before
         # The page sends again what it finds to be lost.
         ada.say("hello")
-        assert ada.next()["place"] == 0
+        assert ada.next()["seq"] == 0
 
 
 def test_who_comes_back_before_the_old_socket_is_gone_hears_all(

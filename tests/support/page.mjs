@@ -110,8 +110,8 @@ class Page {
 
   shown() {
     return this.messages.map((message) => {
-      const { id, place } = message;
-      const waits = place === undefined && this.sender.isWaiting(id);
+      const { id, seq } = message;
+      const waits = seq === undefined && this.sender.isWaiting(id);
       const status = message.status ?? (waits ? "sending" : "sent");
       return { ...message, status };
     });

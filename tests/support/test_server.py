@@ -231,7 +231,7 @@ class Service:
         """Remember which messages were acknowledged."""
         frame = json.loads(event.get("text", "{}"))
         if frame.get("type") == "ack":
-            self.acks[frame["id"]] = frame["place"]
+            self.acks[frame["id"]] = frame["seq"]
 
     def clear(self) -> asyncio.Task[None]:
         """Clear the room, as the presenter does."""
@@ -246,9 +246,9 @@ class Service:
     def check(self) -> None:
         """See that what was acknowledged is kept, without a gap."""
         log, kept = self.log, self.everything()
-        places = {each.id: each.place for each in kept}
-        for id, place in self.acks.items():
-            assert place < log.start or places[id] == place
+        seqs = {each.id: each.seq for each in kept}
+        for id, seq in self.acks.items():
+            assert seq < log.start or seqs[id] == seq
         if self.disk:
             # A row says where the log was cleared.
             start = max(0, log.start - 1)
@@ -258,7 +258,7 @@ class Service:
             assert log._next == log.start + len(kept) + more
 
     def rows(self) -> list[int]:
-        """The places that are taken in the file."""
+        """The sequence numbers that are taken in the file."""
         query = "SELECT place FROM entries WHERE log = ? ORDER BY place"
         rows = self.disk.database.execute(query, ["/".join(PLACE)])
         return [place for (place,) in rows]

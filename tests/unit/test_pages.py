@@ -23,16 +23,16 @@ def page(process: Node) -> Iterator[Page]:
     page.leave()
 
 
-def said(id: str, place: int, **more: Any) -> Frame:
+def said(id: str, seq: int, **more: Any) -> Frame:
     """A message, as it is in the room's log."""
     message = {"id": id, "user": "Bob", "body": f"body of {id}", "role": "user"}
-    return {**message, "place": place, **more}
+    return {**message, "seq": seq, **more}
 
 
-def reply(status: str | None, body: str, place: int = 7) -> Frame:
+def reply(status: str | None, body: str, seq: int = 7) -> Frame:
     """A reply of the AI's at some moment."""
     more = {"status": status} if status else {}
-    return said("r", place, user="AI", role="assistant", body=body, **more)
+    return said("r", seq, user="AI", role="assistant", body=body, **more)
 
 
 def history(*messages: Frame, epoch: str = "one") -> Frame:
@@ -40,16 +40,16 @@ def history(*messages: Frame, epoch: str = "one") -> Frame:
 
 
 def log(first: int, last: int) -> list[Frame]:
-    """The messages from one place to another."""
-    return [said(f"m{place}", place) for place in range(first, last + 1)]
+    """The messages from one sequence number to another."""
+    return [said(f"m{seq}", seq) for seq in range(first, last + 1)]
 
 
 def update(message: Frame) -> Frame:
     return {"type": "update", "message": message}
 
 
-def ack(id: str, place: int) -> Frame:
-    return {"type": "ack", "id": id, "place": place}
+def ack(id: str, seq: int) -> Frame:
+    return {"type": "ack", "id": id, "seq": seq}
 
 
 def older(*messages: Frame) -> Frame:
@@ -189,7 +189,7 @@ def test_what_is_refused_is_marked_and_can_be_sent_again(page: Page) -> None:
         "user": "Ada",
         "body": "one",
         "role": "user",
-        "place": 6,
+        "seq": 6,
         "status": "sent",
     }
     assert page.stored() == []
@@ -372,16 +372,16 @@ def test_of_two_frames_the_later_one_is_shown_in_whatever_order_they_come(
     page: Page, news: Frame, late: Frame
 ) -> None:
     page.receive(history(*log(0, 3)))
-    page.receive(update(late), update({**news, "place": 0}))
+    page.receive(update(late), update({**news, "seq": 0}))
     shown = page.shown()
     assert shown[-1]["body"] == news["body"]
-    assert shown[-1]["place"] == 7
-    for frame in (late, news, {**late, "place": 0}, {**late, "place": 9}):
+    assert shown[-1]["seq"] == 7
+    for frame in (late, news, {**late, "seq": 0}, {**late, "seq": 9}):
         page.receive(update(frame))
         assert page.shown() == shown
     page.receive(history(*log(0, 3), late))
     assert page.shown() == shown
-    page.receive(update({**news, "place": 1}))
+    page.receive(update({**news, "seq": 1}))
     assert page.shown() == shown
 
 

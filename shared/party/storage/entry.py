@@ -13,7 +13,7 @@ class Entry(BaseModel):
     id: str = ""
     """Names the entry; a log keeps each name once. Empty: it has none."""
 
-    place: int | None = None
+    seq: int | None = None
     """Where in the log it stands, from 0; set by the log."""
 
     is_owed: ClassVar[bool] = False
@@ -39,13 +39,13 @@ class Entry(BaseModel):
 
 def conflict(entry: Entry, earlier: Entry) -> Refused:
     """Return the refusal of an entry whose id is in the log already."""
-    return conflict_with(entry, digest(earlier), earlier.place or 0)
+    return conflict_with(entry, digest(earlier), earlier.seq or 0)
 
 
-def conflict_with(entry: Entry, earlier: int, place: int) -> Refused:
+def conflict_with(entry: Entry, earlier: int, seq: int) -> Refused:
     """Return the refusal, with the digest of the entry that has the id."""
-    if digest(entry.model_copy(update={"place": place})) == earlier:
-        return Repeated(entry.id, place)
+    if digest(entry.model_copy(update={"seq": seq})) == earlier:
+        return Repeated(entry.id, seq)
     return Refused("Another message has this id already.", entry.id)
 
 

@@ -25,7 +25,7 @@ UPDATE = "UPDATE entries SET entry = ? WHERE log = ? AND place = ?"
 
 
 class Tail(NamedTuple):
-    """What the writer knows of a log: it names the place it wants."""
+    """What the writer knows of a log: it names the seq it wants."""
 
     next: int
     start: int
@@ -33,20 +33,20 @@ class Tail(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """What came of an append: what was missed, and a place or a refusal."""
+    """What came of an append: what was missed, and a seq or a refusal."""
 
     missed: list[Row]
-    place: int = 0
+    seq: int = 0
     refusal: Refused | None = None
 
 
 def text_of(entry: Entry) -> str:
     """Return an entry as a row has it."""
-    return entry.model_dump_json(exclude={"id", "place"}, exclude_none=True)
+    return entry.model_dump_json(exclude={"id", "seq"}, exclude_none=True)
 
 
 class Append(Job[Kept]):
-    """Write an entry at the next place; another owner may have taken it."""
+    """Write an entry at the next seq; another owner may have taken it."""
 
     def __init__(self, log: "DurableLog[Any]", entry: Entry) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class Append(Job[Kept]):
         self.before: Tail | None = None
 
     def work(self, database: Database) -> Kept:
-        """Insert; where the place is taken, read what was missed, and again."""
+        """Insert; where the seq is taken, read what was missed, and again."""
         self.before = self.log.tail
         missed: list[Row] = []
         try:
@@ -65,23 +65,23 @@ class Append(Job[Kept]):
                     raise conflict(self.entry, self.find(database))
         except Refused as refusal:
             return Kept(missed, refusal=refusal)
-        place, start, newest = self.log.tail
-        if self.entry.place is None:
+        seq, start, newest = self.log.tail
+        if self.entry.seq is None:
             newest = self.entry
-        self.log.tail = Tail(place + 1, start, newest)
-        return Kept(missed, place)
+        self.log.tail = Tail(seq + 1, start, newest)
+        return Kept(missed, seq)
 
     def insert(self, database: Database) -> bool:
-        """Whether the place and the id were free."""
-        place, start, newest = self.log.tail
-        first = self.entry.place
+        """Whether the seq and the id were free."""
+        seq, start, newest = self.log.tail
+        first = self.entry.seq
         if first is None:
-            first = place
+            first = seq
             self.entry.follow(newest)
         elif first < start:
             raise cleared(self.entry)
         text = text_of(self.entry)
-        row = [self.log.name, place, first, self.entry.id, text]
+        row = [self.log.name, seq, first, self.entry.id, text]
         try:
             database.execute(INSERT, row)
         except sqlite3.IntegrityError:
@@ -98,7 +98,7 @@ class Append(Job[Kept]):
         return self.log.read(row) or Entry()
 
     def undo(self) -> None:
-        """Want the same place again."""
+        """Want the same seq again."""
         self.log.tail = self.before or self.log.tail
 
     def settle(self, kept: Kept) -> Kept:
@@ -106,8 +106,8 @@ class Append(Job[Kept]):
         self.log.catch_up(kept.missed)
         if kept.refusal:
             raise kept.refusal
-        if self.entry.place is None:
-            self.entry.place = kept.place
+        if self.entry.seq is None:
+            self.entry.seq = kept.seq
             self.log.hold(self.entry)
         return kept
 
@@ -121,17 +121,17 @@ class Clear(Job[tuple[list[Row], int]]):
         self.before: Tail | None = None
 
     def work(self, database: Database) -> tuple[list[Row], int]:
-        """Take the next place for it, whoever had written there."""
+        """Take the next seq for it, whoever had written there."""
         tail = self.before = self.log.tail
         missed = rows_from(database, self.log.name, tail.next)
-        place = missed[-1][0] + 1 if missed else tail.next
+        seq = missed[-1][0] + 1 if missed else tail.next
         database.execute("DELETE FROM entries WHERE log = ?", [self.log.name])
-        database.execute(INSERT, [self.log.name, place, place, "", ""])
-        self.log.tail = Tail(place + 1, place + 1, None)
-        return missed, place
+        database.execute(INSERT, [self.log.name, seq, seq, "", ""])
+        self.log.tail = Tail(seq + 1, seq + 1, None)
+        return missed, seq
 
     def undo(self) -> None:
-        """Want the same place again."""
+        """Want the same seq again."""
         self.log.tail = self.before or self.log.tail
 
     def settle(self, result: tuple[list[Row], int]) -> tuple[list[Row], int]:
@@ -154,17 +154,17 @@ class Checkpoint(Job[None]):
 
 
 class Read(Job[list[Row]]):
-    """Read entries before a place."""
+    """Read entries before a seq."""
 
     reads_only = True
 
-    def __init__(self, name: str, place: int, count: int) -> None:
+    def __init__(self, name: str, seq: int, count: int) -> None:
         super().__init__()
-        self.name, self.place, self.count = name, place, count
+        self.name, self.seq, self.count = name, seq, count
 
     def work(self, database: Database) -> list[Row]:
         """Read them as they are now."""
-        return entries_before(database, self.name, self.place, self.count)
+        return entries_before(database, self.name, self.seq, self.count)
 
 
 class Load(Job[Found]):

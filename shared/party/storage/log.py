@@ -18,10 +18,10 @@ Up to twice as many are remembered, as they are forgotten all at once.
 
 
 class Log(Sequence[M], Generic[M]):
-    """An append-only log: its newest entries read like a list, by place.
+    """An append-only log: its newest entries read like a list, by seq.
 
     `epoch` names this memory: a log that started empty has a new one. Its
-    places begin with `start`. `revision` counts the changes of what it has at
+    seqs begin with `start`. `revision` counts the changes of what it has at
     hand; `snapshot` keeps a frame that was made of that, and for what.
     """
 
@@ -36,39 +36,39 @@ class Log(Sequence[M], Generic[M]):
         self.snapshot: tuple[object, Frame] | None = None
         self._entries: list[M] = []
         self._named: dict[str, M] = {}
-        # By hashes of ids: hashes of the entries, and their places.
+        # By hashes of ids: hashes of the entries, and their seqs.
         self._old: dict[int, tuple[int, int]] = {}
         self._older = self._old
 
     async def append(self, entry: M) -> None:
-        """Keep an entry, and set its `place`.
+        """Keep an entry, and set its `seq`.
 
         An entry appended again, the same object, was finished meanwhile: it
-        keeps the place that it took first. Another entry under its id is
+        keeps the seq that it took first. Another entry under its id is
         `Repeated` if it says the same, and `Refused` if it does not. So is
         one that was begun before the log was cleared.
         """
         if earlier := self._named.get(entry.id):
             if earlier is not entry:
                 raise conflict(entry, earlier)
-        elif entry.place is not None:
-            if entry.place < self.start:
+        elif entry.seq is not None:
+            if entry.seq < self.start:
                 raise cleared(entry)
         elif old := self._find_old(hash(entry.id)):
             raise conflict_with(entry, *old)
         else:
             entry.follow(self._entries[-1] if self._entries else None)
-            entry.place = self._next
+            entry.seq = self._next
             self.hold(entry)
         self._next += 1
 
     async def clear(self) -> None:
-        """Forget all entries: a new epoch begins, in which places go on."""
+        """Forget all entries: a new epoch begins, in which seqs go on."""
         self.forget(uuid4().hex, self._next)
 
-    async def before(self, place: int, count: int) -> list[M]:
-        """Up to `count` entries before a place, the oldest first."""
-        end = bisect_left(self._entries, place, key=lambda e: e.place or 0)
+    async def before(self, seq: int, count: int) -> list[M]:
+        """Up to `count` entries before a seq, the oldest first."""
+        end = bisect_left(self._entries, seq, key=lambda e: e.seq or 0)
         return self._entries[max(0, end - count) : end]
 
     def hold(self, entry: M) -> None:
@@ -88,7 +88,7 @@ class Log(Sequence[M], Generic[M]):
         if self.max_old_ids:
             for old in entries:
                 if old.id:
-                    self._old[hash(old.id)] = digest(old), old.place or 0
+                    self._old[hash(old.id)] = digest(old), old.seq or 0
         for old in entries:
             self._named.pop(old.id, None)
         if len(self._old) > self.max_old_ids:

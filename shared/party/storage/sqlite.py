@@ -59,7 +59,7 @@ class DurableLog(Log[M], Generic[M]):
     ) -> None:
         super().__init__(store.epoch, model, store.most)
         self.store, self.key, self.name = store, key, name_of(key)
-        # By their places, those that grow, and what of them is written.
+        # By their seqs, those that grow, and what of them is written.
         self.open: dict[int, tuple[M, str]] = {}
         self.unreadable = False
         self.begin_anew(found.start - 1)
@@ -78,15 +78,15 @@ class DurableLog(Log[M], Generic[M]):
         try:
             await self.store.writer.do(Append(self, entry))
         except asyncio.CancelledError:
-            if entry.is_owed or entry.place is not None:
+            if entry.is_owed or entry.seq is not None:
                 self.store.owe(self, entry)
             raise
         except sqlite3.Error:
-            if not entry.is_owed and entry.place is None:
+            if not entry.is_owed and entry.seq is None:
                 raise Refused(NOT_KEPT, entry.id) from None
             self.store.owe(self, entry)
-        if entry.is_open and entry.place is not None:
-            self.open[entry.place] = entry, text_of(entry)
+        if entry.is_open and entry.seq is not None:
+            self.open[entry.seq] = entry, text_of(entry)
 
     async def clear(self) -> None:
         """Forget all entries, as Log does; Refused, if that cannot be kept."""
@@ -95,13 +95,13 @@ class DurableLog(Log[M], Generic[M]):
         except sqlite3.Error:
             raise Refused(NOT_KEPT) from None
 
-    async def before(self, place: int, count: int) -> list[M]:
-        """Up to `count` entries before a place; the file has them all."""
-        found = await super().before(place, count)
+    async def before(self, seq: int, count: int) -> list[M]:
+        """Up to `count` entries before a seq; the file has them all."""
+        found = await super().before(seq, count)
         if len(found) == count:
             return found
         with suppress(sqlite3.Error):  # then, what is at hand has to do
-            job = Read(self.name, place, count)
+            job = Read(self.name, seq, count)
             found = self.read_all(await self.store.writer.do(job))
         return found
 
@@ -118,7 +118,7 @@ class DurableLog(Log[M], Generic[M]):
                 logger.warning("%s: left out what cannot be read", self.name)
             self.unreadable = True
             return None
-        entry.id, entry.place = id, first
+        entry.id, entry.seq = id, first
         entry.recall()
         return entry
 
@@ -137,10 +137,10 @@ class DurableLog(Log[M], Generic[M]):
                 newest = self.read(row) or newest
         return Tail(next, start, newest)
 
-    def begin_anew(self, place: int) -> None:
-        """Be as after it was cleared at that place; before 0: never."""
+    def begin_anew(self, seq: int) -> None:
+        """Be as after it was cleared at that seq; before 0: never."""
         epoch = self.store.epoch
-        self.forget(f"{epoch}-{place}" if place >= 0 else epoch, place + 1)
+        self.forget(f"{epoch}-{seq}" if seq >= 0 else epoch, seq + 1)
 
     def catch_up(self, rows: list[Row]) -> None:
         """Take up what another process wrote, and tell the room."""
@@ -154,11 +154,11 @@ class DurableLog(Log[M], Generic[M]):
 
     def replace(self, entry: M) -> None:
         """Have an entry at hand as it is now, wherever it stands."""
-        place = entry.place or 0
-        at = bisect_left(self._entries, place, key=lambda e: e.place or 0)
+        seq = entry.seq or 0
+        at = bisect_left(self._entries, seq, key=lambda e: e.seq or 0)
         if at == len(self):
             self.hold(entry)
-        elif self[at].place == place:
+        elif self[at].seq == seq:
             self._entries[at] = self._named[entry.id] = entry
             self.revision += 1
 
@@ -199,10 +199,10 @@ class DurableStore(Store):
     async def _pay(self, log: DurableLog[M], entry: M) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), AGAIN)
-        is_new = entry.place is None
+        is_new = entry.seq is None
         with suppress(Refused):  # it is kept already, or the room was cleared
             await log.append(entry)
-            if is_new and entry.place is not None:
+            if is_new and entry.seq is not None:
                 self.tell(log.key, entry)
 
     async def _watch(self) -> None:
@@ -218,16 +218,16 @@ class DurableStore(Store):
         for log in logs:
             log.open = {k: v for k, v in log.open.items() if v[0].is_open}
         grown = [
-            (log, place, entry, text)
+            (log, seq, entry, text)
             for log in logs
-            for place, (entry, written) in log.open.items()
+            for seq, (entry, written) in log.open.items()
             if (text := text_of(entry)) != written
         ]
         if grown:
-            rows = [(text, log.name, place) for log, place, _, text in grown]
+            rows = [(text, log.name, seq) for log, seq, _, text in grown]
             await self.writer.do(Checkpoint(rows))
-            for log, place, entry, text in grown:
-                log.open[place] = entry, text
+            for log, seq, entry, text in grown:
+                log.open[seq] = entry, text
 
     def at_hand(self) -> list[DurableLog[Any]]:
         """The logs of this process, now."""
