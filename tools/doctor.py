@@ -32,7 +32,7 @@ from shared.web.traceback_summary import escape_unprintable
 from . import setup
 
 DEMO = "make demo-03"
-LOCKS = ["requirements.txt", "requirements-ai.txt"]
+LOCKS = ["requirements/base.txt", "requirements/ai.txt"]
 WHOLE_AGAIN = "rm -rf {} && make setup"
 
 MOST_SECONDS = 4.0

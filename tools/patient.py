@@ -252,7 +252,7 @@ async def load(model: Model) -> Finding:
 
 def local_again() -> str:
     """The command that installs it, also if that seems to be done."""
-    done = setup.installed("requirements-local.txt")
+    done = setup.installed("requirements/local.txt")
     return f"{WHOLE_AGAIN.format('.venv') if done else 'make setup'} AI=local"
 
 

