@@ -82,7 +82,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         stages = stages_of(metafunc.config, marker)
         # `make test` stays fast: the first that has it, and the newest; of
         # what needs a browser, the newest alone.
-        browser = "test_browser" in metafunc.module.__name__
+        browser = ".browser." in metafunc.module.__name__
         fast = stages[-1:] if browser else [*stages[:1], *stages[-1:]]
         params = [
             stage
