@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from .ai.budget import Day, budget
+from .ai.budget import DailyUsage, budget
 from .chat.moderation import house
 from .chat.parsing import name_problem
 from .party.asgi import Edge
@@ -36,7 +36,7 @@ from .whats_new import page as news
 class Service(Protocol):
     """Something that starts and stops with the app."""
 
-    note: str
+    status_line: str
     """What the pages and the terminal say about it."""
 
     async def start(self) -> None: ...
@@ -78,11 +78,11 @@ def party_chat(
             stack.push_async_callback(live.store.stop)
             await live.store.load("ai", "tokens")
             stack.push_async_callback(budget.stop)
-            budget.start(live.store.log("ai", "tokens", Day))
+            budget.start(live.store.log("ai", "tokens", DailyUsage))
             for service in services:
                 stack.push_async_callback(service.stop)
                 await service.start()
-                shell.notes.append(service.note)
+                shell.notes.append(service.status_line)
             yield
             await live.shutdown(settings().patience)
 

@@ -82,9 +82,9 @@ class Settings(AddressSettings, LimitSettings):
         """Take a provider, or a file of replies that can be played back."""
         if ai.startswith("replay:"):
             # Imported late, as it needs this module.
-            from .ai.replay.recordings import read, replayed
+            from .ai.replay.recordings import parse_replay, read_recordings
 
-            read(replayed(ai)[0])
+            read_recordings(parse_replay(ai)[0])
         elif ai not in ("", "openai", "ollama", "local", "none"):
             raise ValueError(
                 "give openai, ollama, local, none, or replay: and a file"

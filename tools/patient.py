@@ -23,7 +23,7 @@ from shared.ai import clients
 from shared.ai.checks import lacks_version
 from shared.ai.error_messages import VERSION
 from shared.ai.local import process as local
-from shared.ai.model import Model
+from shared.ai.model import ChatModel
 from shared.ai.provider import OLLAMA
 from shared.ai.replay import recordings
 from shared.settings import Settings, settings
@@ -124,7 +124,7 @@ def without(line: int) -> str:
 def check_recordings() -> Finding:
     """Whether there is something to play back."""
     try:
-        recordings.read(SCRIPT)
+        recordings.read_recordings(SCRIPT)
     except ValueError as error:
         return wrong(f"recordings: {error}", f"git checkout {SCRIPT}")
     return ok("recordings")
@@ -132,7 +132,7 @@ def check_recordings() -> Finding:
 
 async def ask_the_model() -> None:
     """Start what answers, as a stage does, and find out whether it would."""
-    model, logged = Model(), Logged("ai")
+    model, logged = ChatModel(), Logged("ai")
     await model.start()
     for message in logged.messages:
         mend = re.match("([A-Za-z_]+) is ignored", message)
@@ -141,18 +141,18 @@ async def ask_the_model() -> None:
         tell(await ask_openai(model))
     elif model.kind == "ollama":
         tell(await ask_ollama(model))
-    elif local.ABSENT in model.note:
-        tell(wrong(f"AI: {local.ABSENT}", local_again()))
+    elif local.NOT_INSTALLED in model.status_line:
+        tell(wrong(f"AI: {local.NOT_INSTALLED}", local_again()))
     elif model.kind == "local":
         tell(await load(model), *await ask_in_vain())
     else:
-        tell(ok(model.note))
+        tell(ok(model.status_line))
     await model.stop()
     # The look-up of a host's name cannot be stopped, and would be waited for.
     os._exit(0)
 
 
-async def ask_openai(model: Model) -> Finding:
+async def ask_openai(model: ChatModel) -> Finding:
     """Whether it takes the key, and has the models."""
     # Imported late, as it takes a second.
     from openai import APIConnectionError, APIStatusError
@@ -160,7 +160,7 @@ async def ask_openai(model: Model) -> Finding:
     url = settings().openai_base_url
     where = urlsplit(url).netloc.rpartition("@")[2] if url else "OpenAI"
     if not (url or settings().openai_api_key):
-        return wrong(f"{model.note}: put it into .env, or", WITHOUT)
+        return wrong(f"{model.status_line}: put it into .env, or", WITHOUT)
     if model.problem:
         place = place_of(model.problem.partition(" ")[0])[0]
         return wrong(f"AI: {model.problem}, in {place}: mend it, or", WITHOUT)
@@ -197,16 +197,16 @@ def refused(where: str, status: int, why: str) -> Finding:
     return wrong(f"{text}, or", WITHOUT)
 
 
-def another_model(model: Model, names: list[str]) -> str:
+def another_model(model: ChatModel, names: list[str]) -> str:
     """The command that takes a model which is there."""
     usual = str(Settings.model_fields["openai_model"].default)
     known = [name for name in (model.name, usual) if name in names]
     (name, *_) = map(shlex.quote, [*known, *names, usual])
-    judge = f" SHOULD_REPLY_MODEL={name}" if model.judge else ""
+    judge = f" SHOULD_REPLY_MODEL={name}" if model.classifier else ""
     return f"{DEMO} OPENAI_MODEL={name}{judge}"
 
 
-async def ask_ollama(model: Model) -> Finding:
+async def ask_ollama(model: ChatModel) -> Finding:
     """Whether it runs, and has the models."""
     names = await pulled(model.client)
     host = settings().ollama_host
@@ -228,26 +228,28 @@ async def pulled(client: Any) -> list[str] | None:
     return [*names, *(name.removesuffix(":latest") for name in names)]
 
 
-def having(model: Model, where: str, names: list[str], mend: str) -> Finding:
+def having(
+    model: ChatModel, where: str, names: list[str], mend: str
+) -> Finding:
     """Whether all models are there that would be asked."""
     missing = [
         name
-        for name in dict.fromkeys([model.name, model.judge])
+        for name in dict.fromkeys([model.name, model.classifier])
         if name and name not in names
     ]
     if not missing:
-        return ok(model.note)
+        return ok(model.status_line)
     mends = dict.fromkeys(mend.format(name) for name in missing)
     return wrong(f"AI: {where} has no {' and no '.join(missing)}", *mends)
 
 
-async def load(model: Model) -> Finding:
+async def load(model: ChatModel) -> Finding:
     """Whether the local model starts."""
     try:
         await model.ready()
     except Exception as error:
         return wrong(f"AI: {error}", local_again())
-    return ok(model.note)
+    return ok(model.status_line)
 
 
 def local_again() -> str:

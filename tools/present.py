@@ -19,7 +19,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from shared.ai.provider import choose
+from shared.ai.provider import detect_provider
 from shared.presenter.auth import lasting
 from shared.presenter.invite import SHOWN
 from shared.serve import listen, read_settings, url
@@ -195,7 +195,7 @@ def choosing(choice: Settings) -> Future[dict[str, str]]:
     """What the stages are to be told of the AI, once that is found out."""
 
     def choose_ai() -> dict[str, str]:
-        if choice.ai or choose(choice) != "local":
+        if choice.ai or detect_provider(choice) != "local":
             return {}
         return {"AI": RECORDED}
 

@@ -2,7 +2,7 @@
 
 from starlette.requests import HTTPConnection
 
-from shared.ai import finishing, in_turn, make_prompt
+from shared.ai import finishing, make_prompt, one_reply_at_a_time
 from shared.chat.messages import Message, Reply, ack, history, update
 from shared.chat.parsing import said
 from shared.chat.rooms import SLUGS
@@ -35,7 +35,7 @@ class ChatRoom(Server):
         self.room.broadcast(update(message), without=[sender.id])
         await self.reply_with_ai(message)
 
-    @in_turn
+    @one_reply_at_a_time
     async def reply_with_ai(self, question: Message) -> None:
         """Let everybody see the AI's reply grow."""
         prompt = make_prompt(self.messages, question)

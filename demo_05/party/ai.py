@@ -1,9 +1,9 @@
 """The AI: it streams its reply, and counts the tokens that it takes."""
 
-from shared.ai import Prompt, Stream, check_end, guarded, model
+from shared.ai import Prompt, Stream, model, require_finish_reason, supervised
 
 
-@guarded
+@supervised
 async def stream_reply(prompt: Prompt, name: str = "") -> Stream:
     """Yield the reply so far, and the tokens that it took so far."""
     ask = ask_ollama if model.kind == "ollama" else ask_openai
@@ -28,7 +28,7 @@ async def ask_openai(prompt: Prompt, name: str) -> Stream:
             if chunk.usage:
                 tokens = chunk.usage.total_tokens
             yield text, tokens
-    check_end(end)
+    require_finish_reason(end)
 
 
 async def ask_ollama(prompt: Prompt, name: str) -> Stream:
@@ -40,4 +40,4 @@ async def ask_ollama(prompt: Prompt, name: str) -> Stream:
         text += part.message.content or ""
         tokens = (part.prompt_eval_count or 0) + (part.eval_count or 0)
         yield text, tokens
-    check_end(part.done_reason or part.done)
+    require_finish_reason(part.done_reason or part.done)

@@ -1,20 +1,20 @@
 """Behind a stage's `ai.py`: which model answers, in turn, and how it fails."""
 
-from .answer import check_end
+from .answer import require_finish_reason
 from .model import model
 from .prompts import Prompt, make_prompt
-from .question_queue import in_turn
+from .question_queue import one_reply_at_a_time
 from .replay.recordings import Stream
-from .streaming import ReplyFailed, finishing, guarded
+from .streaming import ReplyFailed, finishing, supervised
 
 __all__ = [
     "Prompt",
     "ReplyFailed",
     "Stream",
-    "check_end",
     "finishing",
-    "guarded",
-    "in_turn",
     "make_prompt",
     "model",
+    "one_reply_at_a_time",
+    "require_finish_reason",
+    "supervised",
 ]

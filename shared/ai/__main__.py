@@ -3,9 +3,9 @@ with ",local" behind it where the local model helps.
 """
 
 from ..serve import read_settings
-from .provider import choose
-from .replay.recordings import replayed
+from .provider import detect_provider
+from .replay.recordings import parse_replay
 
 settings = read_settings()
-helped = choose(settings) == "replay" and replayed(settings.ai)[1]
-print(choose(settings) + (",local" if helped else ""))
+helped = detect_provider(settings) == "replay" and parse_replay(settings.ai)[1]
+print(detect_provider(settings) + (",local" if helped else ""))

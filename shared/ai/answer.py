@@ -4,18 +4,18 @@ from contextlib import aclosing
 
 from .prompts import Prompt
 from .replay.recordings import Stream
-from .thinking import Thoughts
-from .tokens import Tokens
+from .thinking import ThoughtFilter
+from .tokens import TokenCounter
 from .watchdog import Watchdog
 
-LONGEST_REPLY = 20_000
+MAX_REPLY_CHARACTERS = 20_000
 """Characters after which a reply is finished, whatever the model says."""
 
 MAX_HIDDEN_CHARACTERS = 500_000
 """Of thoughts in one reply, which nobody is shown."""
 
-TOO_LONG = f"Cut off: a reply has at most {LONGEST_REPLY:,} characters."
-CUTS = {
+TOO_LONG = f"Cut off: a reply has at most {MAX_REPLY_CHARACTERS:,} characters."
+CUT_NOTES = {
     "length": "Cut off at the model's limit.",
     "content_filter": "Cut off by the provider's content filter.",
 }
@@ -29,13 +29,13 @@ class Answer:
     """The part of a stream's text that people see, and its tokens."""
 
     def __init__(self, prompt: Prompt, limits: Watchdog) -> None:
-        self.tokens = Tokens(prompt)
+        self.tokens = TokenCounter(prompt)
         self.cut: ReplyCut | None = None
         self._limits = limits
 
     async def read(self, stream: Stream) -> Stream:
         """Pass a stream on without thoughts, up to the longest reply."""
-        thoughts, text, shown = Thoughts(), "", ""
+        thoughts, text, shown = ThoughtFilter(), "", ""
         try:
             async with aclosing(stream):
                 async for text, reported in stream:
@@ -43,19 +43,19 @@ class Answer:
                     self._limits.reset(token=bool(text) or hidden > 0)
                     self.tokens.count(text, reported, hidden)
                     shown = thoughts.strip(text)
-                    yield shown[:LONGEST_REPLY], reported
-                    if len(shown) > LONGEST_REPLY:
+                    yield shown[:MAX_REPLY_CHARACTERS], reported
+                    if len(shown) > MAX_REPLY_CHARACTERS:
                         raise ReplyCut(TOO_LONG)
-                    if len(text) > LONGEST_REPLY + MAX_HIDDEN_CHARACTERS:
-                        raise ReplyCut(CUTS["length"])
+                    if len(text) > MAX_REPLY_CHARACTERS + MAX_HIDDEN_CHARACTERS:
+                        raise ReplyCut(CUT_NOTES["length"])
         except ReplyCut as cut:
             self.cut = cut
-        rest = thoughts.strip(text, finished=True)[:LONGEST_REPLY]
-        if rest != shown[:LONGEST_REPLY]:
+        rest = thoughts.strip(text, finished=True)[:MAX_REPLY_CHARACTERS]
+        if rest != shown[:MAX_REPLY_CHARACTERS]:
             yield rest, 0
 
 
-def check_end(end: object) -> None:
+def require_finish_reason(end: object) -> None:
     """Raise if a stream is over, and its model never said that it ends.
 
     The clients take that for a reply, and a web page for an empty one. Where
@@ -63,5 +63,5 @@ def check_end(end: object) -> None:
     """
     if not end:
         raise ConnectionError("the stream ended before the reply did")
-    if note := CUTS.get(str(end)):
+    if note := CUT_NOTES.get(str(end)):
         raise ReplyCut(note)

@@ -9,9 +9,9 @@ from pydantic import Field
 
 from ..party import Entry, Log
 from ..settings import settings
-from .tokens import Tokens
+from .tokens import TokenCounter
 
-SPENT = (
+BUDGET_EXHAUSTED = (
     "The AI has used up its tokens for today. It answers again tomorrow, "
     "from midnight (UTC) on."
 )
@@ -24,7 +24,7 @@ def today() -> date:
     return datetime.now(UTC).date()
 
 
-class Day(Entry):
+class DailyUsage(Entry):
     """What one reply took, and its day's total, this reply included."""
 
     day: date = Field(default_factory=lambda: today())
@@ -42,13 +42,13 @@ class Budget:
     """What is left of `TOKEN_BUDGET`, by the log that the app gives it."""
 
     def __init__(self) -> None:
-        self.log: Log[Day] | None = None
-        self._unkept = 0
+        self.log: Log[DailyUsage] | None = None
+        self._unsaved = 0
         self._counting: set[asyncio.Task[None]] = set()
 
-    def start(self, log: Log[Day]) -> None:
+    def start(self, log: Log[DailyUsage]) -> None:
         """Go on with what a log holds of today."""
-        self.log, self._unkept = log, 0
+        self.log, self._unsaved = log, 0
         self._warn()
 
     async def stop(self) -> None:
@@ -56,14 +56,14 @@ class Budget:
         await asyncio.gather(*self._counting)
 
     @property
-    def spent(self) -> bool:
+    def exhausted(self) -> bool:
         """Whether the replies that ended today took all there is."""
         most = settings().token_budget
         last = self.log[-1] if self.log else None
         kept = last.total if last and last.day == today() else 0
-        return most is not None and kept + self._unkept >= most
+        return most is not None and kept + self._unsaved >= most
 
-    async def count(self, reply: Tokens) -> None:
+    async def count(self, reply: TokenCounter) -> None:
         """Keep what a reply took, even if its task is cancelled meanwhile."""
         if reply.so_far and self.log is not None:
             counting = asyncio.create_task(self._count(self.log, reply))
@@ -71,19 +71,21 @@ class Budget:
             counting.add_done_callback(self._counting.discard)
             await asyncio.shield(counting)
 
-    async def _count(self, log: Log[Day], reply: Tokens) -> None:
+    async def _count(self, log: Log[DailyUsage], reply: TokenCounter) -> None:
         if reply.estimated:
             logger.info("a reply took about %d tokens", reply.so_far)
-        tokens, self._unkept = self._unkept + reply.so_far, 0
+        tokens, self._unsaved = self._unsaved + reply.so_far, 0
         try:
-            await log.append(Day(tokens=tokens, estimated=reply.estimated))
+            await log.append(
+                DailyUsage(tokens=tokens, estimated=reply.estimated)
+            )
         except Exception as error:
-            self._unkept += tokens
+            self._unsaved += tokens
             logger.warning("the tokens of a reply are not kept: %s", error)
         self._warn()
 
     def _warn(self) -> None:
-        if self.spent:
+        if self.exhausted:
             logger.warning("TOKEN_BUDGET is spent until midnight (UTC)")
 
 

@@ -51,14 +51,14 @@ def url_problem(settings: Settings) -> str:
     return ""
 
 
-def problem_with(settings: Settings) -> str:
+def settings_problem(settings: Settings) -> str:
     """Say which of OpenAI's settings cannot work, and why; empty: none."""
     return key_problem(settings) or url_problem(settings)
 
 
-def remark(settings: Settings) -> str:
+def settings_remark(settings: Settings) -> str:
     """Say what is wrong with OpenAI's settings, behind the model's name."""
-    wrong = problem_with(settings)
+    wrong = settings_problem(settings)
     if not (settings.openai_api_key or settings.openai_base_url):
         wrong = "OPENAI_API_KEY is not set"
     return f", but {wrong}" if wrong else ""
@@ -70,7 +70,7 @@ def lacks_version(settings: Settings) -> bool:
     return bool(url) and not re.search(r"/v\d", urlsplit(url).path)
 
 
-def is_here(settings: Settings, kind: str) -> bool:
+def runs_on_this_machine(settings: Settings, kind: str) -> bool:
     """Whether the model runs on this machine, and may have to be loaded."""
     url = settings.openai_base_url if kind == "openai" else settings.ollama_host
     if kind != "openai":
@@ -79,7 +79,7 @@ def is_here(settings: Settings, kind: str) -> bool:
     return kind == "local" or bool(HERE.fullmatch(host))
 
 
-def ignored(settings: Settings, kind: str) -> list[str]:
+def ignored_settings(settings: Settings, kind: str) -> list[str]:
     """Say which settings mean nothing to what answers."""
     told = []
     if settings.should_reply and kind in ("local", "replay"):

@@ -59,7 +59,7 @@ class LineReader:
         room = MAX_LINE_BYTES + 1 - len(self._line)
         self._line += part[:room]
 
-    def hide(self, thought: object) -> None:
+    def count_hidden(self, thought: object) -> None:
         """Leave reasoning out, but for the estimate of tokens."""
         if self.watchdog and isinstance(thought, str):
             self.watchdog.hidden_bytes += len(thought)
@@ -90,7 +90,7 @@ class EventReader(LineReader):
         name, colon, value = line.partition(b":")
         if self._is_object or line.startswith((b"{", b"[")):
             self._data.append(line)
-            self._is_object = self._is_object or parse(line) is ...
+            self._is_object = self._is_object or parse_json(line) is ...
         elif not line:
             yield from self.flush()
         elif name == b"event":
@@ -100,7 +100,7 @@ class EventReader(LineReader):
             self._data.append(value)
         elif name == b"data" and colon:
             # One newline between events, and not two, is a habit of some.
-            if self._data and parse(b"\n".join(self._data)) is not ...:
+            if self._data and parse_json(b"\n".join(self._data)) is not ...:
                 yield from self.flush()
             self._data.append(value)
 
@@ -111,10 +111,10 @@ class EventReader(LineReader):
         if data.startswith(b"[DONE]"):
             yield from self.done()
         elif data:
-            chunk = parse(data)
+            chunk = parse_json(data)
             if chunk is ... and data.startswith(b"{"):
                 raise BadStream("an event is not JSON")
-            if not event and is_plain(chunk) and b"\n" not in data:
+            if not event and is_plain_delta(chunk) and b"\n" not in data:
                 self.has_text = True
                 yield b"data: " + data + b"\n\n"
                 return
@@ -125,7 +125,7 @@ class EventReader(LineReader):
     def done(self) -> Iterator[bytes]:
         """End the reply, also if no chunk gave a reason."""
         if not self._ended:
-            yield self.chunk("", "stop", None)
+            yield self.write_chunk("", "stop", None)
         yield b"data: [DONE]\n\n"
 
     def read_event(self, chunk: Any, event: bytes) -> Iterator[bytes]:
@@ -146,7 +146,7 @@ class EventReader(LineReader):
         error = chunk.get("error") or choice.get("error")
         failed = event == b"error" or chunk.get("object") == "error"
         if error or failed or reason == "error":
-            yield write_event({"error": readable(error or chunk)})
+            yield write_event({"error": error_object(error or chunk)})
             return
         text = self.text_of(choice)
         self.has_text |= bool(text)
@@ -158,35 +158,37 @@ class EventReader(LineReader):
         groq = chunk.get("x_groq")
         nested = groq.get("usage") if isinstance(groq, dict) else None
         usage = total_usage(chunk.get("usage") or nested)
-        yield self.chunk(text, reason or None, usage)
+        yield self.write_chunk(text, reason or None, usage)
 
     def text_of(self, choice: dict[str, Any]) -> str:
         """Read the text of a choice, wherever a server puts it."""
         delta = choice.get("delta")
         if isinstance(delta, dict):
-            self.hide(delta.get("reasoning_content") or delta.get("reasoning"))
-            refusal = self.plain(delta.get("refusal"))
-            if text := self.plain(delta.get("content")) + refusal:
+            self.count_hidden(
+                delta.get("reasoning_content") or delta.get("reasoning")
+            )
+            refusal = self.text_in(delta.get("refusal"))
+            if text := self.text_in(delta.get("content")) + refusal:
                 return text
         message = choice.get("message")
         # At the end of a stream, some repeat all that was said.
         if isinstance(message, dict) and not self.has_text:
-            refusal = self.plain(message.get("refusal"))
-            return self.plain(message.get("content")) + refusal
-        return self.plain(delta or choice.get("text"))
+            refusal = self.text_in(message.get("refusal"))
+            return self.text_in(message.get("content")) + refusal
+        return self.text_in(delta or choice.get("text"))
 
-    def plain(self, content: object) -> str:
+    def text_in(self, content: object) -> str:
         """Return the text in a content, which may be a list of parts."""
         if isinstance(content, list):
-            return "".join(map(self.plain, content))
+            return "".join(map(self.text_in, content))
         if isinstance(content, dict):
             if re.search("think|thought|reason", str(content.get("type"))):
-                self.hide(json.dumps(content))
+                self.count_hidden(json.dumps(content))
                 return ""
             content = content.get("text")
         return content if isinstance(content, str) else ""
 
-    def chunk(self, text: str, end: str | None, usage: Any) -> bytes:
+    def write_chunk(self, text: str, end: str | None, usage: Any) -> bytes:
         """Write a chunk as OpenAI does."""
         delta = {"role": "assistant", "content": text}
         choice = {"index": 0, "delta": delta, "finish_reason": end}
@@ -210,36 +212,38 @@ class OllamaReader(LineReader):
 
     def read_line(self, line: bytes) -> Iterator[bytes]:
         """Write a part of a reply, or the error that takes its place."""
-        part = parse(line) if line.strip() else None
+        part = parse_json(line) if line.strip() else None
         if part is ...:
             raise BadStream("a line is not JSON")
         if not isinstance(part, dict):
             return
         self._empty = False
         if error := part.get("error"):
-            yield write_line({"error": readable(error)["message"]})
+            yield write_line({"error": error_object(error)["message"]})
             return
         message = part.get("message")
         content = message.get("content") if isinstance(message, dict) else ""
         if isinstance(message, dict):
-            self.hide(message.get("thinking"))
+            self.count_hidden(message.get("thinking"))
         reason = part.get("done_reason")
         kept = {
-            "message": spoken(content if isinstance(content, str) else ""),
+            "message": assistant_message(
+                content if isinstance(content, str) else ""
+            ),
             "done": bool(part.get("done")),
             "done_reason": reason if isinstance(reason, str) else None,
-            "prompt_eval_count": count(part.get("prompt_eval_count")),
-            "eval_count": count(part.get("eval_count")),
+            "prompt_eval_count": token_count(part.get("prompt_eval_count")),
+            "eval_count": token_count(part.get("eval_count")),
         }
         yield write_line(kept)
 
     def flush(self) -> Iterator[bytes]:
         """Write an unfinished part if there was none, for ask_ollama."""
         if self._empty:
-            yield write_line({"message": spoken(""), "done": False})
+            yield write_line({"message": assistant_message(""), "done": False})
 
 
-def parse(data: bytes) -> Any:
+def parse_json(data: bytes) -> Any:
     """Parse JSON, also if it was cut off for its size; `...`: it is none."""
     partial = len(data) >= MAX_LINE_BYTES - 16
     try:
@@ -254,7 +258,7 @@ def parse(data: bytes) -> Any:
         return ...
 
 
-def is_plain(chunk: Any) -> bool:
+def is_plain_delta(chunk: Any) -> bool:
     """Whether a chunk has text, and nothing that any client has to know."""
     try:
         (choice,) = chunk["choices"]
@@ -273,7 +277,7 @@ def is_plain(chunk: Any) -> bool:
         return False
 
 
-def readable(error: object) -> dict[str, Any]:
+def error_object(error: object) -> dict[str, Any]:
     """Return an error as OpenAI writes one, with its message as text."""
     fields = error if isinstance(error, dict) else {"message": error}
     nested = fields.get("error")
@@ -287,18 +291,18 @@ def total_usage(usage: object) -> dict[str, int] | None:
     if not isinstance(usage, dict):
         return None
     names = ("prompt_tokens", "completion_tokens", "total_tokens")
-    prompt, reply, total = (count(usage.get(name)) for name in names)
+    prompt, reply, total = (token_count(usage.get(name)) for name in names)
     total = total or prompt + reply
     return dict(zip(names, (prompt, reply, total), strict=True))
 
 
-def count(tokens: object) -> int:
+def token_count(tokens: object) -> int:
     """Return a plausible number of tokens, or 0."""
     known = isinstance(tokens, int | float) and 0 < tokens < MAX_TOKENS
     return int(tokens) if known else 0  # type: ignore[call-overload]
 
 
-def spoken(text: str) -> dict[str, str]:
+def assistant_message(text: str) -> dict[str, str]:
     """Return a message of the model."""
     return {"role": "assistant", "content": text}
 

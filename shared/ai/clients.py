@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..settings import settings
-from .local.process import Local
+from .local.process import LlamaProcess
 from .provider import OLLAMA
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def openai_client() -> "AsyncOpenAI":
     )
 
 
-def local_client(local: Local) -> "AsyncOpenAI":
+def local_client(local: LlamaProcess) -> "AsyncOpenAI":
     """A client of the local model."""
     # A proxy is for what is far away.
     return _client(local.key, local.url, trust_env=False)

@@ -1,4 +1,4 @@
-"""How a reply failed: in words for a visitor, and in a line for the log."""
+"""Describe a failed reply: a message for visitors, a line for the log."""
 
 import re
 import traceback
@@ -8,7 +8,7 @@ from ..settings import settings
 from .checks import lacks_version
 from .replay.player import NotRecorded
 
-MISTAKES = NameError, TypeError, AttributeError, LookupError
+PROGRAMMING_ERRORS = NameError, TypeError, AttributeError, LookupError
 """What is no fault of a model, but of the code that asks it."""
 
 WRONG = "Something went wrong with this reply. Try again."
@@ -35,7 +35,7 @@ SETTING = re.compile(
 """How they refuse what an app asks for: no visitor can change it."""
 
 
-def words(error: Exception) -> str:
+def visitor_message(error: Exception) -> str:
     """What went wrong, for somebody who only wanted an answer."""
     if isinstance(error, NotRecorded):
         return str(error)
@@ -45,7 +45,7 @@ def words(error: Exception) -> str:
     code = str(getattr(error, "code", None))
     if status is None and re.fullmatch("[45][0-9][0-9]", code):
         status = int(code)  # of an error in the middle of a stream
-    if isinstance(error, MISTAKES):
+    if isinstance(error, PROGRAMMING_ERRORS):
         return WRONG
     if isinstance(error, ImportError):
         return "No AI is installed here, so nobody can answer."
@@ -101,7 +101,7 @@ def is_elsewhere(error: Exception) -> bool:
     return odd and lacks_version(settings())
 
 
-def details(error: Exception, file: str) -> str:
+def log_message(error: Exception, file: str) -> str:
     """One line for the log: what a server says may be a whole page.
 
     Of a mistake, it tells the last line of `file` that led to it.
@@ -112,6 +112,6 @@ def details(error: Exception, file: str) -> str:
         line += f" ({VERSION})"
     frames = traceback.extract_tb(error.__traceback__)
     here = [frame.lineno for frame in frames if frame.filename == file]
-    if isinstance(error, MISTAKES) and here:
+    if isinstance(error, PROGRAMMING_ERRORS) and here:
         return f"{Path(file).name}, line {here[-1]}: {line}"
     return line

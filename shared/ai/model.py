@@ -7,10 +7,10 @@ from typing import Any
 from ..settings import settings
 from . import checks, clients
 from .local import process as local
-from .provider import Choice, choose
+from .provider import Provider, detect_provider
 from .readiness import Readiness
 from .replay import recordings
-from .replay.player import Replay
+from .replay.player import ReplayClient
 
 logger = logging.getLogger("ai")
 
@@ -21,7 +21,7 @@ INSTRUCTIONS = (
 )
 
 
-class Model:
+class ChatModel:
     """One of the app's services: started and stopped with it.
 
     `client` is an `ollama.AsyncClient` if `kind` is "ollama", else asked like
@@ -29,48 +29,50 @@ class Model:
     """
 
     def __init__(self) -> None:
-        self.kind: Choice = "none"
+        self.kind: Provider = "none"
         self.name = ""
-        self.judge = ""
-        self.note = ""
+        self.classifier = ""
+        self.status_line = ""
         self.problem = ""  # why no provider can be asked
         self.client: Any = None
         self.options: dict[str, Any] = {}
         self.record = ""
         self.instructions = INSTRUCTIONS
-        self.window = 12_000
-        self.knows_names = True
+        self.context_bytes = 12_000
+        self.prefix_names = True
         self._loading: asyncio.Task[Any] | None = None
         self.readiness = Readiness()
-        self._local: local.Local | None = None
+        self._local: local.LlamaProcess | None = None
 
     async def start(self) -> None:
         """Choose the model, and prepare the way to it."""
-        self.kind = await asyncio.to_thread(choose, settings())
+        self.kind = await asyncio.to_thread(detect_provider, settings())
         if self.kind == "openai":
             self._answer_with(settings().openai_model, "OpenAI")
-            self.problem = checks.problem_with(settings())
-            self.note += checks.remark(settings())
+            self.problem = checks.settings_problem(settings())
+            self.status_line += checks.settings_remark(settings())
             if not self.problem:
                 self.client = clients.openai_client()
         elif self.kind == "ollama":
             self.client = clients.ollama_client()
             self._answer_with(settings().ollama_model, "Ollama", "mistral")
-            load = self.readiness.load(self.client, self.judge, self.name)
+            load = self.readiness.load(self.client, self.classifier, self.name)
             self._loading = asyncio.create_task(load)
         elif self.kind == "local":
             self.name = local.NAME
-            self.note = local.NOTE if local.installed() else local.MISSING
+            self.status_line = (
+                local.STATUS_LINE if local.is_installed() else local.NO_ANSWER
+            )
             self._use_local()
         elif self.kind == "replay":
-            self._play_back(*recordings.replayed(settings().ai))
+            self._play_back(*recordings.parse_replay(settings().ai))
         else:
-            self.note = "No AI answers (AI=none)"
-        for each in checks.ignored(settings(), self.kind):
+            self.status_line = "No AI answers (AI=none)"
+        for each in checks.ignored_settings(settings(), self.kind):
             logger.warning(each)
         if self.kind not in ("none", "replay") and settings().ai_record:
             self.record = settings().ai_record
-            self.note += "; its replies are recorded"
+            self.status_line += "; its replies are recorded"
 
     async def ready(self) -> None:
         """Wait until the model is loaded; raises if it could not be."""
@@ -91,32 +93,36 @@ class Model:
 
     def _answer_with(self, name: str, where: str, judge: str = "") -> None:
         self.name = name
-        self.note = f"AI: {name} ({where})"
+        self.status_line = f"AI: {name} ({where})"
         if settings().should_reply:
-            self.judge = settings().should_reply_model or judge or name
+            self.classifier = settings().should_reply_model or judge or name
 
     def _use_local(self) -> None:
         self.options = local.OPTIONS
         self.instructions = local.INSTRUCTIONS
-        self.window = local.WINDOW
-        self.knows_names = False
+        self.context_bytes = local.CONTEXT_BYTES
+        self.prefix_names = False
         self._loading = asyncio.create_task(self._load())
 
     async def _load(self) -> Any:
-        self._local = await local.start()
+        self._local = await local.start_llama()
         return clients.local_client(self._local)
 
     def _play_back(self, file: str, with_local: bool) -> None:
-        found = recordings.read(file)
+        found = recordings.read_recordings(file)
         self.name = " and ".join(dict.fromkeys(each.model for each in found))
-        self.note = f"AI: a recording of {self.name}"
-        self.knows_names = False
+        self.status_line = f"AI: a recording of {self.name}"
+        self.prefix_names = False
         if with_local:
-            who = local.WHO if local.installed() else f"nobody: {local.ABSENT}"
-            self.note += f"; other questions go to {who}"
+            who = (
+                local.DESCRIPTION
+                if local.is_installed()
+                else f"nobody: {local.NOT_INSTALLED}"
+            )
+            self.status_line += f"; other questions go to {who}"
             self._use_local()
-        self.client = Replay(found, self._loading)
+        self.client = ReplayClient(found, self._loading)
 
 
-model = Model()
+model = ChatModel()
 """The one model of this process, for a stage's `services`."""

@@ -10,7 +10,7 @@ from .model import model
 
 Prompt: TypeAlias = list[dict[str, str]]
 
-MOST_MESSAGES = 20
+MAX_PROMPT_MESSAGES = 20
 """How many messages a prompt holds."""
 
 
@@ -24,20 +24,20 @@ def make_prompt(messages: Sequence[Message], question: Message) -> Prompt:
         each
         for each in reversed(messages)
         if each.status is None and each.id != question.id
-        if each.role == "assistant" or before(each, question)
+        if each.role == "assistant" or is_before(each, question)
     )
     window = [question]
-    size = weight(question)
-    for message in islice(said, MOST_MESSAGES - 1):
-        size += weight(message)
-        if size > model.window:
+    size = body_bytes(question)
+    for message in islice(said, MAX_PROMPT_MESSAGES - 1):
+        size += body_bytes(message)
+        if size > model.context_bytes:
             break
         window.insert(0, message)
     people = {each.user for each in window if each.role == "user"}
-    named = model.knows_names and len(people) > 1
+    named = model.prefix_names and len(people) > 1
     return [
         {"role": "system", "content": model.instructions},
-        *({"role": m.role, "content": content(m, named)} for m in window),
+        *({"role": m.role, "content": prompt_text(m, named)} for m in window),
     ]
 
 
@@ -63,18 +63,18 @@ def for_template(prompt: Prompt) -> Prompt:
     return taken
 
 
-def content(message: Message, named: bool) -> str:
+def prompt_text(message: Message, named: bool) -> str:
     """What a message says, and, where several people speak, who says it."""
     if named and message.role == "user":
         return f"{one_line(message.user)}: {message.body}"
     return message.body
 
 
-def weight(message: Message) -> int:
+def body_bytes(message: Message) -> int:
     """Bytes, as a letter of some alphabets takes several tokens."""
     return len(message.body.encode())
 
 
-def before(message: Message, question: Message) -> bool:
+def is_before(message: Message, question: Message) -> bool:
     """Whether a message stands before the question in the room's log."""
     return (message.seq or 0) < (question.seq or 0)

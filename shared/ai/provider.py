@@ -7,21 +7,21 @@ from urllib.request import ProxyHandler, build_opener
 
 from ..settings import Settings
 
-Choice: TypeAlias = Literal["openai", "ollama", "local", "replay", "none"]
+Provider: TypeAlias = Literal["openai", "ollama", "local", "replay", "none"]
 
 OLLAMA = "http://127.0.0.1:11434"
 """Where Ollama is, unless somebody moved it."""
 
-MAX_BYTES = 8 * 1024 * 1024
+MAX_RESPONSE_BYTES = 8 * 1024 * 1024
 """Of its list of models."""
 
 
-def choose(settings: Settings) -> Choice:
+def detect_provider(settings: Settings) -> Provider:
     """What `AI` says; else OpenAI with a key or a base URL, else Ollama if
     it is set or runs here with the model pulled, else the local model.
     """
     if settings.ai:
-        return cast(Choice, settings.ai.partition(":")[0])
+        return cast(Provider, settings.ai.partition(":")[0])
     if settings.openai_api_key or settings.openai_base_url:
         return "openai"
     if settings.ollama_host or has_model(settings.ollama_model):
@@ -35,7 +35,7 @@ def has_model(name: str, host: str = OLLAMA) -> bool:
         # No proxy: it is asked on this machine.
         opener = build_opener(ProxyHandler({}))
         with opener.open(f"{host}/api/tags", timeout=0.5) as response:
-            pulled = json.loads(response.read(MAX_BYTES))["models"]
+            pulled = json.loads(response.read(MAX_RESPONSE_BYTES))["models"]
             names = {each["name"] for each in pulled}
     except (OSError, HTTPException, ValueError, LookupError, TypeError):
         return False

@@ -14,7 +14,7 @@ S = TypeVar("S")
 Q = TypeVar("Q")
 
 
-class Turns:
+class QuestionQueue:
     """Who waits for a turn, and with which question."""
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Turns:
             raise
 
 
-def in_turn(
+def one_reply_at_a_time(
     reply: Callable[[S, Q], Awaitable[None]],
 ) -> Callable[[S, Q], Awaitable[None]]:
     """Let a method that answers a question run once at a time.
@@ -45,7 +45,7 @@ def in_turn(
     async def wait_and_reply(self: S, question: Q) -> None:
         if model.kind == "none":
             return
-        turns: Turns = vars(self).setdefault("_turns", Turns())
+        turns: QuestionQueue = vars(self).setdefault("_turns", QuestionQueue())
         if len(turns.waiting) >= settings().replies_waiting:
             turns.waiting[-1][0] = question
             return

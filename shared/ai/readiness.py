@@ -5,8 +5,8 @@ from contextlib import suppress
 from typing import Any
 
 from ..settings import settings
-from .checks import is_here
-from .provider import Choice
+from .checks import runs_on_this_machine
+from .provider import Provider
 
 FIRST_TOKEN_SECONDS = 30.0
 LOADING_SECONDS = 120.0
@@ -25,7 +25,7 @@ class Readiness:
         """Note that a model has answered, and so is loaded."""
         self._answered[name] = time.monotonic()
 
-    def first_token_timeout(self, kind: Choice, name: str) -> float:
+    def first_token_timeout(self, kind: Provider, name: str) -> float:
         """Return the seconds that a model may take for its first token."""
         choice = settings()
         if choice.ai_first_token_timeout is not None:
@@ -34,7 +34,7 @@ class Readiness:
             return choice.ai_timeout
         answered = self._answered.get(name)
         loaded = answered and time.monotonic() - answered < LOADED_SECONDS
-        if loaded or not is_here(choice, kind):
+        if loaded or not runs_on_this_machine(choice, kind):
             return FIRST_TOKEN_SECONDS
         return LOADING_SECONDS
 

@@ -1,4 +1,4 @@
-"""How a reply ends: finished, cut, failed in words, or interrupted."""
+"""Run a reply: limits, budget, recording, and how it ends."""
 
 import asyncio
 import inspect
@@ -12,15 +12,15 @@ from ..chat.messages import Reply
 from ..chat.moderation import house
 from ..settings import settings
 from .answer import Answer, ReplyCut
-from .budget import SPENT, budget
-from .error_messages import NOT_SET_UP, WRONG, details, words
+from .budget import BUDGET_EXHAUSTED, budget
+from .error_messages import NOT_SET_UP, WRONG, log_message, visitor_message
 from .model import model
 from .prompts import Prompt, for_template
-from .replay.recordings import Stream, recorded
+from .replay.recordings import Stream, record_stream
 from .watchdog import Watchdog, watchdog
 
 P = ParamSpec("P")
-Guarded: TypeAlias = Callable[Concatenate[Prompt, P], Stream]
+ReplyStream: TypeAlias = Callable[Concatenate[Prompt, P], Stream]
 
 logger = logging.getLogger("ai")
 
@@ -29,7 +29,7 @@ class ReplyFailed(Exception):
     """A reply could not be finished; says why, in words for a visitor."""
 
 
-def guarded(stream: Guarded[P]) -> Guarded[P]:
+def supervised(stream: ReplyStream[P]) -> ReplyStream[P]:
     """Watch over a stream of replies, and count their tokens.
 
     The stream gets a prompt that any chat template takes. What it yields is
@@ -38,7 +38,7 @@ def guarded(stream: Guarded[P]) -> Guarded[P]:
     ReplyFailed; the details are for the log alone. Where no tokens are
     reported, an estimate stands for them.
 
-    A prompt that ends with the system's words asks a judge, not for a reply.
+    A prompt that ends with the system message is a question whether to reply.
     """
 
     @wraps(stream)
@@ -46,7 +46,9 @@ def guarded(stream: Guarded[P]) -> Guarded[P]:
         prompt: Prompt, /, *args: P.args, **kwargs: P.kwargs
     ) -> Stream:
         judging = prompt[-1]["role"] == "system"
-        refusal = SPENT if budget.spent else NOT_SET_UP if model.problem else ""
+        refusal = NOT_SET_UP if model.problem else ""
+        if budget.exhausted:
+            refusal = BUDGET_EXHAUSTED
         if refusal:
             if not judging:
                 raise ReplyFailed(refusal)
@@ -65,7 +67,7 @@ def guarded(stream: Guarded[P]) -> Guarded[P]:
         asked = prompt if model.kind == "replay" else for_template(prompt)
         parts = answer.read(stream(asked, *args, **kwargs))
         if model.record:
-            parts = recorded(parts, model.record, prompt, model.name)
+            parts = record_stream(parts, model.record, prompt, model.name)
         try:
             while True:
                 async with limits:
@@ -80,11 +82,12 @@ def guarded(stream: Guarded[P]) -> Guarded[P]:
                 raise answer.cut from None
         except Exception as error:
             logger.warning(
-                "a reply failed: %s", details(error, inspect.getfile(stream))
+                "a reply failed: %s",
+                log_message(error, inspect.getfile(stream)),
             )
             if judging:
                 house.report_judge(failing=True)
-            raise ReplyFailed(words(error)) from None
+            raise ReplyFailed(visitor_message(error)) from None
         finally:
             await budget.count(answer.tokens)
             await parts.aclose()

@@ -22,7 +22,7 @@ TAGS = [
 LONGEST_TAG = max(map(len, TAGS))
 
 
-class Thoughts:
+class ThoughtFilter:
     """Return what of a text is no thought; the text only ever grows.
 
     Thoughts are in tags. Where a closing tag stands alone, the opening one

@@ -6,7 +6,7 @@ BYTES_A_TOKEN = 4
 """About that many; good enough where a provider reports nothing."""
 
 
-class Tokens:
+class TokenCounter:
     """The tokens of one reply so far, those of its prompt included."""
 
     def __init__(self, prompt: Prompt) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from shared.ai import Prompt, ReplyFailed, Stream, finishing, guarded
-from shared.ai.budget import SPENT, Day, budget
+from shared.ai import Prompt, ReplyFailed, Stream, finishing, supervised
+from shared.ai.budget import BUDGET_EXHAUSTED, DailyUsage, budget
 from shared.chat.messages import Reply
 from shared.party import Log
 from shared.party.registry import Parties
@@ -29,22 +29,22 @@ WARNING = "TOKEN_BUDGET is spent until midnight (UTC)"
 
 
 @pytest.fixture
-def days(monkeypatch: pytest.MonkeyPatch) -> Iterator[Log[Day]]:
+def days(monkeypatch: pytest.MonkeyPatch) -> Iterator[Log[DailyUsage]]:
     """What the budget of this process counts, of 40 tokens a day."""
     settings = Settings(_env_file=None, token_budget=40)  # type: ignore[call-arg]
     monkeypatch.setattr("shared.ai.budget.settings", lambda: settings)
-    log = Parties({}).store.log("ai", "tokens", Day)
+    log = Parties({}).store.log("ai", "tokens", DailyUsage)
     budget.start(log)
     yield log
     budget.__init__()  # type: ignore[misc]
 
 
-def kept(log: Log[Day]) -> list[tuple[int, bool, int]]:
+def kept(log: Log[DailyUsage]) -> list[tuple[int, bool, int]]:
     """Of each reply: its tokens, whether they are a guess, the day's total."""
     return [(each.tokens, each.estimated, each.total) for each in log]
 
 
-@guarded
+@supervised
 async def reply(
     prompt: Prompt, *parts: tuple[str, int] | BaseException
 ) -> Stream:
@@ -67,7 +67,7 @@ async def hear(stream: Stream) -> tuple[str, int]:
 
 
 def test_each_reply_is_counted_in_its_days_total(
-    days: Log[Day], monkeypatch: pytest.MonkeyPatch
+    days: Log[DailyUsage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And the next day begins at nothing."""
 
@@ -77,13 +77,13 @@ def test_each_reply_is_counted_in_its_days_total(
             "It is",
             28,
         )
-        assert not budget.spent
+        assert not budget.exhausted
         await hear(reply(ASKED, ("Four.", 12)))
-        assert budget.spent
+        assert budget.exhausted
         monkeypatch.setattr("shared.ai.budget.today", lambda: date(2026, 1, 2))
-        assert not budget.spent
+        assert not budget.exhausted
         await hear(reply(ASKED, ("Four.", 39)))
-        assert not budget.spent
+        assert not budget.exhausted
 
     asyncio.run(talk())
     assert kept(days) == [(28, False, 28), (12, False, 40), (39, False, 39)]
@@ -94,14 +94,16 @@ def test_the_day_is_that_of_utc(monkeypatch: pytest.MonkeyPatch) -> None:
     for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):
         monkeypatch.setenv("TZ", zone)
         time.tzset()
-        here.append(Day(tokens=1, estimated=False).day)
+        here.append(DailyUsage(tokens=1, estimated=False).day)
     monkeypatch.undo()
     time.tzset()
     assert here[0] == here[1] == datetime.now(UTC).date()
 
 
 @pytest.mark.parametrize("end", ["silent", "fails", "is closed", "is cut"])
-def test_a_reply_is_counted_however_it_ends(days: Log[Day], end: str) -> None:
+def test_a_reply_is_counted_however_it_ends(
+    days: Log[DailyUsage], end: str
+) -> None:
     """By an estimate, where nothing was reported: 25 bytes are 7 tokens."""
 
     async def talk() -> None:
@@ -127,21 +129,21 @@ def test_a_reply_is_counted_however_it_ends(days: Log[Day], end: str) -> None:
 
 
 def test_what_was_reported_is_no_estimate_though_the_reply_goes_on(
-    days: Log[Day],
+    days: Log[DailyUsage],
 ) -> None:
     parts = [("It", 0), ("It is", 9), ("It is four", 0)]
     assert asyncio.run(hear(reply(ASKED, *parts))) == ("It is four", 9)
     assert kept(days) == [(9, False, 9)]
 
 
-def test_a_reply_that_never_began_took_nothing(days: Log[Day]) -> None:
+def test_a_reply_that_never_began_took_nothing(days: Log[DailyUsage]) -> None:
     with pytest.raises(ReplyFailed):
         asyncio.run(hear(reply(ASKED, ConnectionError())))
     assert kept(days) == []
 
 
 def test_a_reply_is_counted_once_though_it_is_cancelled_meanwhile(
-    days: Log[Day], monkeypatch: pytest.MonkeyPatch
+    days: Log[DailyUsage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And the app's end waits for that."""
 
@@ -149,7 +151,7 @@ def test_a_reply_is_counted_once_though_it_is_cancelled_meanwhile(
         begun, may_end = asyncio.Event(), asyncio.Event()
         append = days.append
 
-        async def slowly(day: Day) -> None:
+        async def slowly(day: DailyUsage) -> None:
             begun.set()
             await may_end.wait()
             await append(day)
@@ -172,13 +174,13 @@ def test_a_reply_is_counted_once_though_it_is_cancelled_meanwhile(
 
 
 def test_a_log_that_cannot_be_written_breaks_no_reply(
-    days: Log[Day],
+    days: Log[DailyUsage],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """What it could not keep still counts, and is kept with the next one."""
 
-    async def full(day: Day) -> None:
+    async def full(day: DailyUsage) -> None:
         raise OSError("no space left")
 
     async def talk() -> None:
@@ -187,9 +189,9 @@ def test_a_log_that_cannot_be_written_breaks_no_reply(
             for _ in range(2):
                 heard = await hear(reply(ASKED, ("Four.", 19)))
                 assert heard == ("Four.", 19)
-                assert not budget.spent
+                assert not budget.exhausted
         await hear(reply(ASKED, ("Four.", 2)))
-        assert budget.spent
+        assert budget.exhausted
 
     asyncio.run(talk())
     assert kept(days) == [(40, False, 40)]
@@ -198,12 +200,12 @@ def test_a_log_that_cannot_be_written_breaks_no_reply(
 
 
 def test_nobody_is_asked_once_the_budget_is_spent(
-    days: Log[Day], caplog: pytest.LogCaptureFixture
+    days: Log[DailyUsage], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nor whether the AI should reply, as the reply is what says why not."""
     asked: list[Prompt] = []
 
-    @guarded
+    @supervised
     async def model(prompt: Prompt, name: str = "") -> Stream:
         asked.append(prompt)
         yield "Four.", 39
@@ -215,7 +217,7 @@ def test_nobody_is_asked_once_the_budget_is_spent(
         for _ in range(2):
             with pytest.raises(ReplyFailed, match="used up") as end:
                 await hear(model(ASKED))
-            assert str(end.value) == SPENT
+            assert str(end.value) == BUDGET_EXHAUSTED
             assert await hear(model(JUDGED, "mistral")) == ("YES", 0)
 
     asyncio.run(talk())
@@ -225,12 +227,12 @@ def test_nobody_is_asked_once_the_budget_is_spent(
 
 
 def test_without_a_budget_there_is_no_end(
-    days: Log[Day], monkeypatch: pytest.MonkeyPatch
+    days: Log[DailyUsage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     endless = Settings(_env_file=None)  # type: ignore[call-arg]
     monkeypatch.setattr("shared.ai.budget.settings", lambda: endless)
     asyncio.run(hear(reply(ASKED, ("Four.", 10_000_000))))
-    assert not budget.spent
+    assert not budget.exhausted
 
 
 # In a room
@@ -275,7 +277,10 @@ def test_the_ai_says_that_its_tokens_are_spent(
             for guest in (ada, bob, ada):
                 guest.say("And now?")
                 last = end_of_reply(guest)
-                assert (last["status"], last["body"]) == ("failed", SPENT)
+                assert (last["status"], last["body"]) == (
+                    "failed",
+                    BUDGET_EXHAUSTED,
+                )
         assert len(stub.paths) == 1 + int(judge)
     assert chat.errors() == f"WARNING ai: {WARNING}\n"
 
@@ -296,5 +301,5 @@ def test_what_is_spent_is_spent_after_a_restart(
         assert chat.errors().splitlines() == [f"WARNING ai: {WARNING}"] * 2
         with chat.join() as ada:
             ada.say("And now?")
-            assert end_of_reply(ada)["body"] == SPENT
+            assert end_of_reply(ada)["body"] == BUDGET_EXHAUSTED
         assert len(stub.exchanges) == 1

@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from shared.ai.model import Model
+from shared.ai.model import ChatModel
 from shared.presenter import lan
 from shared.settings import Settings
 from tools import doctor, patient
@@ -280,7 +280,7 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Ask:
         return asyncio.run(finding())
 
     async def finding() -> doctor.Finding:
-        model = Model()
+        model = ChatModel()
         await model.start()
         try:
             return await patient.ask_openai(model)

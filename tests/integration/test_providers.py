@@ -25,7 +25,7 @@ from starlette.responses import (
 from starlette.routing import Route
 
 from shared.ai import readiness
-from shared.ai.error_messages import words
+from shared.ai.error_messages import visitor_message
 from shared.settings import Settings
 
 from ..support.server_process import ROOT, Running, Stage, start
@@ -451,7 +451,7 @@ def test_a_setting_that_cannot_work_is_told_at_the_start(
 def test_only_what_is_about_a_prompt_asks_for_other_words(
     status: int, text: str, expected: str
 ) -> None:
-    assert words(Failing(status, text)) == expected
+    assert visitor_message(Failing(status, text)) == expected
 
 
 # Silence

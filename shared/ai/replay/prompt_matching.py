@@ -6,14 +6,14 @@ from itertools import takewhile
 from pydantic import BaseModel
 
 
-class Said(BaseModel):
+class PromptMessage(BaseModel):
     """One message of a prompt."""
 
     role: str
     content: str
 
 
-def spoken(prompt: list[Said]) -> list[str]:
+def without_names(prompt: list[PromptMessage]) -> list[str]:
     """What was said, without the names that several people's prompts have."""
     names = {name_of(each) for each in prompt if each.role == "user"}
     if len(names) < 2 or None in names:
@@ -24,19 +24,21 @@ def spoken(prompt: list[Said]) -> list[str]:
     ]
 
 
-def name_of(said: Said) -> str | None:
+def name_of(said: PromptMessage) -> str | None:
     """Whose name may stand in front of what somebody said."""
     name, colon, _ = said.content.partition(": ")
     return name if colon else None
 
 
-def normal(text: str) -> str:
+def normalize(text: str) -> str:
     """A text without capitals, quotes, wide spaces and its last marks."""
     unquoted = re.sub("[\"'`´‘’“”„«»]", "", text.casefold())
     return " ".join(unquoted.split()).rstrip(" .,:;!?…")
 
 
-def in_common(one: list[str], other: list[str]) -> int:
+def common_suffix(one: list[str], other: list[str]) -> int:
     """How many messages are the same, counted from the end."""
-    pairs = zip(map(normal, one[::-1]), map(normal, other[::-1]), strict=False)
+    pairs = zip(
+        map(normalize, one[::-1]), map(normalize, other[::-1]), strict=False
+    )
     return len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from ...settings import ROOT
-from .prompt_matching import Said
+from .prompt_matching import PromptMessage
 
 Stream: TypeAlias = AsyncGenerator[tuple[str, int], None]
 
@@ -26,19 +26,19 @@ logger = logging.getLogger("ai")
 class Recording(BaseModel):
     """A prompt, and each part of its reply after the seconds it took."""
 
-    prompt: list[Said] = Field(min_length=1)
+    prompt: list[PromptMessage] = Field(min_length=1)
     reply: list[tuple[NonNegativeFloat, str]] = Field(min_length=1)
     tokens: NonNegativeInt
     model: str
 
 
-def replayed(ai: str) -> tuple[str, bool]:
+def parse_replay(ai: str) -> tuple[str, bool]:
     """Of `replay:FILE,local`: the file, and whether the local model helps."""
     file = ai.removeprefix("replay:")
     return file.removesuffix(",local"), file.endswith(",local")
 
 
-def read(file: str) -> list[Recording]:
+def read_recordings(file: str) -> list[Recording]:
     """All that a file holds; raises ValueError, in words for a presenter."""
     path = ROOT / file
     try:
@@ -61,7 +61,7 @@ def read(file: str) -> list[Recording]:
     return found
 
 
-async def recorded(
+async def record_stream(
     stream: Stream, file: str, prompt: Any, model: str
 ) -> Stream:
     """Pass a stream on, and write it down once it is finished."""
@@ -81,10 +81,12 @@ async def recorded(
             yield text, tokens
     # A question whether to reply ends with a message of the system.
     if said and prompt[-1]["role"] == "user":
-        write(file, prompt=prompt, reply=reply, tokens=tokens, model=model)
+        append_recording(
+            file, prompt=prompt, reply=reply, tokens=tokens, model=model
+        )
 
 
-def write(file: str, **recording: Any) -> None:
+def append_recording(file: str, **recording: Any) -> None:
     """Add a line to the file; what cannot be written is a line in the log."""
     line = json.dumps(recording, ensure_ascii=False)
     try:
