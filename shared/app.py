@@ -125,4 +125,4 @@ async def missing(request: Request, error: Exception) -> Response:
     """A page for what does not exist, with a way back."""
     assert isinstance(error, HTTPException)
     shell: Shell = request.app.state.shell
-    return shell.render(request, "missing", "No such page", {}, 404)
+    return shell.render(request, "not_found", "No such page", {}, 404)

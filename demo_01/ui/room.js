@@ -1,10 +1,10 @@
 // A chat room: the list of messages is in state.
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
-import { MessageForm } from "shared/message_form.js";
-import { MessageList } from "shared/message_list.js";
-import { add } from "shared/messages.js";
-import { show } from "shared/page.js";
+import { MessageForm } from "shared/chat/message_form.js";
+import { MessageList } from "shared/messages/message_list.js";
+import { add } from "shared/messages/messages.js";
+import { show } from "shared/pages/mount.js";
 
 function Room({ room }) {
   const [messages, setMessages] = useState([]);

@@ -2,13 +2,13 @@
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import { usePartySocket } from "partysocket/react";
-import { Connection } from "shared/connection.js";
-import { MessageForm } from "shared/message_form.js";
-import { MessageList } from "shared/message_list.js";
-import { add, receive } from "shared/messages.js";
-import { show } from "shared/page.js";
-import { server } from "shared/party.js";
-import { send } from "shared/sender.js";
+import { Connection } from "shared/chat/connection_status.js";
+import { MessageForm } from "shared/chat/message_form.js";
+import { send } from "shared/delivery/sender.js";
+import { MessageList } from "shared/messages/message_list.js";
+import { add, receive } from "shared/messages/messages.js";
+import { show } from "shared/pages/mount.js";
+import { server } from "shared/sockets/socket_options.js";
 
 function Room({ room }) {
   const [messages, setMessages] = useState([]);

@@ -1,8 +1,8 @@
 // Token usage: one big number.
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
-import { show } from "shared/page.js";
-import { Tally } from "shared/tally.js";
+import { show } from "shared/pages/mount.js";
+import { Tally } from "shared/pages/tally.js";
 
 function Usage() {
   const [tally, setTally] = useState(0);

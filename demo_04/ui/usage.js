@@ -2,9 +2,9 @@
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import { usePartySocket } from "partysocket/react";
-import { show } from "shared/page.js";
-import { server } from "shared/party.js";
-import { Tally } from "shared/tally.js";
+import { show } from "shared/pages/mount.js";
+import { Tally } from "shared/pages/tally.js";
+import { server } from "shared/sockets/socket_options.js";
 
 function Usage() {
   const [tally, setTally] = useState(0);

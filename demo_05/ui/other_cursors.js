@@ -1,6 +1,6 @@
 // Everybody else's cursors, with their flags and names.
 import { html } from "htm/preact";
-import { Cursor } from "shared/cursor.js";
+import { Cursor } from "shared/chat/cursor.js";
 import { useCursors } from "./cursors.js";
 
 export function OtherCursors({ room }) {

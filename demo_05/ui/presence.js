@@ -2,8 +2,8 @@
 import { decode, encode } from "@msgpack/msgpack";
 import { usePartySocket } from "partysocket/react";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { server } from "shared/party.js";
-import { useUser } from "shared/user.js";
+import { server } from "shared/sockets/socket_options.js";
+import { useUser } from "shared/user/user.js";
 
 export function usePresence(room) {
   const { name } = useUser();

@@ -28,10 +28,10 @@ MAX_OLDER_BYTES = 256 * 1024
 
 
 MAX_NAME = 40
-"""Characters of a name, as `ui/user.js` says as well."""
+"""Characters of a name, as `ui/user/user.js` says as well."""
 
 MAX_BODY = 4_000
-"""Characters of a message, as `ui/message_form.js` says as well."""
+"""Characters of a message, as `ui/chat/message_form.js` says as well."""
 
 
 class Saying(BaseModel):

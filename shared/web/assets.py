@@ -67,11 +67,12 @@ class Assets:
         """What a page names: a module of the stage's own, else a shared one."""
         names = {"shared/": shared}
         names |= {name: libraries + path for name, path in NAMES.items()}
-        main = own if f"{page}.js" in self.own.files else shared
-        entries = [f"{shared}build.js", f"{main}{page}.js"]
+        is_own = f"{page}.js" in self.own.files
+        main = f"{own}{page}.js" if is_own else f"{shared}pages/{page}.js"
+        entries = [f"{shared}pages/live_reload.js", main]
         found = modules(entries, names, self.read)
         import_map = json.dumps({"imports": names})
-        lines = self.read(f"{shared}loading.js").splitlines()
+        lines = self.read(f"{shared}pages/load_failure.js").splitlines()
         loading = "\n".join(filter(None, lines))
         imported = found[len(entries) :]
         return Links(shared, loading, import_map, entries, imported)

@@ -28,9 +28,11 @@ export const { decode, encode } = module.exports;
 """
 
 NOT_CODE = re.compile(
-    r"^[ \t]*(?://[^\n]*|/\*(?!!)(?:[^*]|\*(?!/))*\*/[ \t]*)$|^[ \t]+", re.M
+    r"^[ \t]*(?://[^\n]*|/\*(?!!)(?:[^*]|\*(?!/))*\*/[ \t]*)$|^[ \t]+"
+    r"|/\*\* @[^*\n]*\*/ ?",
+    re.M,
 )
-"""Lines that are comments, but for those on licences, and indentation."""
+"""Comment lines (not licences), indentation, and JSDoc casts in a line."""
 
 CSS_SPACE = re.compile(
     r"""("[^"]*"|'[^']*')|(?<=[{};,])\s+|(?<=\w:) (?=[^{]*;)| (?={)"""

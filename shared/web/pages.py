@@ -48,7 +48,7 @@ class Shell:
     @property
     def template(self) -> Template:
         """That of all pages, as it was saved last."""
-        return self.templates.get_template("page.html")
+        return self.templates.get_template("pages/page.html")
 
     def render(
         self,

@@ -43,7 +43,7 @@ def routes(shell: Shell) -> list[BaseRoute]:
 
     async def whats_new(request: Request) -> Response:
         body = await news.render()
-        return shell.render(request, "news", TITLE, {}, body=body)
+        return shell.render(request, "whats_new", TITLE, {}, body=body)
 
     return [Route(PATH, whats_new)]
 
@@ -102,7 +102,7 @@ def main() -> None:
     """Print the body of the page for two folders."""
     if hasattr(os, "nice"):
         os.nice(10)  # the chat goes first
-    template = templates().get_template("news.html")
+    template = templates().get_template("whats_new/whats_new.html")
     body = template.render(contents(*map(Path, sys.argv[1:])))
     sys.stdout.buffer.write(body.encode())
 

@@ -86,7 +86,7 @@ async ([names, host]) => {
 
 OPEN_ALL = """
 async ([rooms, host]) => {
-  const { KnownSocket } = await import("shared/sockets.js");
+  const { KnownSocket } = await import("shared/sockets/tracked_socket.js");
   const opened = rooms.map((room) => new Promise((done) => {
     const url = `ws://${host}/parties/presence/${encodeURIComponent(room)}`;
     new KnownSocket(url).onopen = done;

@@ -129,7 +129,7 @@ def test_a_saved_module_runs_at_once_and_nothing_is_lost(
     expect(ada.writing).to_have_value("")
     ada.enter()
     expect(ada.writing).to_have_value("a draft")
-    page = saved.stage.folder.parent / "shared/ui/page.html"
+    page = saved.stage.folder.parent / "shared/ui/pages/page.html"
     page.write_text(
         page.read_text("utf-8").replace("<footer>", "<footer>New: "), "utf-8"
     )

@@ -446,7 +446,7 @@ def test_page_without_the_wire_panel_is_there_all_the_same(
 ) -> None:
     ada = person(shell)
     ada.expect_error(NO_SERVER)
-    ada.page.route("**/wire.js", lambda route: route.abort())
+    ada.page.route("**/inspector.js", lambda route: route.abort())
     ada.go("/chats/hello-world?wire")
     ada.sign_in("Ada")
 

@@ -130,13 +130,13 @@ def test_what_is_saved_has_another_address_and_the_rest_has_not(
     tmp_path: Path,
 ) -> None:
     with start(Stage(2, copy_stages(tmp_path) / "demo_02")) as running:
-        for name in ("/demo_02/ui/room.js", "/shared/ui/page.js"):
+        for name in ("/demo_02/ui/room.js", "/shared/ui/pages/mount.js"):
             file = tmp_path / name[1:]
             text = file.read_text("utf-8")
             before = named(running)
             file.write_text(f"{text}\nlet saved;\n", "utf-8")
             after = named(running)
-            folder = name.rpartition("/")[0]
+            folder = "/".join(name.split("/")[:3])
             for each, url in before.items():
                 assert (after[each] == url) != each.startswith(folder)
             for url in (before[name], after[name]):
@@ -157,11 +157,12 @@ def named(running: Running) -> dict[str, str]:
 def test_code_is_sent_line_by_line_without_what_is_for_readers() -> None:
     text = (
         "/*! its licence */\n// a\n/**\n * b\n */\nlet c = `\n  d // e`;\n"
-        '  /* f */ g();\n  let url = "http://h"; // i\n/* j */ /* k */\n'
+        "  /* f */ g();\n/** @type {any} */ (h).i();\n"
+        '  let url = "http://h"; // i\n/* j */ /* k */\n'
     )
     expected = (
         "/*! its licence */\n\n\n\n\nlet c = `\nd // e`;\n"
-        '/* f */ g();\nlet url = "http://h"; // i\n/* j */ /* k */\n'
+        '/* f */ g();\n(h).i();\nlet url = "http://h"; // i\n/* j */ /* k */\n'
     )
     assert lean("x.js", text.encode()).decode() == expected
     assert lean("x.svg", text.encode()).decode() == text

@@ -264,7 +264,8 @@ def test_each_browser_gets_a_cookie_with_its_first_page(
     stale = found[1].partition(".")[0] + ".made-up"
     signed = cookie_of(running, Cookie=f"party-chat-browser={stale}") or ""
     assert signed.startswith(f"party-chat-browser={found[1]};")
-    for path in ("/build", "/healthz", "/shared/ui/page.js", "/parties/x/y"):
+    module = "/shared/ui/pages/mount.js"
+    for path in ("/build", "/healthz", module, "/parties/x/y"):
         assert cookie_of(running, path) is None
 
 

@@ -49,7 +49,7 @@ def test_a_build_is_another_in_another_stage_or_with_another_file(
         "demo_02/party/chat_room.py",
         "demo_02/ui/room.js",
         "shared/ai/provider.py",
-        "shared/ui/page.html",
+        "shared/ui/pages/page.html",
         "shared/ui/style.css",
     ):
         path = tmp_path / file

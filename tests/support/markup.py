@@ -129,7 +129,7 @@ TEMPLATES = [
     "{{pwned()}}",
     "{{constructor.constructor('pwned()')()}}",
     "{{ ''.__class__.__mro__ }}",
-    "{% include 'page.html' %}{{ island|safe }}",
+    "{% include 'pages/page.html' %}{{ island|safe }}",
     "{# #}{{ config }}",
     "<%= pwned() %>",
     "#{pwned()}",

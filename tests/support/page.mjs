@@ -4,8 +4,8 @@
 import { createInterface } from "node:readline";
 
 const UI = new URL("../../shared/ui/", import.meta.url);
-const { add, receive } = await import(new URL("messages.js", UI));
-const { beginning } = await import(new URL("merge.js", UI));
+const { add, receive } = await import(new URL("messages/messages.js", UI));
+const { beginning } = await import(new URL("messages/merge.js", UI));
 
 globalThis.WebSocket = { CONNECTING: 0, OPEN: 1 };
 
@@ -83,11 +83,11 @@ let loads = 0;
 class Page {
   storage = new Storage();
 
-  /** As `room.js` and `party.js` do it. */
+  /** As `room.js` and `socket_options.js` do it. */
   async load() {
     this.clock = new Clock();
     this.messages = [];
-    this.sender = await import(new URL(`sender.js?${++loads}`, UI));
+    this.sender = await import(new URL(`delivery/sender.js?${++loads}`, UI));
     this.socket = new Socket();
     this.socket.addEventListener("open", ({ target }) => {
       this.sender.opened(target);

@@ -1,0 +1,17 @@
+// The page for an address that leads nowhere.
+import { html } from "htm/preact";
+import { root, show } from "./mount.js";
+
+function Missing() {
+  return html`
+    <p class="lead">
+      This balloon must have floated off: there is nothing at this address.
+    </p>
+    <p class="ways">
+      <a class="button primary" href=${`${root}/chats`}>See all chats</a>
+      <a class="button" href=${`${root}/`}>Go to the start</a>
+    </p>
+  `;
+}
+
+show(Missing);
