@@ -269,7 +269,7 @@ def test_a_prompt_holds_so_much_text_at_most(
     letter: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Counted in bytes, as one letter of these may be several tokens."""
-    monkeypatch.setattr(model, "window", 1_000)
+    monkeypatch.setattr(model, "context_bytes", 1_000)
     fits = 400 // len(letter.encode())
     messages = said(*[letter * fits] * 5, "the end")
     contents = [each["content"] for each in make_prompt(messages, messages[-1])]
