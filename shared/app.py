@@ -15,8 +15,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from .ai.budget import DailyUsage, budget
-from .chat.moderation import house
-from .chat.parsing import name_problem
+from .chat.moderation import moderation
+from .chat.parsing import check_name_error
 from .party.asgi import Edge
 from .party.registry import Parties as Live
 from .party.rooms import Server
@@ -68,7 +68,7 @@ def party_chat(
     kept = open_store(settings().store, settings().history)
     live = Live(parties, settings().bounds, kept)
     build = Build(shell, live)
-    house.tell = partial(tell, live)
+    moderation.notify = partial(tell, live)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -118,7 +118,7 @@ async def healthy(request: Request) -> Response:
 async def check_name(request: Request) -> Response:
     """Answer with why a room refuses a name; with nothing if it does not."""
     name = request.query_params.get("name", "")
-    return PlainTextResponse(name_problem(name) or "")
+    return PlainTextResponse(check_name_error(name) or "")
 
 
 async def missing(request: Request, error: Exception) -> Response:

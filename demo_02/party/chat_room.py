@@ -3,15 +3,15 @@
 from starlette.requests import HTTPConnection
 
 from shared.chat.messages import Message, ack, history, update
-from shared.chat.parsing import said
-from shared.chat.rooms import SLUGS
+from shared.chat.parsing import parse_message
+from shared.chat.rooms import ROOM_IDS
 from shared.party import Connection, Frame, Server
 
 
 class ChatRoom(Server):
     """The party behind each chat room of the list."""
 
-    rooms = SLUGS
+    rooms = ROOM_IDS
 
     async def on_start(self) -> None:
         """Remember what was said, in memory."""
@@ -25,7 +25,7 @@ class ChatRoom(Server):
 
     async def on_message(self, frame: Frame, sender: Connection) -> None:
         """Keep what somebody says, and tell everybody else."""
-        message = said(frame, self.messages)
+        message = parse_message(frame, self.messages)
         await self.messages.append(message)
         sender.send(ack(message))
         self.room.broadcast(update(message), without=[sender.id])

@@ -3,7 +3,7 @@
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 
-from shared.chat.usage import Spent, read_report, tally
+from shared.chat.usage import UsageReport, read_report, tally_frame
 from shared.party import Connection, Server
 
 
@@ -14,17 +14,17 @@ class Usage(Server):
 
     async def on_start(self) -> None:
         """Remember what is reported."""
-        self.reports = self.room.log(Spent)
+        self.reports = self.room.log(UsageReport)
 
     async def on_connect(
         self, connection: Connection, request: HTTPConnection
     ) -> None:
         """Tell a newcomer the tally."""
-        connection.send(tally(self.reports))
+        connection.send(tally_frame(self.reports))
 
     async def on_request(self, request: Request) -> Response:
         """Add what a party reports, and tell everybody."""
         if request.method != "GET":
             await self.reports.append(await read_report(request))
-            self.room.broadcast(tally(self.reports), key="tally")
-        return JSONResponse(tally(self.reports))
+            self.room.broadcast(tally_frame(self.reports), key="tally")
+        return JSONResponse(tally_frame(self.reports))

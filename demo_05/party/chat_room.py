@@ -3,9 +3,9 @@
 from starlette.requests import HTTPConnection
 
 from shared.ai import finishing, make_prompt, one_reply_at_a_time
-from shared.chat.messages import Message, Reply, ack, history, update
-from shared.chat.parsing import said
-from shared.chat.rooms import SLUGS
+from shared.chat.messages import AIMessage, Message, ack, history, update
+from shared.chat.parsing import parse_message
+from shared.chat.rooms import ROOM_IDS
 from shared.party import Connection, Frame, Server
 
 from .ai import stream_reply
@@ -15,7 +15,7 @@ from .should_reply import should_reply
 class ChatRoom(Server):
     """The party behind each chat room of the list."""
 
-    rooms = SLUGS
+    rooms = ROOM_IDS
 
     async def on_start(self) -> None:
         """Remember what was said, in memory."""
@@ -29,7 +29,7 @@ class ChatRoom(Server):
 
     async def on_message(self, frame: Frame, sender: Connection) -> None:
         """Keep what somebody says, and tell everybody else."""
-        message = said(frame, self.messages)
+        message = parse_message(frame, self.messages)
         await self.messages.append(message)
         sender.send(ack(message))
         self.room.broadcast(update(message), without=[sender.id])
@@ -41,13 +41,13 @@ class ChatRoom(Server):
         prompt = make_prompt(self.messages, question)
         if not await should_reply(prompt):
             return
-        reply = Reply()  # it says "Thinking…"
+        reply = AIMessage()  # it says "Thinking…"
         await self.messages.append(reply)
         self.room.broadcast(update(reply), key=reply.id)
         tokens = 0
         with finishing(reply):  # however it ends, the reply says so
             async for text, tokens in stream_reply(prompt):
-                reply.write(text)
+                reply.set_text(text)
                 self.room.broadcast(update(reply), key=reply.id)
         await self.messages.append(reply)
         self.room.broadcast(update(reply), key=reply.id)

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from shared.chat.rooms import SLUGS
+from shared.chat.rooms import ROOM_IDS
 from shared.party import Connection, Frame, Server
 from shared.web.country import country_of
 
@@ -15,7 +15,7 @@ TICK = 1 / 60
 class PresenceRoom(Server):
     """Tells everybody what the others do, and keeps nothing of it."""
 
-    rooms = SLUGS
+    rooms = ROOM_IDS
     largest_frame = 1024
     frames_a_second = 120
 

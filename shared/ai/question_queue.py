@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any, TypeVar
 
-from ..chat.moderation import house
+from ..chat.moderation import moderation
 from ..settings import settings
 from .model import model
 
@@ -25,7 +25,7 @@ class QuestionQueue:
         """Wait until it is one's turn and the AI is not paused."""
         await self.turn.acquire()
         try:
-            await house.resumed()
+            await moderation.wait_resumed()
         except asyncio.CancelledError:
             self.turn.release()
             raise

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeAlias
 
-from ..chat.messages import Reply
-from ..chat.moderation import house
+from ..chat.messages import AIMessage
+from ..chat.moderation import moderation
 from ..settings import settings
 from .answer import Answer, ReplyCut
 from .budget import BUDGET_EXHAUSTED, budget
@@ -77,7 +77,7 @@ def supervised(stream: ReplyStream[P]) -> ReplyStream[P]:
         except StopAsyncIteration:
             model.readiness.note_answer(name)
             if judging:
-                house.report_judge(failing=False)
+                moderation.report_classifier(failing=False)
             elif answer.cut:
                 raise answer.cut from None
         except Exception as error:
@@ -86,7 +86,7 @@ def supervised(stream: ReplyStream[P]) -> ReplyStream[P]:
                 log_message(error, inspect.getfile(stream)),
             )
             if judging:
-                house.report_judge(failing=True)
+                moderation.report_classifier(failing=True)
             raise ReplyFailed(visitor_message(error)) from None
         finally:
             await budget.count(answer.tokens)
@@ -96,10 +96,10 @@ def supervised(stream: ReplyStream[P]) -> ReplyStream[P]:
 
 
 @contextmanager
-def finishing(reply: Reply) -> Iterator[None]:
+def finishing(reply: AIMessage) -> Iterator[None]:
     """See to it that a reply is finished in the end, whatever happens."""
     try:
-        with house.writing():
+        with moderation.cancel_on_pause():
             yield
         reply.finish()
     except ReplyCut as cut:

@@ -1,0 +1,1 @@
+"""The domain of the stages: rooms, messages, names, moderation, usage."""

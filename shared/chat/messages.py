@@ -8,7 +8,7 @@ from pydantic import Field
 from ..party import Entry, Frame, Log
 from ..party.encoding import SharedFrame, with_newest
 from ..settings import settings
-from .moderation import house
+from .moderation import moderation
 
 AI = "AI"
 """The name that the AI speaks under."""
@@ -51,7 +51,7 @@ class Message(Entry):
         return update(self)
 
 
-class Reply(Message):
+class AIMessage(Message):
     """What the AI says: it thinks, grows while it is written, and ends."""
 
     id: str = Field(default_factory=lambda: uuid4().hex)
@@ -60,7 +60,7 @@ class Reply(Message):
     role: Literal["user", "assistant"] = "assistant"
     status: Status | None = "thinking"
 
-    def write(self, text: str) -> None:
+    def set_text(self, text: str) -> None:
         """Set the text so far."""
         if text:
             # Models may cut an emoji in two; half of it fits in no frame.
@@ -89,7 +89,7 @@ def history(messages: Log[Message]) -> Frame:
     It is encoded once for all newcomers, until a message or a rule changes.
     """
     told = messages[-settings().history :]
-    rules = house.rules()
+    rules = moderation.restrictions()
     growing = [(m.id, m.status, m.body) for m in told if m.is_open]
     state = messages.revision, rules, growing
     if messages.snapshot and messages.snapshot[0] == state:
@@ -103,7 +103,7 @@ def history(messages: Log[Message]) -> Frame:
 
 def presenter() -> dict[str, Any]:
     """The frame that tells everybody what the presenter decided."""
-    return {"type": "presenter", **house.rules()}
+    return {"type": "presenter", **moderation.restrictions()}
 
 
 def update(message: Message) -> dict[str, Any]:

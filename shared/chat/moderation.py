@@ -1,4 +1,4 @@
-"""What the presenter decided for everybody: the AI, cursors and names."""
+"""The presenter's moderation: pause the AI, mute names, hide cursors."""
 
 import asyncio
 import json
@@ -9,147 +9,151 @@ from pathlib import Path
 from typing import Any
 
 from ..party import Refused
-from .names import bare, problem_with, skeletons
+from .names import name_error, normalize_name, skeletons
 
-MOST_MUTED = 100
-"""How many names may be muted."""
+MAX_MUTED_NAMES = 100
+"""How many names can be muted."""
 
-MAX_LABELS = 1_000
-"""Names of cursors that are remembered, so that look-alikes can be hidden."""
+MAX_CURSOR_NAMES = 1_000
+"""Recent names of cursors to compare with muted names."""
 
 MUTED = "The presenter has muted this name."
 
-KEPT = "PRESENTER_RULES"
-"""The variable that names the file in which they outlast a restart."""
+STATE_FILE_ENV = "PRESENTER_RULES"
+"""The environment variable with the path of the file that keeps the state."""
 
 
-class House:
-    """What holds in all rooms, until the presenter decides otherwise."""
+class Moderation:
+    """The moderation state of all rooms of an app."""
 
     def __init__(self) -> None:
         self.cursors_hidden = False
         self.muted: dict[str, str] = {}
-        self.judge_failing = False
-        self.tell: Callable[[], None] = lambda: None
-        """Tells all rooms what holds now; the app sets it."""
+        self.classifier_failing = False
+        self.notify: Callable[[], None] = lambda: None
+        """Sends the restrictions to all rooms; set by `create_app`."""
         self._muted_skeletons: frozenset[str] = frozenset()
-        self._labels: dict[str, str] = {}
-        self._going = asyncio.Event()
-        self._going.set()
-        self._writing: set[asyncio.Task[Any]] = set()
+        self._cursor_names: dict[str, str] = {}
+        self._resumed = asyncio.Event()
+        self._resumed.set()
+        self._replying: set[asyncio.Task[Any]] = set()
 
     @property
     def paused(self) -> bool:
-        """Whether the AI is to say nothing."""
-        return not self._going.is_set()
+        """Whether the AI is paused."""
+        return not self._resumed.is_set()
 
-    def rules(self) -> dict[str, Any]:
-        """What everybody's page has to know; empty, as long as all may go."""
-        rules: dict[str, Any] = {}
+    def restrictions(self) -> dict[str, Any]:
+        """Return the restrictions for a frame; empty if there are none."""
+        current: dict[str, Any] = {}
         if self.paused:
-            rules["ai"] = "paused"
+            current["ai"] = "paused"
         if self.cursors_hidden:
-            rules["cursors"] = "hidden"
-        if self.judge_failing:
-            rules["judge"] = "failing"
+            current["cursors"] = "hidden"
+        if self.classifier_failing:
+            current["judge"] = "failing"
         if self.muted:
-            looks_muted = filter(self.silences, self._labels.values())
-            rules["muted"] = list({*self.muted, *map(bare, looks_muted)})
-        return rules
+            alike = filter(self.is_muted, self._cursor_names.values())
+            names = {*self.muted, *map(normalize_name, alike)}
+            current["muted"] = list(names)
+        return current
 
     def pause(self) -> None:
-        """End the replies that are being written, and let none begin."""
-        self._going.clear()
-        while self._writing:
-            self._writing.pop().cancel()
+        """Interrupt the replies in progress, and hold back new ones."""
+        self._resumed.clear()
+        while self._replying:
+            self._replying.pop().cancel()
 
     def resume(self) -> None:
-        """Let the AI go on with the questions that wait."""
-        self._going.set()
+        """Let the AI answer the questions in the queue."""
+        self._resumed.set()
 
-    async def resumed(self) -> None:
-        """Wait while the AI is paused."""
+    async def wait_resumed(self) -> None:
+        """Wait until the AI is not paused."""
         while self.paused:
-            await self._going.wait()
+            await self._resumed.wait()
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
-        """While a task is in here, a pause cancels it."""
+    def cancel_on_pause(self) -> Iterator[None]:
+        """Cancel the current task if the AI is paused within the block."""
         task = asyncio.current_task()
         assert task
-        self._writing.add(task)
+        self._replying.add(task)
         if self.paused:
             task.cancel()
         try:
             yield
         finally:
-            self._writing.discard(task)
+            self._replying.discard(task)
 
-    def report_judge(self, failing: bool) -> None:
-        """Tell all rooms when the model that decides about replies fails."""
-        if failing != self.judge_failing:
-            self.judge_failing = failing
-            self.tell()
+    def report_classifier(self, failing: bool) -> None:
+        """Notify all rooms when the should-reply model fails or recovers."""
+        if failing != self.classifier_failing:
+            self.classifier_failing = failing
+            self.notify()
 
     def mute(self, name: str) -> None:
-        """Let nobody speak under a name from now on."""
-        if problem_with(name):
+        """Refuse messages under a name, and under names that look like it."""
+        if name_error(name):
             raise Refused("Nobody can speak under that name anyway.")
-        if len(self.muted) >= MOST_MUTED and bare(name) not in self.muted:
-            raise Refused(f"At most {MOST_MUTED} names can be muted.")
-        self.muted[bare(name)] = name
-        self._note_skeletons()
+        key = normalize_name(name)
+        if len(self.muted) >= MAX_MUTED_NAMES and key not in self.muted:
+            raise Refused(f"At most {MAX_MUTED_NAMES} names can be muted.")
+        self.muted[key] = name
+        self._update_skeletons()
 
     def unmute(self, name: str) -> None:
-        """Let people speak under that name again."""
-        self.muted.pop(bare(name), None)
-        self._note_skeletons()
+        """Accept messages under a name again."""
+        self.muted.pop(normalize_name(name), None)
+        self._update_skeletons()
 
-    def silences(self, name: str) -> bool:
-        """Whether a name is muted, or looks like one that is."""
+    def is_muted(self, name: str) -> bool:
+        """Whether a name is muted, or looks like a muted one."""
         muted = self._muted_skeletons
         return bool(muted) and not muted.isdisjoint(skeletons(name))
 
     def check_label(self, name: str | None) -> str | None:
-        """Return the name at a cursor; raise Refused if it may not be used.
+        """Return the name at a cursor; raise Refused if it is not allowed.
 
-        Pages hide the names that they know to be muted. A look-alike that
-        comes later is refused, as they do not know it.
+        Pages hide the cursors of muted names. They do not know look-alikes
+        that join later, so those are refused.
         """
         if not name:
             return name
-        if problem := problem_with(name):
-            raise Refused(problem)
-        spelling = bare(name)
-        if self.silences(name) and spelling not in {*self.muted, *self._labels}:
+        if error := name_error(name):
+            raise Refused(error)
+        key = normalize_name(name)
+        known = key in self.muted or key in self._cursor_names
+        if not known and self.is_muted(name):
             raise Refused(MUTED)
-        self._labels.pop(spelling, None)
-        self._labels[spelling] = name
-        if len(self._labels) > MAX_LABELS:
-            del self._labels[next(iter(self._labels))]
+        self._cursor_names.pop(key, None)
+        self._cursor_names[key] = name
+        if len(self._cursor_names) > MAX_CURSOR_NAMES:
+            del self._cursor_names[next(iter(self._cursor_names))]
         return name
 
-    def _note_skeletons(self) -> None:
+    def _update_skeletons(self) -> None:
         names = self.muted.values()
         self._muted_skeletons = frozenset[str]().union(*map(skeletons, names))
 
     def save(self) -> None:
-        """Keep what holds now for the server that comes after this one."""
-        if file := os.environ.get(KEPT):
-            kept = json.dumps({**self.rules(), "muted": self.muted})
-            with suppress(OSError):  # it holds here all the same
-                Path(file).write_text(kept, "utf-8")
+        """Write the state to the file that survives a restart, if any."""
+        if file := os.environ.get(STATE_FILE_ENV):
+            state = json.dumps({**self.restrictions(), "muted": self.muted})
+            with suppress(OSError):  # it still applies until the restart
+                Path(file).write_text(state, "utf-8")
 
     def load(self) -> None:
-        """Take up what held in the server before this one."""
+        """Read the state that the previous server saved, if any."""
         with suppress(OSError, ValueError, KeyError):
-            rules = json.loads(Path(os.environ[KEPT]).read_text("utf-8"))
-            if "ai" in rules:
+            file = Path(os.environ[STATE_FILE_ENV])
+            state = json.loads(file.read_text("utf-8"))
+            if "ai" in state:
                 self.pause()
-            self.cursors_hidden = "cursors" in rules
-            self.muted = rules["muted"]
-            self._note_skeletons()
+            self.cursors_hidden = "cursors" in state
+            self.muted = state["muted"]
+            self._update_skeletons()
 
 
-house = House()
+moderation = Moderation()
 """The one of this process."""

@@ -1,4 +1,4 @@
-"""Names that people may speak under."""
+"""Names of people: which are allowed, and which look alike."""
 
 import unicodedata
 from functools import lru_cache
@@ -6,47 +6,47 @@ from functools import lru_cache
 from disarm import skeleton_key
 
 RESERVED = {"ai", "assistant", "system"}
-"""Names that nobody else may speak under."""
+"""Names that only the AI speaks under."""
 
-INVISIBLE = {"Cc", "Cf", "Me", "Mn", "Zl", "Zp", "Zs"}
-BLANKS = "\u115f\u1160\u2800"
+INVISIBLE_CATEGORIES = {"Cc", "Cf", "Me", "Mn", "Zl", "Zp", "Zs"}
+BLANK_CHARACTERS = "\u115f\u1160\u2800"
 
-MOST_CACHED = 2_000
-"""Names that need not be looked at again: each message has one."""
+MAX_CACHED_NAMES = 2_000
+"""Names in each cache: a name is checked with each of its messages."""
 
-TURNS = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""What turns text around, so that “IA” may look like “AI”."""
+BIDI_CONTROLS = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that reverse text, so that “IA” looks like “AI”."""
 
-BREAKS = {"Cc", "Zl", "Zp"}
-"""Categories of characters that could begin a line of their own."""
+LINE_BREAK_CATEGORIES = {"Cc", "Zl", "Zp"}
+"""Unicode categories of characters that may start a new line."""
 
 
 def visible(name: str) -> str:
-    """Return what can be seen of a name, in compatibility form (NFKC)."""
+    """Return the visible characters of a name, in NFKC form."""
     return "".join(
         letter
         for letter in unicodedata.normalize("NFKC", name)
-        if unicodedata.category(letter) not in INVISIBLE
-        and letter not in BLANKS
+        if unicodedata.category(letter) not in INVISIBLE_CATEGORIES
+        and letter not in BLANK_CHARACTERS
     )
 
 
 def is_blank(text: str) -> bool:
-    """Whether nothing of a text can be seen."""
+    """Whether a text has no visible character."""
     if text.isascii() and text[:1].isalnum():
-        return False  # as nearly always: no need to look at each character
+        return False  # the common case, without a look at each character
     return not any(map(visible, set(text)))
 
 
-@lru_cache(MOST_CACHED)
-def bare(name: str) -> str:
+@lru_cache(MAX_CACHED_NAMES)
+def normalize_name(name: str) -> str:
     """Return the visible part of a name, normalized and case-folded."""
     return visible(unicodedata.normalize("NFKC", name).casefold())
 
 
-@lru_cache(MOST_CACHED)
+@lru_cache(MAX_CACHED_NAMES)
 def skeletons(name: str) -> frozenset[str]:
-    """Return keys that names share if they look alike (Unicode TR39).
+    """Return keys that two names share if they look alike (Unicode TR39).
 
     A capital I looks like a small L, and a small i does not: so there is a
     key of the name as it is written, and one in lower case.
@@ -59,11 +59,11 @@ def skeletons(name: str) -> frozenset[str]:
 
 
 def letters(text: str) -> str:
-    """Return a text without what is no letter and no digit."""
+    """Return only the letters and digits of a text."""
     return "".join(filter(str.isalnum, text))
 
 
-LIKE_RESERVED = frozenset[str]().union(
+RESERVED_SKELETONS = frozenset[str]().union(
     *(
         skeletons(each)
         for name in RESERVED
@@ -72,25 +72,26 @@ LIKE_RESERVED = frozenset[str]().union(
 )
 
 
-@lru_cache(MOST_CACHED)
-def problem_with(name: str) -> str | None:
-    """Why nobody may speak under a name; None if it is fine."""
-    shown = bare(name)
+@lru_cache(MAX_CACHED_NAMES)
+def name_error(name: str) -> str | None:
+    """Return why a name is not allowed, in words for a person, or None."""
+    shown = normalize_name(name)
     if letters(shown) in RESERVED:
         return "This name is taken: choose another one."
-    if TURNS & set(name):
+    if BIDI_CONTROLS & set(name):
         return "A name may not turn text around."
     if not shown:
         return "A message needs a name: text of 1 to 40 characters."
-    if BREAKS & set(map(unicodedata.category, name)):
+    if LINE_BREAK_CATEGORIES & set(map(unicodedata.category, name)):
         return "A name may have no line breaks or control characters."
-    if not LIKE_RESERVED.isdisjoint(map(letters, skeletons(name))):
+    if not RESERVED_SKELETONS.isdisjoint(map(letters, skeletons(name))):
         return "This name looks like the AI’s: add a surname, for example."
     return None
 
 
 def one_line(name: str) -> str:
-    """Return a name with spaces for what could begin a line of its own."""
+    """Return a name with spaces for characters that may start a new line."""
+    breaks = LINE_BREAK_CATEGORIES
     return "".join(
-        " " if unicodedata.category(each) in BREAKS else each for each in name
+        " " if unicodedata.category(each) in breaks else each for each in name
     )

@@ -17,45 +17,45 @@ from ..party.encoding import with_newest
 from ..party.errors import Asked
 from ..party.frame_rate_limiter import id_in
 from .messages import Message, history
-from .moderation import MUTED, house
-from .names import is_blank, problem_with
+from .moderation import MUTED, moderation
+from .names import is_blank, name_error
 
-MOST_OLDER = 100
+PAGE_SIZE = 100
 """How many earlier messages are told at once."""
 
-MAX_OLDER_BYTES = 256 * 1024
+MAX_PAGE_BYTES = 256 * 1024
 """Bytes of JSON of earlier messages that are told at once."""
 
 
-MAX_NAME = 40
+MAX_NAME_LENGTH = 40
 """Characters of a name, as `ui/user/user.js` says as well."""
 
-MAX_BODY = 4_000
+MAX_BODY_LENGTH = 4_000
 """Characters of a message, as `ui/chat/message_form.js` says as well."""
 
 
-class Saying(BaseModel):
+class MessageInput(BaseModel):
     """What a page may say: the server decides the rest."""
 
     model_config = ConfigDict(strict=True)
 
     id: str = Field(min_length=1, max_length=64)
-    user: str = Field(min_length=1, max_length=MAX_NAME)
-    body: str = Field(min_length=1, max_length=MAX_BODY)
+    user: str = Field(min_length=1, max_length=MAX_NAME_LENGTH)
+    body: str = Field(min_length=1, max_length=MAX_BODY_LENGTH)
     role: Literal["user"] = "user"
 
 
-class Said(BaseModel):
+class MessageFrame(BaseModel):
     """A frame with a message from a page."""
 
     type: Literal["message"]
-    message: Saying
+    message: MessageInput
 
 
-FRAME = TypeAdapter(Said).validator
+FRAME = TypeAdapter(MessageFrame).validator
 """Reads a frame in one go."""
 
-RULES = {
+FIELD_ERRORS = {
     "id": "A message needs an id: text of 1 to 64 characters.",
     "user": "A message needs a name: text of 1 to 40 characters.",
     "body": "A message needs a body: text of 1 to 4,000 characters.",
@@ -66,28 +66,30 @@ HALF_A_CHARACTER = "A message may not have half a character (a lone surrogate)."
 
 Label = Annotated[
     str | None,
-    Field(default=None, max_length=MAX_NAME),
-    AfterValidator(house.check_label),
+    Field(default=None, max_length=MAX_NAME_LENGTH),
+    AfterValidator(moderation.check_label),
 ]
 """The name at a cursor: names that nobody may speak under are refused."""
 
 
-def said(frame: Frame, messages: Log[Message] | None = None) -> Message:
+def parse_message(
+    frame: Frame, messages: Log[Message] | None = None
+) -> Message:
     """Read `{"type": "message", "message": {…}}` from a page.
 
     Raises Refused with the rule that was broken, in words for a person; and,
     if `messages` are given, Asked by a page that wants earlier ones.
     """
     try:
-        saying = FRAME.validate_json(frame).message
+        message = FRAME.validate_json(frame).message
     except ValidationError:
         raise problem_of(frame, messages) from None
-    problem = name_problem(saying.user)
-    if is_blank(saying.body):
-        problem = RULES["body"]
+    problem = check_name_error(message.user)
+    if is_blank(message.body):
+        problem = FIELD_ERRORS["body"]
     if problem:
-        raise Refused(problem, saying.id)
-    return Message(id=saying.id, user=saying.user, body=saying.body)
+        raise Refused(problem, message.id)
+    return Message(id=message.id, user=message.user, body=message.body)
 
 
 def problem_of(frame: Frame, messages: Log[Message] | None) -> Refused:
@@ -112,18 +114,18 @@ def problem_of(frame: Frame, messages: Log[Message] | None) -> Refused:
     id = message.get("id")
     id = id if isinstance(id, str) else None
     try:
-        Saying.model_validate(message)
+        MessageInput.model_validate(message)
     except ValidationError as error:
         field = str(error.errors()[0]["loc"][0])
-        return Refused(RULES[field], id)
+        return Refused(FIELD_ERRORS[field], id)
     return Refused("This message cannot be read.", id)
 
 
-def name_problem(name: str) -> str | None:
+def check_name_error(name: str) -> str | None:
     """Return why a room refuses a name, in words for a person, if it does."""
-    if not 0 < len(name) <= MAX_NAME:
-        return RULES["user"]
-    return MUTED if house.silences(name) else problem_with(name)
+    if not 0 < len(name) <= MAX_NAME_LENGTH:
+        return FIELD_ERRORS["user"]
+    return MUTED if moderation.is_muted(name) else name_error(name)
 
 
 async def older(messages: Log[Message], before: int) -> Frame:
@@ -132,7 +134,7 @@ async def older(messages: Log[Message], before: int) -> Frame:
     Who asks about what the room has forgotten is told its history instead: an
     empty answer would say that there is no more than they know.
     """
-    found = await messages.before(before, MOST_OLDER)
+    found = await messages.before(before, PAGE_SIZE)
     if before < messages.start:
         return history(messages)
-    return with_newest({"type": "older"}, found, MAX_OLDER_BYTES).decode()
+    return with_newest({"type": "older"}, found, MAX_PAGE_BYTES).decode()

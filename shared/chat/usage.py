@@ -1,4 +1,4 @@
-"""What a party reports of the tokens that a reply took."""
+"""Usage reports: the tokens that each reply took."""
 
 from typing import ClassVar, Self
 from uuid import uuid4
@@ -10,39 +10,39 @@ from starlette.requests import Request
 from ..party import Entry, Log
 from ..party.fetch import from_party
 
-MOST = 10_000_000
-"""Tokens that one reply may have taken."""
+MAX_TOKENS = 10_000_000
+"""Tokens that one report may name."""
 
 
-class Spent(Entry):
-    """What one reply took, in tokens."""
+class UsageReport(Entry):
+    """The tokens of one reply, as another party reports them."""
 
     is_owed: ClassVar[bool] = True
     id: str = Field(default_factory=lambda: uuid4().hex)
-    usage: int = Field(strict=True, ge=0, le=MOST)
+    usage: int = Field(strict=True, ge=0, le=MAX_TOKENS)
 
     total: int = 0
-    """What all replies have taken until then, whoever has reported them."""
+    """The sum of all reports up to this one."""
 
     def follow(self, before: Self | None) -> None:
-        """Add up: a log may have more reports than are at hand."""
+        """Add to the total of the entry before: old entries are not loaded."""
         self.total = self.usage + (before.total if before else 0)
 
     def news(self) -> object:
-        """Tell a room about it that has missed it."""
+        """Return the frame for a room that has missed this report."""
         return {"tally": self.total}
 
 
-def tally(reports: Log[Spent]) -> dict[str, int]:
-    """The frame that tells how many tokens have been reported."""
+def tally_frame(reports: Log[UsageReport]) -> dict[str, int]:
+    """Return the frame with the sum of all reports."""
     return {"tally": reports[-1].total if reports else 0}
 
 
-async def read_report(request: Request) -> Spent:
-    """Read `{"usage": int}` from a party's request.
+async def read_report(request: Request) -> UsageReport:
+    """Parse the request `POST {"usage": int}` of another party.
 
-    Raises HTTPException: 405 for another method, 403 for whoever is no
-    party, 422 for what is no report.
+    Raises HTTPException: 405 for another method, 403 if the request does not
+    come from a party of this app, 422 if the body is not valid.
     """
     if request.method != "POST":
         raise HTTPException(
@@ -51,8 +51,8 @@ async def read_report(request: Request) -> Spent:
     if not from_party(request):
         raise HTTPException(403, "Only parties of this app may report usage.")
     try:
-        return Spent.model_validate_json(await request.body())
+        return UsageReport.model_validate_json(await request.body())
     except ValidationError:
         raise HTTPException(
-            422, f"Usage is a whole number from 0 to {MOST:,}."
+            422, f"Usage is a whole number from 0 to {MAX_TOKENS:,}."
         ) from None

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..chat.moderation import KEPT
+from ..chat.moderation import STATE_FILE_ENV
 from ..party.limits import Rate
 from ..party.message_rate_limiter import MAX_SENDERS, network
 from ..settings import Settings, settings
@@ -60,7 +60,7 @@ def lasting() -> Iterator[None]:
         if settings().presenter_key:
             with suppress(OSError):  # it may not be allowed to write
                 folder = stack.enter_context(TemporaryDirectory())
-                os.environ[KEPT] = str(Path(folder) / "rules.json")
+                os.environ[STATE_FILE_ENV] = str(Path(folder) / "rules.json")
         yield
 
 

@@ -6,8 +6,8 @@ from typing import Any
 from starlette.exceptions import HTTPException
 
 from ..chat.messages import Message, history, presenter
-from ..chat.moderation import house
-from ..chat.names import bare
+from ..chat.moderation import moderation
+from ..chat.names import normalize_name
 from ..chat.rooms import CHATS
 from ..party.registry import Parties
 from .actions import Clear, Named, Simple
@@ -46,13 +46,17 @@ class Hand:
             await self.clear(action.party, action.room)
             return
         if isinstance(action, Named):
-            do = house.mute if action.action == "mute" else house.unmute
-            do(action.name)
-        elif action.action in ("pause", "resume"):
-            house.pause() if action.action == "pause" else house.resume()
+            if action.action == "mute":
+                moderation.mute(action.name)
+            else:
+                moderation.unmute(action.name)
+        elif action.action == "pause":
+            moderation.pause()
+        elif action.action == "resume":
+            moderation.resume()
         else:
-            house.cursors_hidden = action.action == "hide_cursors"
-        house.save()
+            moderation.cursors_hidden = action.action == "hide_cursors"
+        moderation.save()
         tell(self.parties)
 
     async def clear(self, party: str, id: str) -> None:
@@ -75,9 +79,9 @@ class Hand:
         """What the presenter's page shows."""
         logs = self.parties.store.logs(Message)
         return {
-            "paused": house.paused,
-            "cursors_hidden": house.cursors_hidden,
-            "muted": list(house.muted.values()),
+            "paused": moderation.paused,
+            "cursors_hidden": moderation.cursors_hidden,
+            "muted": list(moderation.muted.values()),
             "names": self.names(),
             "shared": bool(self.parties.servers),
             "rooms": [self.about(*place, len(logs[place])) for place in logs],
@@ -98,7 +102,7 @@ class Hand:
         """Who spoke lately, the last first, and is not muted."""
         self.listen()
         names = list(self.heard.values())
-        spoke = [each for each in names[::-1] if not house.silences(each)]
+        spoke = [each for each in names[::-1] if not moderation.is_muted(each)]
         return spoke[:MOST_NAMES]
 
     def listen(self) -> None:
@@ -106,8 +110,8 @@ class Hand:
         for log in self.parties.store.logs(Message).values():
             for each in log[-100:]:
                 if each.role == "user":
-                    self.heard.pop(bare(each.user), None)
-                    self.heard[bare(each.user)] = each.user
+                    self.heard.pop(normalize_name(each.user), None)
+                    self.heard[normalize_name(each.user)] = each.user
         for name in list(self.heard)[:-MOST_HEARD]:
             del self.heard[name]
 

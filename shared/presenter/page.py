@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from ..chat.moderation import house
+from ..chat.moderation import moderation
 from ..party import Refused
 from ..party.registry import Parties
 from ..party.responses import error_response
@@ -27,7 +27,7 @@ def routes(shell: Shell, parties: Parties, doors: Doors) -> list[BaseRoute]:
     """The page, and what it may do; nothing, where there is no key."""
     if not key():
         return []
-    house.load()
+    moderation.load()
     hand, guard = Hand(parties), KeyGuard(doors)
 
     async def act(request: Request) -> Response:

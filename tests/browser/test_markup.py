@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page, expect
 
-from shared.chat.names import bare, problem_with
+from shared.chat.names import name_error, normalize_name
 
 from ..integration.test_presenter import KEY, Presenter
 from ..support.browser import People, Person
@@ -21,9 +21,7 @@ from ..support.stubs import OpenAIStub
 
 pytestmark = [pytest.mark.soak, pytest.mark.stages(5)]
 
-NAMES = [
-    each for each in PAYLOADS if len(each) <= 40 and not problem_with(each)
-]
+NAMES = [each for each in PAYLOADS if len(each) <= 40 and not name_error(each)]
 
 NO_TEXTS: list[Any] = [
     {"__html": "<img src=x onerror=pwned()>"},
@@ -312,7 +310,7 @@ def test_the_presenters_page_shows_names_as_text(
     server: Running, target: Target
 ) -> None:
     hand = Presenter(server)
-    muted = list({bare(name): name for name in NAMES}.values())[:100]
+    muted = list({normalize_name(name): name for name in NAMES}.values())[:100]
     for name in muted:
         hand.does("mute", name=name)
     with server.join("room-4") as eve:

@@ -36,7 +36,7 @@ from shared.ai.answer import MAX_REPLY_CHARACTERS, TOO_LONG, ReplyCut
 from shared.ai.error_messages import visitor_message
 from shared.ai.prompts import MAX_PROMPT_MESSAGES
 from shared.ai.provider import detect_provider, has_model
-from shared.chat.messages import Message, Reply
+from shared.chat.messages import AIMessage, Message
 from shared.settings import ROOT, Settings
 
 from ..support.server_process import PATIENCE, Stage, environment
@@ -202,7 +202,7 @@ def said(*bodies: str) -> list[Message]:
 
 def test_a_prompt_begins_with_who_it_is_and_ends_with_the_question() -> None:
     messages = said("one", "two", "three")
-    messages[1] = Reply(id="1", seq=1, body="two", status=None)
+    messages[1] = AIMessage(id="1", seq=1, body="two", status=None)
     assert make_prompt(messages, messages[2]) == [
         {"role": "system", "content": model.instructions},
         {"role": "user", "content": "one"},
@@ -216,7 +216,7 @@ def test_a_prompt_begins_with_who_it_is_and_ends_with_the_question() -> None:
 )
 def test_a_prompt_holds_finished_messages_only(status: Any) -> None:
     messages = said("one", "two", "three")
-    messages[1] = Reply(id="1", seq=1, body="two", status=status)
+    messages[1] = AIMessage(id="1", seq=1, body="two", status=status)
     prompt = make_prompt(messages, messages[2])
     assert [each["content"] for each in prompt[1:]] == ["one", "three"]
 
@@ -236,7 +236,7 @@ def test_name_in_a_prompt_begins_no_line_of_its_own(
 def test_a_prompt_holds_the_replies_after_its_question_too() -> None:
     """They answer what was said before, while this one waited."""
     messages = said("one", "two", "and three")
-    reply = Reply(id="r", seq=3, body="one it is", status=None)
+    reply = AIMessage(id="r", seq=3, body="one it is", status=None)
     messages.append(reply)
     prompt = make_prompt(messages, messages[1])
     contents = [each["content"] for each in prompt[1:]]
@@ -287,13 +287,13 @@ def test_a_question_that_is_too_long_is_asked_by_itself() -> None:
 # The ends of a reply
 
 
-def written(text: str = "") -> Reply:
-    reply = Reply()
-    reply.write(text)
+def written(text: str = "") -> AIMessage:
+    reply = AIMessage()
+    reply.set_text(text)
     return reply
 
 
-def finish(reply: Reply, write: Callable[[], None]) -> None:
+def finish(reply: AIMessage, write: Callable[[], None]) -> None:
     """Write a reply as a hook does, in a task."""
 
     async def hook() -> None:
@@ -313,14 +313,14 @@ def raising(error: BaseException) -> Callable[[], None]:
 
 
 def test_a_reply_thinks_is_written_and_is_finished() -> None:
-    reply = Reply()
+    reply = AIMessage()
     assert (reply.user, reply.role) == ("AI", "assistant")
     assert (reply.body, reply.status) == ("Thinking…", "thinking")
-    reply.write("")
+    reply.set_text("")
     assert (reply.body, reply.status) == ("Thinking…", "thinking")
-    reply.write("It is")
+    reply.set_text("It is")
     assert (reply.body, reply.status) == ("It is", "streaming")
-    finish(reply, lambda: reply.write("It is four."))
+    finish(reply, lambda: reply.set_text("It is four."))
     assert (reply.body, reply.status) == ("It is four.", None)
 
 

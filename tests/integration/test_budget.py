@@ -12,7 +12,7 @@ import pytest
 
 from shared.ai import Prompt, ReplyFailed, Stream, finishing, supervised
 from shared.ai.budget import BUDGET_EXHAUSTED, DailyUsage, budget
-from shared.chat.messages import Reply
+from shared.chat.messages import AIMessage
 from shared.party import Log
 from shared.party.registry import Parties
 from shared.settings import Settings
@@ -116,7 +116,7 @@ def test_a_reply_is_counted_however_it_ends(
             async with aclosing(reply(ASKED, ("It is", 0))) as stream:
                 assert await anext(stream) == ("It is", 7)
         else:
-            written = Reply()
+            written = AIMessage()
             with finishing(written):
                 async for text, _ in reply(
                     ASKED, ("It is", 0), asyncio.CancelledError()

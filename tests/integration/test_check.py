@@ -211,7 +211,7 @@ def test_it_ends_when_it_is_told_to_while_it_starts() -> None:
             "my_demo/party/chat_room.py, line 30: '(' was never closed",
         ),
         (
-            "from shared.chat.parsing import said",
+            "from shared.chat.parsing import parse_message",
             "from shared.chat.parsing import say",
             "my_demo/party/chat_room.py, line 6: ImportError: cannot import "
             "name 'say' from 'shared.chat.parsing'",

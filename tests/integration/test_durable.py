@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from shared.chat.messages import Message, Reply
-from shared.chat.usage import Spent
+from shared.chat.messages import AIMessage, Message
+from shared.chat.usage import UsageReport
 from shared.party import Entry, Log, Refused, Repeated
 from shared.party.storage.database import BUSY, WrongFile, check, open_file
 from shared.party.storage.jobs import Append, Clear, Load
@@ -359,22 +359,22 @@ def test_usage_is_counted_once_however_its_report_ends(
     async def test(file: Path) -> None:
         async with stored(file) as store:
             await store.load("usage", "total")
-            log = store.log("usage", "total", Spent)
+            log = store.log("usage", "total", UsageReport)
             told: list[object] = []
             store.tell = lambda _, entry: told.append(entry and entry.news())
-            report = asyncio.create_task(log.append(Spent(usage=5)))
+            report = asyncio.create_task(log.append(UsageReport(usage=5)))
             await asyncio.sleep(0)
             report.cancel()
             await until(lambda: len(log) == 1 and not store.owed)
             with locked(file):
-                await log.append(Spent(usage=7))
+                await log.append(UsageReport(usage=7))
                 assert log[-1].total == 5
             await until(lambda: len(log) == 2 and not store.owed)
             assert told == [{"tally": 12}]
-            await log.append(Spent(usage=1))
+            await log.append(UsageReport(usage=1))
         async with stored(file) as store:
             await store.load("usage", "total")
-            log = store.log("usage", "total", Spent)
+            log = store.log("usage", "total", UsageReport)
             assert [each.total for each in log] == [5, 12, 13]
 
     run(test)
@@ -591,7 +591,7 @@ def test_a_server_says_what_to_do_when_its_file_is_damaged(
 
 
 def test_a_reply_that_a_crash_cut_off_is_not_waited_for() -> None:
-    reply = Reply()
+    reply = AIMessage()
     read = Message.model_validate_json(reply.model_dump_json())
     read.recall()
     assert (read.status, read.body) == ("interrupted", "…")

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from shared.chat.rooms import SLUGS
+from shared.chat.rooms import ROOM_IDS
 from shared.party import Connection, Frame, Room, Server
 from shared.party import message_rate_limiter as senders
 from shared.party.fetch import Reply
@@ -197,7 +197,7 @@ def test_made_up_rooms_keep_nobody_out_of_the_listed_ones(
             assert refused.status == 404
     with ExitStack() as stack:
         for party in parties[:2]:
-            for room in SLUGS:
+            for room in ROOM_IDS:
                 stack.enter_context(running.join(room, party))
         stack.enter_context(running.join("total", "usage"))
         stack.enter_context(running.join("hello-world", "presence"))

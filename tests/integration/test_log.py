@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from pydantic_core import to_json
 
-from shared.chat.messages import MAX_HISTORY_BYTES, Message, Reply, history
-from shared.chat.moderation import house
-from shared.chat.parsing import MAX_OLDER_BYTES, older
+from shared.chat.messages import MAX_HISTORY_BYTES, AIMessage, Message, history
+from shared.chat.moderation import moderation
+from shared.chat.parsing import MAX_PAGE_BYTES, older
 from shared.party import (
     Connection,
     Entry,
@@ -138,9 +138,12 @@ def test_id_of_a_forgotten_message_cannot_be_taken() -> None:
             await self.notes.append(note)
             self.room.broadcast({"type": "update", "message": note})
 
-    with open_house(chat=Chat) as house:
-        house.parties.store.most = 10
-        with house.join("1", "chat") as ada, house.join("1", "chat") as eve:
+    with open_house(chat=Chat) as moderation:
+        moderation.parties.store.most = 10
+        with (
+            moderation.join("1", "chat") as ada,
+            moderation.join("1", "chat") as eve,
+        ):
             for number in range(30):
                 ada.send({"id": f"{number}", "text": "hers"})
                 assert eve.wait_for("update")["message"]["seq"] == number
@@ -186,7 +189,7 @@ def test_history_is_bounded_and_older_pages_hold_the_rest(body: str) -> None:
         seqs = newest
         while seqs[0]:
             page = await older(messages, seqs[0])
-            assert len(page.encode()) <= MAX_OLDER_BYTES
+            assert len(page.encode()) <= MAX_PAGE_BYTES
             told = [each["seq"] for each in json.loads(page)["messages"]]
             seqs = told + seqs
         assert seqs == list(range(1_005))
@@ -199,13 +202,13 @@ def test_history_is_bounded_and_older_pages_hold_the_rest(body: str) -> None:
 def test_history_is_encoded_once_until_something_changes() -> None:
     async def test() -> None:
         log = Store().log("chat", "1", Message)
-        reply = Reply()
+        reply = AIMessage()
 
         async def pause() -> None:
-            house.pause()
+            moderation.pause()
 
         async def write() -> None:
-            reply.write(f"{reply.body} more")
+            reply.set_text(f"{reply.body} more")
 
         async def finish() -> None:
             reply.finish()
@@ -226,17 +229,17 @@ def test_history_is_encoded_once_until_something_changes() -> None:
                 frames.append(history(log))
                 assert frames[-1] is history(log)
         finally:
-            house.resume()
+            moderation.resume()
         assert len(set(frames)) == len(frames) == 8
 
     asyncio.run(test())
 
 
 def test_half_an_emoji_from_a_model_breaks_no_frame() -> None:
-    reply = Reply()
-    reply.write("Dolphins! \ud83d")
+    reply = AIMessage()
+    reply.set_text("Dolphins! \ud83d")
     assert b"Dolphins! " in to_json(reply)
-    reply.write("Dolphins! \ud83d\udc2c")
+    reply.set_text("Dolphins! \ud83d\udc2c")
     assert reply.body == "Dolphins! 🐬"
 
 
@@ -283,7 +286,7 @@ def test_a_reply_that_was_begun_before_it_was_cleared_is_not_kept(
 
 def test_a_store_knows_which_logs_hold_what() -> None:
     store = Store()
-    for name, model in (("chat", Message), ("notes", Note), ("ai", Reply)):
+    for name, model in (("chat", Message), ("notes", Note), ("ai", AIMessage)):
         store.log(name, "1", model)
     assert list(store.logs(Message)) == [("chat", "1"), ("ai", "1")]
     assert list(store.logs(Note)) == [("notes", "1")]

@@ -12,7 +12,7 @@ import msgpack
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from shared.chat.rooms import SLUGS
+from shared.chat.rooms import ROOM_IDS
 
 from ..support.server_process import (
     BOTH_WAYS,
@@ -60,7 +60,7 @@ REMOVED = bytes.fromhex(
 )
 
 NOWHERE = {"cursor": None, "message": None}
-rooms = itertools.cycle(set(SLUGS) - {"room-4"})
+rooms = itertools.cycle(set(ROOM_IDS) - {"room-4"})
 
 
 @pytest.fixture(scope="module", params=BOTH_WAYS)

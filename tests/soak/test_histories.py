@@ -538,7 +538,7 @@ def happened(
     Histories.clock, Histories.voice = SimpleNamespace(), Voice()
     monkeypatch.setenv("HISTORY", str(HISTORY))
     settings.cache_clear()
-    monkeypatch.setattr(sayings, "MOST_OLDER", OLDER)
+    monkeypatch.setattr(sayings, "PAGE_SIZE", OLDER)
     monkeypatch.setattr(durable, "Writer", Disk)
     monkeypatch.setattr(limits, "time", Histories.clock)
     monkeypatch.setattr(senders, "time", Histories.clock)

@@ -7,7 +7,7 @@ import {
  * @typedef {object} Chat
  * @property {string} slug
  * @property {string} name
- * @property {string} about
+ * @property {string} description
  */
 /**
  * @typedef {object} Message

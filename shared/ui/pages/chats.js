@@ -2,7 +2,7 @@
 import { html } from "htm/preact";
 import { root, show } from "./mount.js";
 
-/** @typedef {{ slug: string, name: string, about: string }} Room */
+/** @typedef {{ slug: string, name: string, description: string }} Room */
 
 function Balloon() {
   return html`
@@ -22,7 +22,7 @@ function Card({ room, hue }) {
     <li class="card" style=${{ "--hue": hue }}>
       <${Balloon} />
       <h2><a href=${`${root}/chats/${room.slug}`}>${room.name}</a></h2>
-      <p>${room.about}</p>
+      <p>${room.description}</p>
       <span class="go" aria-hidden="true">Join the chat</span>
     </li>
   `;
