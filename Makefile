@@ -92,7 +92,7 @@ stages: ## What each stage adds and changes, with line counts
 	$(SETUP) demo_01
 	@$(VENV) -m tools.stages
 
-test: ## Run the tests (options: ARGS, for pytest; FAST=0, without fast path)
+test: ## Run the tests (options: ARGS, for pytest; FAST_TRANSPORT=0)
 	$(SETUP) test
 	$(PYTEST) $(ARGS)
 

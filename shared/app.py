@@ -65,7 +65,7 @@ def party_chat(
         settings().allowed_origins,
         settings().public_url,
     )
-    kept = open_store(settings().store, settings().history)
+    kept = open_store(settings().store, settings().history_limit)
     live = Live(parties, settings().bounds, kept)
     build = Build(shell, live)
     moderation.notify = partial(tell, live)
@@ -84,7 +84,7 @@ def party_chat(
                 await service.start()
                 shell.notes.append(service.status_line)
             yield
-            await live.shutdown(settings().patience)
+            await live.shutdown(settings().graceful_seconds)
 
     app = SafeApp(
         routes=[
@@ -100,7 +100,7 @@ def party_chat(
         middleware=[
             Middleware(Doorkeeper, doors=doors),
             Middleware(Browsers, doors=doors),
-            Middleware(BodyLimit, most=settings().largest_body),
+            Middleware(BodyLimit, most=settings().max_body_bytes),
         ],
         exception_handlers={404: missing},
         lifespan=lifespan,

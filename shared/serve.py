@@ -81,7 +81,7 @@ class PartyServer(Server):
             server.close()
         for sock in sockets or []:
             sock.close()
-        await self.party_app.state.parties.shutdown(settings().patience)
+        await self.party_app.state.parties.shutdown(settings().graceful_seconds)
         # Who was let in just now has not been heard yet.
         await asyncio.sleep(0.1)
         # uvicorn waits for those who do not read, or have not sent all.
@@ -101,7 +101,9 @@ class PartyServer(Server):
         ):
             os._exit(128 + sig)
         super().handle_exit(sig, frame)
-        last = threading.Timer(settings().patience + LAST_WORDS, os._exit, [0])
+        last = threading.Timer(
+            settings().graceful_seconds + LAST_WORDS, os._exit, [0]
+        )
         last.daemon = True
         last.start()
 
@@ -132,8 +134,13 @@ def end_on_hangup() -> None:
 
 
 def read_settings() -> Settings:
-    """The settings, or an end that names each one that is wrong."""
+    """Return the settings, or exit with a line for each that is wrong.
+
+    A name that has no effect is told on the terminal.
+    """
     try:
+        for line in settings().name_errors().values():
+            print(escape_unprintable(line), file=sys.stderr)
         return key.with_key(settings())
     except ValidationError as error:
         wrong = [
@@ -167,12 +174,12 @@ def configure(arguments: list[str], choice: Settings) -> tuple[str, Config]:
         host=choice.listens_at,
         port=choice.port,
         root_path=choice.root_path,
-        http=FastHTTP if choice.fast else PartyHTTP,
-        ws=FastProtocol if choice.fast else PartyProtocol,
-        ws_max_size=choice.largest_frame,
+        http=FastHTTP if choice.fast_transport else PartyHTTP,
+        ws=FastProtocol if choice.fast_transport else PartyProtocol,
+        ws_max_size=choice.max_frame_bytes,
         ws_per_message_deflate=False,
-        ws_ping_interval=choice.ping,
-        ws_ping_timeout=choice.ping,
+        ws_ping_interval=choice.ping_interval,
+        ws_ping_timeout=choice.ping_interval,
         reload=choice.reload,
         reload_dirs=watched if choice.reload else None,
         timeout_graceful_shutdown=1,

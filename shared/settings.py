@@ -1,6 +1,8 @@
 """Every setting there is, read from the environment and from `.env`."""
 
 import os
+from dataclasses import fields
+from difflib import get_close_matches
 from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
@@ -9,7 +11,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from .limits import LimitSettings
+from .party.backlog import MAX_QUEUED_BYTES
+from .party.limits import Bounds
 from .party.storage.url import Stored
 from .web.addresses import AddressSettings
 
@@ -24,14 +27,33 @@ MIN_KEY_LENGTH = 16
 SECRETS = {"presenter_key", "cookie_secret", "openai_api_key"}
 """Settings that are never written to the terminal."""
 
+RENAMED = {
+    "CONNECTIONS_A_ROOM": "MAX_CONNECTIONS_PER_ROOM",
+    "FAST": "FAST_TRANSPORT",
+    "GRACE": "GRACEFUL_TIMEOUT",
+    "HISTORY": "HISTORY_LIMIT",
+    "LARGEST_BODY": "MAX_BODY_BYTES",
+    "LARGEST_FRAME": "MAX_FRAME_BYTES",
+    "LIVE_ROOMS": "MAX_ROOMS",
+    "MESSAGES_A_SECOND": "MAX_MESSAGES_PER_SECOND",
+    "PING": "PING_INTERVAL",
+    "REPLIES_WAITING": "MAX_QUEUED_QUESTIONS",
+    "ROOMS_A_MINUTE": "MAX_NEW_ROOMS_PER_MINUTE",
+    "TOKEN_BUDGET": "DAILY_TOKEN_BUDGET",
+}
+"""Settings' former names, which have no effect any more, and today's."""
 
-class Settings(AddressSettings, LimitSettings):
-    """What `.env.example` documents; the environment wins over `.env`."""
+DEPLOYMENT_NAMES = {"STAGE", "WITH_LOCAL_MODEL"}
+"""Names in `.env` that only `compose.yaml` reads."""
+
+
+class Settings(AddressSettings):
+    """The settings in `.env.example`; the environment wins over `.env`."""
 
     model_config = SettingsConfigDict(
         env_file=os.environ.get("ENV_FILE", ROOT / ".env"),
         env_ignore_empty=True,
-        extra="ignore",
+        extra="allow",  # names in .env that no setting has: see name_errors
         frozen=True,
         allow_inf_nan=False,
     )
@@ -40,8 +62,8 @@ class Settings(AddressSettings, LimitSettings):
     port: int = Field(default=1999, ge=0, le=65535)
     lan: bool = False
     reload: bool = True
-    fast: bool = True
-    grace: float | None = Field(default=None, ge=0, le=3_600)
+    fast_transport: bool = True
+    graceful_timeout: float | None = Field(default=None, ge=0, le=3_600)
     country_header: str = Field(default="", pattern="^[A-Za-z0-9_-]*$")
     presenter_key: str = ""
     cookie_secret: str = ""
@@ -59,6 +81,19 @@ class Settings(AddressSettings, LimitSettings):
     ai_reply_timeout: float = Field(default=300.0, gt=0, le=3_600)
     should_reply: bool = False
     should_reply_model: str = ""
+
+    max_frame_bytes: int = Field(default=65_536, ge=1_024, le=2**30)
+    max_body_bytes: int = Field(default=65_536, ge=1_024, le=2**30)
+    max_messages_per_second: int = Field(default=10, ge=1, le=10**9)
+    max_room_messages_per_second: int = Field(default=200, ge=1, le=10**9)
+    max_connections_per_room: int = Field(default=2_000, ge=1, le=10**9)
+    max_rooms: int = Field(default=1_000, ge=1, le=10**9)
+    max_new_rooms_per_minute: int = Field(default=600, ge=1, le=10**9)
+    max_queued_bytes: int = Field(default=MAX_QUEUED_BYTES, ge=2**20, le=2**40)
+    ping_interval: float = Field(default=20.0, ge=1, le=3_600)
+    history_limit: int = Field(default=1_000, ge=1, le=100_000)
+    max_queued_questions: int = Field(default=5, ge=1, le=10**9)
+    daily_token_budget: int | None = Field(default=None, ge=1, le=10**15)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -115,11 +150,40 @@ class Settings(AddressSettings, LimitSettings):
         return "0.0.0.0" if everywhere else self.host
 
     @property
-    def patience(self) -> float:
+    def graceful_seconds(self) -> float:
         """Seconds that replies have to finish when the server ends."""
-        if self.grace is not None:
-            return self.grace
+        if self.graceful_timeout is not None:
+            return self.graceful_timeout
         return 1.0 if self.reload else 10.0
+
+    @property
+    def bounds(self) -> Bounds:
+        """The limits that hold for rooms and connections."""
+        names = {each.name for each in fields(Bounds)}
+        return Bounds(**self.model_dump(include=names))
+
+    def name_errors(self) -> dict[str, str]:
+        """Return the names that were set and have no effect, each with why.
+
+        Those are former names of settings, and names in `.env` that no
+        setting has. Other names in the environment belong to other programs.
+        """
+        file = Path(str(self.model_config["env_file"])).name
+        extra = self.model_extra or {}
+        places = {name.upper(): file for name in extra if extra[name]}
+        for name, value in os.environ.items():
+            if value and name.upper() in RENAMED:
+                places[name.upper()] = "the environment"
+        known = [name.upper() for name in type(self).model_fields]
+        errors = {}
+        for name in sorted(places.keys() - DEPLOYMENT_NAMES):
+            why = "no setting has that name"
+            if name in RENAMED:
+                why = f"the setting is called {RENAMED[name]} now"
+            elif near := get_close_matches(name, known, 1):
+                why += f"; the closest one is {near[0]}"
+            errors[name] = f"{name}, in {places[name]}, has no effect: {why}"
+        return errors
 
 
 @cache

@@ -1,10 +1,10 @@
 """Measure what attacks cost everybody else: `python -m tools.attacks [NAME…]`.
 
 Ten people chat in stage 5 while another process attacks the server, each time
-a new one, with `FAST=1` and `FAST=0`, over loopback. Each attack prints a row
-of a Markdown table: the peak of the server's memory over its idle memory, the
-others' times from send to acknowledgement and to delivery, what they lost, and
-what became of the attackers.
+a new one, with `FAST_TRANSPORT=1` and with 0, over loopback. Each attack
+prints a row of a Markdown table: the peak of the server's memory over its idle
+memory, the others' times from send to acknowledgement and to delivery, what
+they lost, and what became of the attackers.
 
 NAME is any part of an attack's name, such as `D3` or `ping`; default: all, in
 a quarter of an hour. `--app-root FOLDER` measures another checkout, `--fast 0`
@@ -528,9 +528,9 @@ def main() -> None:
         if given.names and not any(each in name for each in given.names):
             continue
         # An older checkout may read files in the locale's encoding.
-        settings = {"FAST": fast, "PYTHONWARNINGS": "default"}
+        settings = {"FAST_TRANSPORT": fast, "PYTHONWARNINGS": "default"}
         if name.startswith("D1"):  # the history is filled quickly
-            settings["MESSAGES_A_SECOND"] = "9999"
+            settings["MAX_MESSAGES_PER_SECOND"] = "9999"
             settings["MAX_ROOM_MESSAGES_PER_SECOND"] = "9999"
         with start(stage, **settings) as running:
             running.expect_traceback()

@@ -99,7 +99,7 @@ async def crowd(running: Running, people: int, seconds: float) -> Count:
 def main() -> None:
     """Run the crowd, and print what came of it."""
     people, seconds = (*map(int, sys.argv[1:3]), 100, 10)[:2]
-    limits = {"CONNECTIONS_A_ROOM": str(max(people, 2_000))}
+    limits = {"MAX_CONNECTIONS_PER_ROOM": str(max(people, 2_000))}
     with start(Stage(5, ROOT / "demo_05"), **limits) as running:
         before = cpu_seconds(running)
         count = asyncio.run(crowd(running, people, seconds))

@@ -193,7 +193,12 @@ def check_start() -> list[Finding]:
     """Start the app as DEMO does, on a free port, and end it at once."""
     if not has_packages():
         return []
-    here = {"PORT": "0", "HOST": "127.0.0.1", "RELOAD": "0", "GRACE": "0"}
+    here = {
+        "PORT": "0",
+        "HOST": "127.0.0.1",
+        "RELOAD": "0",
+        "GRACEFUL_TIMEOUT": "0",
+    }
     with subprocess.Popen(
         [str(setup.PYTHON), "-m", "shared.serve", "demo_03"],
         cwd=setup.ROOT,

@@ -79,10 +79,15 @@ def read_settings() -> list[Finding]:
         text = f"settings: {file} cannot be read: {error}"
         return [wrong(text, f"mv {file} {file}.bak")]
     found = [re.search(r"line (\d+)$", message) for message in logged.messages]
-    return [
+    notes = [
         note(f"settings: {FILE.name}, line {line} is no setting", without(line))
         for line in (int(each[1]) for each in found if each)
-    ] or [ok("settings")]
+    ]
+    notes += [
+        note(f"settings: {error}", place_of(name)[1])
+        for name, error in settings().name_errors().items()
+    ]
+    return notes or [ok("settings")]
 
 
 class Logged(logging.Handler):

@@ -114,8 +114,8 @@ class Presentation:
         self.turn: Turn | None = None
         self.saved: dict[Path, int] = {}
         self.chosen = choosing(choice)
-        if choice.grace is None:
-            os.environ["GRACE"] = "0"
+        if choice.graceful_timeout is None:
+            os.environ["GRACEFUL_TIMEOUT"] = "0"
 
     def run(self) -> None:
         """Start with the first stage; then do what the keys say."""

@@ -16,7 +16,7 @@ class PresenceRoom(Server):
     """Tells everybody what the others do, and keeps nothing of it."""
 
     rooms = ROOM_IDS
-    largest_frame = 1024
+    max_frame_bytes = 1024
     frames_a_second = 120
 
     def on_start(self) -> None:

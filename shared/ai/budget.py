@@ -39,7 +39,7 @@ class DailyUsage(Entry):
 
 
 class Budget:
-    """What is left of `TOKEN_BUDGET`, by the log that the app gives it."""
+    """What is left of `DAILY_TOKEN_BUDGET`, by the log from the app."""
 
     def __init__(self) -> None:
         self.log: Log[DailyUsage] | None = None
@@ -58,7 +58,7 @@ class Budget:
     @property
     def exhausted(self) -> bool:
         """Whether the replies that ended today took all there is."""
-        most = settings().token_budget
+        most = settings().daily_token_budget
         last = self.log[-1] if self.log else None
         kept = last.total if last and last.day == today() else 0
         return most is not None and kept + self._unsaved >= most
@@ -86,7 +86,7 @@ class Budget:
 
     def _warn(self) -> None:
         if self.exhausted:
-            logger.warning("TOKEN_BUDGET is spent until midnight (UTC)")
+            logger.warning("DAILY_TOKEN_BUDGET is spent until midnight (UTC)")
 
 
 budget = Budget()

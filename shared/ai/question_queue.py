@@ -36,7 +36,7 @@ def one_reply_at_a_time(
 ) -> Callable[[S, Q], Awaitable[None]]:
     """Let a method that answers a question run once at a time.
 
-    `REPLIES_WAITING` questions may wait. One beyond that takes the place of
+    `MAX_QUEUED_QUESTIONS` of them may wait. One beyond that takes the place of
     the last one in the queue: it has no reply of its own, but that reply's
     prompt holds both. With AI=none, no question has a turn.
     """
@@ -46,7 +46,7 @@ def one_reply_at_a_time(
         if model.kind == "none":
             return
         turns: QuestionQueue = vars(self).setdefault("_turns", QuestionQueue())
-        if len(turns.waiting) >= settings().replies_waiting:
+        if len(turns.waiting) >= settings().max_queued_questions:
             turns.waiting[-1][0] = question
             return
         ticket = [question]

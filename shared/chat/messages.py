@@ -88,7 +88,7 @@ def history(messages: Log[Message]) -> Frame:
 
     It is encoded once for all newcomers, until a message or a rule changes.
     """
-    told = messages[-settings().history :]
+    told = messages[-settings().history_limit :]
     rules = moderation.restrictions()
     growing = [(m.id, m.status, m.body) for m in told if m.is_open]
     state = messages.revision, rules, growing

@@ -59,7 +59,7 @@ class Edge:
         self.check_open()
         id = connection_id(websocket)
         party, room = address(websocket.scope)
-        most = self.parties.bounds.connections_a_room
+        most = self.parties.bounds.max_connections_per_room
         identity = self.identify(websocket)
         async with self.parties.enter(party, room, most) as server:
             senders = self.parties.senders
@@ -84,7 +84,7 @@ class Edge:
     ) -> None:
         """Start the hooks of a connection, from its beginning to its end."""
         room = server.room
-        most = server.largest_frame or room.parties.bounds.largest_frame
+        most = server.max_frame_bytes or room.parties.bounds.max_frame_bytes
         too_large = f"A frame may have {most:,} bytes at most."
 
         def pass_on(frame: Frame) -> None:

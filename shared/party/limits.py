@@ -24,12 +24,12 @@ MAX_TARGET_BYTES = 8 * 1024
 class Bounds:
     """What holds for a whole app; `.env.example` documents each."""
 
-    largest_frame: int = 65_536
-    messages_a_second: int = 10
+    max_frame_bytes: int = 65_536
+    max_messages_per_second: int = 10
     max_room_messages_per_second: int = 200
-    connections_a_room: int = 2_000
-    live_rooms: int = 1_000
-    rooms_a_minute: int = 600
+    max_connections_per_room: int = 2_000
+    max_rooms: int = 1_000
+    max_new_rooms_per_minute: int = 600
     max_queued_bytes: int = MAX_QUEUED_BYTES
 
 
@@ -39,7 +39,7 @@ class Limits:
     rooms: Collection[str] | None = None
     """The ids of the only rooms there are; None: any id makes a room."""
 
-    largest_frame: int | None = None
+    max_frame_bytes: int | None = None
     """Bytes of a frame; a larger one is refused. None: as in the whole app."""
 
     frames_a_second: float | None = None

@@ -27,7 +27,7 @@ class Live:
         self.servers: dict[Key, Server] = {}
         # Nobody is in these, though a hook may still go on there.
         self._empty: OrderedDict[Key, None] = OrderedDict()
-        a_minute = bounds.rooms_a_minute
+        a_minute = bounds.max_new_rooms_per_minute
         self._new = Rate(a_minute / 60, a_minute)
 
     @property
@@ -76,7 +76,7 @@ class Live:
 
         Those of a list are never refused, as there are no more than those.
         """
-        full = len(self.servers) >= self.bounds.live_rooms
+        full = len(self.servers) >= self.bounds.max_rooms
         idle = (each for each in self._empty if self.servers[each].room.idle)
         oldest = next(idle, None) if full else None
         if full and not oldest and not listed:

@@ -132,7 +132,7 @@ class Senders:
     """The senders of a process, by browser or address."""
 
     def __init__(self, bounds: Bounds) -> None:
-        self.per_second = bounds.messages_a_second
+        self.per_second = bounds.max_messages_per_second
         # One sender alone may use all that a sender may.
         self.room_per_second = max(
             bounds.max_room_messages_per_second, self.per_second

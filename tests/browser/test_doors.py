@@ -87,7 +87,7 @@ def test_cookies_of_another_port_are_accepted_or_named(
     serve: Callable[..., Running], person: People, fast: str
 ) -> None:
     """Browsers keep one set of cookies for all ports of a host."""
-    running = serve(FAST=fast)
+    running = serve(FAST_TRANSPORT=fast)
     ada = person(running)
     ada.expect_error(NO_SERVER)
     ada.expect_error("Failed to load resource: .* 431 .*")

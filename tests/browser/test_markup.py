@@ -146,7 +146,7 @@ def server(stage: Stage, model: OpenAIStub) -> Iterator[Running]:
         "AI": "openai",
         "OPENAI_BASE_URL": model.base_url,
         "PRESENTER_KEY": KEY,
-        "MESSAGES_A_SECOND": "10000",
+        "MAX_MESSAGES_PER_SECOND": "10000",
     }
     with start(stage, **settings) as running:
         yield running

@@ -188,7 +188,7 @@ def test_everything_works_at_a_path_behind_a_proxy(
     proxy = behind(*PROXIES[kind])
     key = "a-key-of-the-presenter"
     fast = "0" if "unstripped" in kind else "1"
-    running = serve(**proxy.settings, PRESENTER_KEY=key, FAST=fast)
+    running = serve(**proxy.settings, PRESENTER_KEY=key, FAST_TRANSPORT=fast)
     ada = person(proxy, "Ada", ignore_https_errors=True)
     bob = person(running, "Bob")  # at the app's own address
     ada.say("from afar")
@@ -246,7 +246,7 @@ def test_a_proxy_that_drops_the_upgrade_is_named_on_the_page_and_in_the_log(
 ) -> None:
     configuration, lines = BLOCKING[kind]
     proxy = behind(*configuration)
-    running = serve(**proxy.settings, FAST=fast)
+    running = serve(**proxy.settings, FAST_TRANSPORT=fast)
     people = [person(proxy, ignore_https_errors=True) for _ in range(2)]
     for each, path in zip(
         people, ("/chats/hello-world", "/usage"), strict=True

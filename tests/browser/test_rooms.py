@@ -446,7 +446,7 @@ def choice(person: Person, text: str, name: str) -> Locator:
 @pytest.fixture
 def talkative(serve: Callable[..., Running]) -> Running:
     """A stage that tells newcomers little of the much that was said."""
-    running = serve(HISTORY="40", MESSAGES_A_SECOND="1000")
+    running = serve(HISTORY_LIMIT="40", MAX_MESSAGES_PER_SECOND="1000")
     with running.join() as guest:
         for number in range(150):
             guest.say(f"message {number}")
@@ -502,8 +502,8 @@ def test_long_room_is_drawn_in_parts(
     """A message far from view costs no time when another one comes."""
     count = 1_100
     running = serve(
-        HISTORY="2000",
-        MESSAGES_A_SECOND="5000",
+        HISTORY_LIMIT="2000",
+        MAX_MESSAGES_PER_SECOND="5000",
         MAX_ROOM_MESSAGES_PER_SECOND="5000",
     )
     with running.join() as bob:
@@ -671,7 +671,7 @@ def test_refused_message_is_not_sent_again_and_the_rest_is(
     serve: Callable[..., Running], person: People
 ) -> None:
     """It was, every 5 s on a new connection, as nobody knew which it was."""
-    running = serve(LARGEST_FRAME="1024")
+    running = serve(MAX_FRAME_BYTES="1024")
     ada = person(running, "Ada")
     bob = person(running, "Bob")
     ada.say("x" * 2_000)
@@ -688,7 +688,7 @@ def test_refused_message_is_not_sent_again_and_the_rest_is(
 def test_message_that_is_too_early_is_sent_again_by_itself(
     serve: Callable[..., Running], person: People
 ) -> None:
-    ada = person(serve(MESSAGES_A_SECOND="2"), "Ada")
+    ada = person(serve(MAX_MESSAGES_PER_SECOND="2"), "Ada")
     said = [f"number {number}" for number in range(16)]
     for text in said:
         ada.say(text)

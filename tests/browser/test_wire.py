@@ -143,7 +143,7 @@ class Watcher:
 @pytest.fixture(scope="module")
 def server(stage: Stage) -> Iterator[Running]:
     """One server for the tests that do not stop it."""
-    with start(stage, MESSAGES_A_SECOND="1000") as running:
+    with start(stage, MAX_MESSAGES_PER_SECOND="1000") as running:
         yield running
 
 

@@ -27,7 +27,7 @@ DONE = (None, "failed", "interrupted")
 
 def using(stub: Stub) -> dict[str, str]:
     """The settings with which a stub answers."""
-    fast = {"MESSAGES_A_SECOND": "1000"}
+    fast = {"MAX_MESSAGES_PER_SECOND": "1000"}
     if isinstance(stub, OllamaStub):
         return {"AI": "ollama", "OLLAMA_HOST": stub.url, **fast}
     return {
@@ -674,7 +674,7 @@ def test_a_reply_is_finished_before_the_server_ends(
     serve: Serve, openai: OpenAIStub
 ) -> None:
     openai.held = True
-    chat = serve(**using(openai), GRACE="8")
+    chat = serve(**using(openai), GRACEFUL_TIMEOUT="8")
     with chat.join() as ada, chat.join() as bob:
         enter(ada), enter(bob)
         ada.say("hello")
@@ -695,7 +695,7 @@ def test_a_reply_that_takes_too_long_is_marked_when_the_server_ends(
     serve: Serve, openai: OpenAIStub
 ) -> None:
     openai.held = True
-    chat = serve(**using(openai), GRACE="0.2")
+    chat = serve(**using(openai), GRACEFUL_TIMEOUT="0.2")
     with chat.join() as ada, chat.join() as bob:
         enter(ada), enter(bob)
         ada.say("hello")

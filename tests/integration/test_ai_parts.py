@@ -143,7 +143,7 @@ def test_five_wait_and_the_last_of_them_answers_what_is_beyond() -> None:
 
 @pytest.mark.usefixtures("answered")
 def test_how_many_wait_can_be_set(setting: Change) -> None:
-    setting(replies_waiting=2)
+    setting(max_queued_questions=2)
 
     async def ask() -> None:
         room = Room()

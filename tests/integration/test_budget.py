@@ -25,13 +25,13 @@ Stub = OpenAIStub | OllamaStub
 
 ASKED: Prompt = [{"role": "user", "content": "What is two and two?"}]
 JUDGED: Prompt = [*ASKED, {"role": "system", "content": "Is it for the AI?"}]
-WARNING = "TOKEN_BUDGET is spent until midnight (UTC)"
+WARNING = "DAILY_TOKEN_BUDGET is spent until midnight (UTC)"
 
 
 @pytest.fixture
 def days(monkeypatch: pytest.MonkeyPatch) -> Iterator[Log[DailyUsage]]:
     """What the budget of this process counts, of 40 tokens a day."""
-    settings = Settings(_env_file=None, token_budget=40)  # type: ignore[call-arg]
+    settings = Settings(_env_file=None, daily_token_budget=40)  # type: ignore[call-arg]
     monkeypatch.setattr("shared.ai.budget.settings", lambda: settings)
     log = Parties({}).store.log("ai", "tokens", DailyUsage)
     budget.start(log)
@@ -267,7 +267,7 @@ def test_the_ai_says_that_its_tokens_are_spent(
     """In every room, and without a request to anybody."""
     with kind() as stub:
         stub.reply = ["YES ", "and ", "more"]
-        chat = serve(**using(stub), TOKEN_BUDGET=most, SHOULD_REPLY=judge)
+        chat = serve(**using(stub), DAILY_TOKEN_BUDGET=most, SHOULD_REPLY=judge)
         with chat.join() as ada, chat.join("party-chat") as bob:
             ada.say("One, please")
             first = end_of_reply(ada)
@@ -292,7 +292,7 @@ def test_what_is_spent_is_spent_after_a_restart(
     """Where the store lasts; and the terminal says so at once."""
     with OpenAIStub() as stub:
         store = f"sqlite:{tmp_path / 'party.db'}"
-        chat = serve(**using(stub), TOKEN_BUDGET="9", STORE=store)
+        chat = serve(**using(stub), DAILY_TOKEN_BUDGET="9", STORE=store)
         with chat.join() as ada:
             ada.say("One, please")
             assert "status" not in end_of_reply(ada)

@@ -284,7 +284,7 @@ def test_a_build_that_fails_leaves_what_runs(machine: Machine) -> None:
 def test_every_setting_reaches_the_container() -> None:
     names = {name.upper() for name in Settings.model_fields}
     # The image's own, and what makes no sense in one.
-    own = {"HOST", "PORT", "LAN", "RELOAD", "GRACE", "AI_RECORD"}
+    own = {"HOST", "PORT", "LAN", "RELOAD", "GRACEFUL_TIMEOUT", "AI_RECORD"}
     assert names - own <= set(deploy.SETTINGS)
     compose = (ROOT / "compose.yaml").read_text("utf-8")
     handed_on = re.findall(r"^      (\w+): \$\{\1:-\}$", compose, re.MULTILINE)

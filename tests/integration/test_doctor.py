@@ -216,12 +216,25 @@ def test_a_wrong_setting_of_the_environment_is_told_as_such(
 def test_a_line_that_is_no_setting_is_told(house: House) -> None:
     """The app runs without it, and without what it was to set."""
     file = house.root / ".env"
-    file.write_text(f"GRACE=2\nOPENAI_API_KEY: {KEY}\n", "utf-8")
+    file.write_text(f"GRACEFUL_TIMEOUT=2\nOPENAI_API_KEY: {KEY}\n", "utf-8")
     house.settings["ENV_FILE"] = str(file)
     report = house.examine()
     assert report.status == 0
     (mend,) = report.of("note  settings: .env, line 2 is no setting")[1]
     subprocess.run(mend, shell=True, check=True, cwd=house.root)
+    assert house.examine().of("ok    settings")
+
+
+def test_names_without_effect_are_told(house: House) -> None:
+    file = house.root / ".env"
+    file.write_text("# mine\nGRACE=2\nPROT=1\n", "utf-8")
+    house.settings["ENV_FILE"] = str(file)
+    report = house.examine()
+    assert report.status == 0
+    for name in ("GRACE", "PROT"):
+        finding = f"note  settings: {name}, in .env, has no effect: "
+        (mend,) = report.of(finding)[1]
+        subprocess.run(mend, shell=True, check=True, cwd=house.root)
     assert house.examine().of("ok    settings")
 
 

@@ -633,8 +633,8 @@ def test_what_was_said_outlives_a_server_that_is_killed(
     with start(
         STAGES[1],
         STORE=f"sqlite:{tmp_path}/party.db",
-        HISTORY="3",
-        MESSAGES_A_SECOND="100",
+        HISTORY_LIMIT="3",
+        MAX_MESSAGES_PER_SECOND="100",
     ) as running:
         with running.join() as ada:
             epoch = ada.wait_for("history")["epoch"]

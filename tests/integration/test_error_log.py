@@ -25,7 +25,7 @@ CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 
 @pytest.fixture(scope="module", params=BOTH_WAYS)
 def running(request: pytest.FixtureRequest) -> Iterator[Running]:
-    with start(CHAT, FAST=request.param, PRESENTER_KEY=KEY) as found:
+    with start(CHAT, FAST_TRANSPORT=request.param, PRESENTER_KEY=KEY) as found:
         yield found
 
 

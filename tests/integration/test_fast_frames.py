@@ -538,7 +538,7 @@ KEPT = FastProtocol, ServerProtocol, Connection
 
 
 def test_a_connection_that_ended_is_no_garbage(house: House) -> None:
-    """It is gone at once: garbage is rarely looked for with FAST=1."""
+    """It is gone at once: garbage is rarely collected otherwise."""
     gc.collect()
     gc.disable()
     try:
@@ -604,7 +604,7 @@ def test_an_offer_that_limits_our_window_is_declined(
 @pytest.mark.stages(2)
 @pytest.mark.parametrize("fast", ["1", "0"])
 def test_a_setting_turns_it_off(serve: Any, fast: str) -> None:
-    running: Running = serve(FAST=fast)
+    running: Running = serve(FAST_TRANSPORT=fast)
     with running.join() as ada:
         assert ada.socket.response
         taken = "Sec-WebSocket-Extensions" in ada.socket.response.headers

@@ -51,7 +51,7 @@ MB = 1_000_000
 class Small(Echo):
     """Takes small frames, as presence does."""
 
-    largest_frame = 1_024
+    max_frame_bytes = 1_024
 
 
 def deflated(data: bytes) -> bytes:
@@ -201,7 +201,7 @@ def beginning(kind: str) -> bytes:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_flood_of_any_kind_ends_its_own_connection_alone(kind: str) -> None:
     """Nothing that comes after the limit is parsed."""
-    bounds = Bounds(messages_a_second=1)
+    bounds = Bounds(max_messages_per_second=1)
     with (
         open_house(bounds=bounds, echo=Echo) as house,
         house.join("1", "echo") as bob,
@@ -322,7 +322,7 @@ def test_a_body_in_tiny_chunks_is_read_in_portions(
 
 def test_what_comes_right_behind_a_handshake_is_read() -> None:
     """Also half a frame, and what is larger than what is kept of others."""
-    bounds = Bounds(largest_frame=3 * MB)
+    bounds = Bounds(max_frame_bytes=3 * MB)
     with open_house(bounds=bounds, echo=Echo) as house:
         with house.connected() as ada:
             request = HANDSHAKE % b"/parties/echo/1"

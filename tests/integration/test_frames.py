@@ -36,7 +36,7 @@ KEPT = "Another message has this id already."
 @pytest.fixture(scope="module")
 def rooms(stage: Stage) -> Iterator[Running]:
     """One server for all tests of this file; it must print no traceback."""
-    with start(stage, MESSAGES_A_SECOND="1000") as running:
+    with start(stage, MAX_MESSAGES_PER_SECOND="1000") as running:
         yield running
 
 

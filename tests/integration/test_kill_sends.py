@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(240)]
 
 PEOPLE, EACH, KILLS = 5, 200, 20
 
-UNBOUND = {"HISTORY": "5000", "MESSAGES_A_SECOND": "10000"}
+UNBOUND = {"HISTORY_LIMIT": "5000", "MAX_MESSAGES_PER_SECOND": "10000"}
 
 
 class Person:

@@ -44,11 +44,11 @@ from ..support.ws_frames import read_all
 
 KEY = "a-key-of-some-length"
 STRICT = {
-    "LARGEST_FRAME": "1024",
-    "LARGEST_BODY": "2048",
-    "MESSAGES_A_SECOND": "50",
-    "CONNECTIONS_A_ROOM": "3",
-    "HISTORY": "4",
+    "MAX_FRAME_BYTES": "1024",
+    "MAX_BODY_BYTES": "2048",
+    "MAX_MESSAGES_PER_SECOND": "50",
+    "MAX_CONNECTIONS_PER_ROOM": "3",
+    "HISTORY_LIMIT": "4",
     "PRESENTER_KEY": KEY,
 }
 
@@ -188,7 +188,9 @@ def test_a_body_of_unknown_length_ends_at_the_limit(strict: Running) -> None:
 def test_made_up_rooms_keep_nobody_out_of_the_listed_ones(
     serve: Serve, fast: str
 ) -> None:
-    running = serve(LIVE_ROOMS="1", ROOMS_A_MINUTE="2", FAST=fast)
+    running = serve(
+        MAX_ROOMS="1", MAX_NEW_ROOMS_PER_MINUTE="2", FAST_TRANSPORT=fast
+    )
     parties = "chatroom", "presence", "usage"
     for party in parties:
         for room in ("junk1", "junk2", "junk3"):
@@ -208,7 +210,7 @@ def test_rooms_that_anybody_may_name_are_bounded_and_the_chats_let_in() -> None:
     class Listed(Echo):
         rooms = ("kitchen", "hall")
 
-    bounds = Bounds(live_rooms=1, rooms_a_minute=2)
+    bounds = Bounds(max_rooms=1, max_new_rooms_per_minute=2)
     with open_house(bounds=bounds, open=Echo, listed=Listed) as house:
         with house.join("a", "open"):
             refused = refusal(house, "b", "open")
@@ -384,7 +386,9 @@ def test_new_browsers_without_end_hold_up_nobody_who_is_here(
 
 def test_one_sender_alone_may_use_all_that_a_sender_may() -> None:
     """A room's own rate is never below one sender's."""
-    bounds = Bounds(messages_a_second=1_000, max_room_messages_per_second=1)
+    bounds = Bounds(
+        max_messages_per_second=1_000, max_room_messages_per_second=1
+    )
     ada = limit_in(Room("chat", "1", Parties({}, bounds)))
     assert [ada.refusal() for _ in range(400)] == [None] * 400
 
@@ -451,7 +455,7 @@ def test_nothing_more_is_read_of_who_is_sent_away() -> None:
             await over.wait()
 
     async def flood(eve: Eve) -> None:
-        parties = Parties({}, Bounds(messages_a_second=1))
+        parties = Parties({}, Bounds(max_messages_per_second=1))
         server, heard = Server(Room("teller", "1", parties)), list[Frame]()
         limit = limit_in(server.room)
         gate = Gate(server, eve, limit, 1_024, heard.append)
@@ -473,7 +477,7 @@ class Pointer(Teller):
     """Takes little, and of what comes too fast the latest."""
 
     frames_a_second = 20.0
-    largest_frame = 100
+    max_frame_bytes = 100
 
 
 def test_of_what_comes_too_fast_the_latest_survives() -> None:
@@ -518,7 +522,9 @@ def test_what_waits_for_its_turn_is_forgotten_when_its_sender_leaves() -> None:
 @pytest.mark.parametrize("most", [50, 2_000])
 def test_a_partys_own_largest_frame_wins(most: int) -> None:
     with (
-        open_house(bounds=Bounds(largest_frame=most), pointer=Pointer) as house,
+        open_house(
+            bounds=Bounds(max_frame_bytes=most), pointer=Pointer
+        ) as house,
         house.join("1", "pointer") as ada,
     ):
         ada.send("x" * 100)
@@ -563,7 +569,7 @@ def test_new_rooms_are_refused_before_anything_is_made() -> None:
     class Listed(Open):
         rooms = ("kitchen", "hall")
 
-    bounds = Bounds(rooms_a_minute=3)
+    bounds = Bounds(max_new_rooms_per_minute=3)
     with (
         open_house(bounds=bounds, open=Open, listed=Listed) as house,
         house.join("1", "open") as ada,
@@ -588,7 +594,7 @@ def test_the_room_that_was_empty_longest_is_let_go() -> None:
         async def on_start(self) -> None:
             started.append(self.room.id)
 
-    with open_house(bounds=Bounds(live_rooms=2), open=Open) as house:
+    with open_house(bounds=Bounds(max_rooms=2), open=Open) as house:
         for room in "1213132":
             assert house.get(f"/parties/open/{room}").status == 200
     assert started == ["1", "2", "3", "2"]
@@ -605,7 +611,7 @@ def test_a_room_that_still_starts_is_not_let_go() -> None:
                 begun.set()
                 await asyncio.Event().wait()
 
-        slow = Parties({"slow": Slow}, Bounds(live_rooms=1))["slow"]
+        slow = Parties({"slow": Slow}, Bounds(max_rooms=1))["slow"]
         hasty = asyncio.create_task(slow.get("1").fetch())
         await begun.wait()
         hasty.cancel()
@@ -623,7 +629,9 @@ def test_a_party_that_answers_no_requests_makes_no_room_for_them() -> None:
 
 def test_requests_reach_a_room_that_is_full() -> None:
     with (
-        open_house(bounds=Bounds(connections_a_room=1), echo=Echo) as house,
+        open_house(
+            bounds=Bounds(max_connections_per_room=1), echo=Echo
+        ) as house,
         house.join("1", "echo"),
     ):
         assert house.refused("1", "echo") == 503
@@ -654,7 +662,7 @@ def test_a_party_that_reads_too_large_a_body_is_not_to_blame() -> None:
 def test_refused_handshakes_are_not_logged_one_by_one(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    bounds = Bounds(rooms_a_minute=1, connections_a_room=1)
+    bounds = Bounds(max_new_rooms_per_minute=1, max_connections_per_room=1)
     with (
         open_house(bounds=bounds, echo=Echo) as house,
         house.join("1", "echo") as ada,

@@ -42,7 +42,10 @@ ROOM = "/parties/chatroom/room-4"
 @pytest.fixture(scope="module", params=BOTH_WAYS)
 def rooms(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Running]:
     """One server for all tests of this file; it must print no traceback."""
-    settings = {"FAST": request.param, "MESSAGES_A_SECOND": "1000"}
+    settings = {
+        "FAST_TRANSPORT": request.param,
+        "MAX_MESSAGES_PER_SECOND": "1000",
+    }
     with start(stage, **settings) as running:
         yield running
 

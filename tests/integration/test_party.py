@@ -345,7 +345,7 @@ def test_a_room_that_cannot_start_is_logged_and_tried_again(
 
 # Rooms
 
-THREE_ROOMS = Bounds(live_rooms=3)
+THREE_ROOMS = Bounds(max_rooms=3)
 
 
 class Diary(Server):
@@ -409,7 +409,7 @@ def test_a_room_in_which_a_hook_goes_on_is_not_let_go() -> None:
         async def on_close(self, connection: Connection) -> None:
             left.set()
 
-    with open_house(bounds=Bounds(live_rooms=1), chat=Chat) as house:
+    with open_house(bounds=Bounds(max_rooms=1), chat=Chat) as house:
         with house.join("1", "chat") as ada:
             ada.next()
             ada.send("why?")

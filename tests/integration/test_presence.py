@@ -66,7 +66,7 @@ rooms = itertools.cycle(set(ROOM_IDS) - {"room-4"})
 @pytest.fixture(scope="module", params=BOTH_WAYS)
 def server(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Running]:
     """One server for all the tests that need no settings of their own."""
-    with start(stage, FAST=request.param) as running:
+    with start(stage, FAST_TRANSPORT=request.param) as running:
         yield running
 
 

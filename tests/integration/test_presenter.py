@@ -95,7 +95,9 @@ class Presenter:
 
 @pytest.fixture(scope="module")
 def long_running(stage: Stage) -> Iterator[Running]:
-    with start(stage, PRESENTER_KEY=KEY, MESSAGES_A_SECOND="1000") as running:
+    with start(
+        stage, PRESENTER_KEY=KEY, MAX_MESSAGES_PER_SECOND="1000"
+    ) as running:
         yield running
 
 
@@ -131,7 +133,7 @@ def chat(serve: Serve, openai: OpenAIStub) -> Running:
         PRESENTER_KEY=KEY,
         AI="openai",
         OPENAI_BASE_URL=openai.base_url,
-        MESSAGES_A_SECOND="1000",
+        MAX_MESSAGES_PER_SECOND="1000",
     )
 
 

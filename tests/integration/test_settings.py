@@ -19,7 +19,7 @@ import pytest
 from pydantic import ValidationError
 from websockets.exceptions import ConnectionClosed
 
-from shared.settings import Settings
+from shared.settings import RENAMED, Settings
 from shared.web.build_watcher import OFTEN
 
 from ..support.server_process import (
@@ -102,7 +102,7 @@ def test_each_wrong_setting_is_named() -> None:
     wrong = {
         "PORT": "abc",
         "RELOAD": "perhaps",
-        "GRACE": "inf",
+        "GRACEFUL_TIMEOUT": "inf",
         "PUBLIC_URL": "https://example.org/app?x",
         "PARTY_HOST": "ftp://example.org",
         "COUNTRY_HEADER": "…",
@@ -111,15 +111,15 @@ def test_each_wrong_setting_is_named() -> None:
         "AI_RECORD": "replies\x1b[31m\n",
         "AI_TIMEOUT": "0",
         "PRESENTER_KEY": "15-letters-long",
-        "LARGEST_FRAME": "0",
-        "LARGEST_BODY": "64k",
-        "MESSAGES_A_SECOND": "0.5",
-        "CONNECTIONS_A_ROOM": "-1",
-        "LIVE_ROOMS": "0",
-        "ROOMS_A_MINUTE": "many",
-        "HISTORY": "0",
-        "REPLIES_WAITING": "0",
-        "TOKEN_BUDGET": "0",
+        "MAX_FRAME_BYTES": "0",
+        "MAX_BODY_BYTES": "64k",
+        "MAX_MESSAGES_PER_SECOND": "0.5",
+        "MAX_CONNECTIONS_PER_ROOM": "-1",
+        "MAX_ROOMS": "0",
+        "MAX_NEW_ROOMS_PER_MINUTE": "many",
+        "HISTORY_LIMIT": "0",
+        "MAX_QUEUED_QUESTIONS": "0",
+        "DAILY_TOKEN_BUDGET": "0",
     }
     said = fails_to_start("demo_01", **wrong).splitlines()
     assert said[0] == "These settings do not work:"
@@ -136,7 +136,7 @@ def test_a_number_is_finite_and_within_bounds() -> None:
         for name, field in Settings.model_fields.items()
         if {int, float} & {field.annotation, *get_args(field.annotation)}
     }
-    assert "grace" in numeric
+    assert "graceful_timeout" in numeric
     for value in ("inf", "nan", "-inf", "-1", "1e400", "1" + 30 * "0"):
         with pytest.raises(ValidationError) as wrong:
             Settings(_env_file=None, **dict.fromkeys(numeric, value))  # type: ignore
@@ -177,6 +177,33 @@ def test_a_file_in_another_encoding_is_named(tmp_path: Path) -> None:
     file.write_text("AI=none\n", "utf-16")
     said = fails_to_start("demo_01", ENV_FILE=str(file))
     assert said == f"{file} is not UTF-8 text.\n"
+
+
+def test_former_and_unknown_names_are_named_at_start(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text(
+        "history=5\nPROT=1\nqwxyz=1\nPING=\nSTAGE=demo_02\nHISTORY_LIMIT=9\n",
+        "utf-8",
+    )
+    given = {"LARGEST_FRAME": "5", "UNRELATED": "1", "ENV_FILE": str(file)}
+    with start(SHELL, **given) as running:
+        assert running.get("/healthz").status == 200
+        running.stop()
+        assert running.errors().splitlines() == [
+            "HISTORY, in .env, has no effect: "
+            "the setting is called HISTORY_LIMIT now",
+            "LARGEST_FRAME, in the environment, has no effect: "
+            "the setting is called MAX_FRAME_BYTES now",
+            "PROT, in .env, has no effect: "
+            "no setting has that name; the closest one is PORT",
+            "QWXYZ, in .env, has no effect: no setting has that name",
+        ]
+
+
+def test_a_former_name_leads_to_a_setting_and_is_none() -> None:
+    fields = {name.upper() for name in Settings.model_fields}
+    assert set(RENAMED.values()) <= fields
+    assert not RENAMED.keys() & fields
 
 
 def test_a_port_out_of_range_is_named() -> None:
@@ -361,7 +388,9 @@ needs_linux = pytest.mark.skipif(
 @pytest.mark.parametrize("fast", BOTH_WAYS)
 def test_without_descriptors_no_page_is_told_to_reload(fast: str) -> None:
     with (
-        start(ROOMS, RELOAD="1", PORT=str(free_port()), FAST=fast) as running,
+        start(
+            ROOMS, RELOAD="1", PORT=str(free_port()), FAST_TRANSPORT=fast
+        ) as running,
         running.join() as ada,
         ExitStack() as stack,
     ):

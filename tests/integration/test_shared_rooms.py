@@ -15,7 +15,7 @@ pytestmark = pytest.mark.stages(2)
 @pytest.fixture(scope="module")
 def rooms(stage: Stage) -> Iterator[Running]:
     """One server for the tests to which it is the same what was said before."""
-    with start(stage, MESSAGES_A_SECOND="1000") as running:
+    with start(stage, MAX_MESSAGES_PER_SECOND="1000") as running:
         yield running
 
 

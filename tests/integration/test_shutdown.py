@@ -200,7 +200,7 @@ def test_asked_twice_it_ends_at_once(
 ) -> None:
     with OpenAIStub() as stub:
         stub.fault = "hang"
-        running = serve(**asking(stub), GRACE="600")
+        running = serve(**asking(stub), GRACEFUL_TIMEOUT="600")
         with running.join() as ada:
             ada.say("hello")
             stub.next_request()
@@ -216,7 +216,7 @@ def test_a_reloader_that_passes_ctrl_c_on_does_not_ask_twice(
 ) -> None:
     with OpenAIStub() as stub:
         stub.held = True
-        running = serve(**asking(stub), GRACE="600")
+        running = serve(**asking(stub), GRACEFUL_TIMEOUT="600")
         with running.join() as ada:
             ada.say("hello")
             exchange = stub.next_request()
@@ -236,7 +236,7 @@ def test_server_ends_in_order_when_its_terminal_is_closed(
     """The system tells all its processes, and a shell may do so again."""
     with OpenAIStub() as stub:
         stub.held = True
-        running = serve(**asking(stub), GRACE="600", RELOAD=reload)
+        running = serve(**asking(stub), GRACEFUL_TIMEOUT="600", RELOAD=reload)
         pid = running.process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text("utf-8")
         with running.join() as ada:
@@ -282,7 +282,10 @@ def test_no_hook_keeps_the_server_from_ending(
         "ChatRoom.on_message = on_message\n",
         "utf-8",
     )
-    with start(Stage(2, folder), GRACE="0") as running, running.join() as ada:
+    with (
+        start(Stage(2, folder), GRACEFUL_TIMEOUT="0") as running,
+        running.join() as ada,
+    ):
         ada.send("begin")
         assert running.process.stdout
         assert "begun\n" in running.process.stdout
@@ -360,7 +363,11 @@ def test_a_full_house_is_empty_within_two_seconds(
     with OpenAIStub() as stub:
         stub.fault = fault
         for _ in range(ROUNDS):
-            running = serve(**asking(stub), MESSAGES_A_SECOND="1000", GRACE="1")
+            running = serve(
+                **asking(stub),
+                MAX_MESSAGES_PER_SECOND="1000",
+                GRACEFUL_TIMEOUT="1",
+            )
             took.append(asyncio.run(time_to_end(running)))
     print("it took", *(f"{seconds:.2f}" for seconds in took), "s to end")
     # Two seconds, where nothing else runs; here, other tests do.
@@ -438,7 +445,9 @@ def test_the_next_server_waits_until_the_one_before_has_ended(
     stage = Stage(5, copy_stages(tmp_path) / "demo_05")
     with OpenAIStub() as stub, ThreadPoolExecutor(1) as thread:
         stub.held = True
-        with start(stage, **asking(stub), RELOAD="1", GRACE="600") as running:
+        with start(
+            stage, **asking(stub), RELOAD="1", GRACEFUL_TIMEOUT="600"
+        ) as running:
             with running.join() as ada:
                 ada.say("hello")
                 exchange = stub.next_request()

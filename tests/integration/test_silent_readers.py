@@ -217,7 +217,7 @@ def test_the_cursor_of_who_is_gone_goes_too(serve: Any, way: str) -> None:
     def told(guest: Guest) -> Any:
         return msgpack.unpackb(cast(bytes, guest.socket.recv(PATIENCE)))
 
-    running: Running = serve(PING="1")
+    running: Running = serve(PING_INTERVAL="1")
     with wire_to(running) as wire, running.join(party="presence") as ada:
         join(ada)
         with wire.join(party="presence", pk="bob") as bob:

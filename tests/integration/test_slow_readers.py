@@ -178,7 +178,7 @@ def test_a_long_history_evicts_nobody() -> None:
 def test_silent_newcomers_take_no_memory_for_a_history(
     memory: Callable[[Running], int], fast: str
 ) -> None:
-    settings = {"FAST": fast, "MESSAGES_A_SECOND": "10000"}
+    settings = {"FAST_TRANSPORT": fast, "MAX_MESSAGES_PER_SECOND": "10000"}
     with (
         start(STAGES[-1], **settings) as running,
         running.join() as ada,

@@ -163,7 +163,7 @@ def test_the_tally_outlives_the_process_and_what_it_has_at_hand(
     settings = {
         **using(openai),
         "STORE": f"sqlite:{tmp_path / 'party.db'}",
-        "HISTORY": "2",
+        "HISTORY_LIMIT": "2",
     }
     running = serve(**settings)
     sum = 0
@@ -276,7 +276,7 @@ def test_a_reply_that_the_servers_end_cuts_is_counted_as_far_as_it_came(
     serve: Serve, openai: OpenAIStub
 ) -> None:
     openai.held = True
-    running = serve(**using(openai), GRACE="0.2")
+    running = serve(**using(openai), GRACEFUL_TIMEOUT="0.2")
     with running.join("total", "usage") as watcher, running.join() as ada:
         assert tally(watcher) == 0
         ada.say("Tell me all!")

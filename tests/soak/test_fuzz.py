@@ -252,7 +252,7 @@ def test_none_of_a_hundred_thousand_inputs_does_any_harm(
     memory: Callable[[Running], int],
 ) -> None:
     print(f"SEED={SEED}")
-    running = serve(MESSAGES_A_SECOND="1000000", HISTORY="10")
+    running = serve(MAX_MESSAGES_PER_SECOND="1000000", HISTORY_LIMIT="10")
     module = f"{stage.folder.name}.party.presence_schema"
     fuzz = Fuzz(running, importlib.import_module(module))
     fuzz.fill()

@@ -536,7 +536,7 @@ def happened(
     Histories.folder, Histories.happened = tmp_path, Counter()
     Histories.nodes, Histories.faults = Nodes(), Faults()
     Histories.clock, Histories.voice = SimpleNamespace(), Voice()
-    monkeypatch.setenv("HISTORY", str(HISTORY))
+    monkeypatch.setenv("HISTORY_LIMIT", str(HISTORY))
     settings.cache_clear()
     monkeypatch.setattr(sayings, "PAGE_SIZE", OLDER)
     monkeypatch.setattr(durable, "Writer", Disk)

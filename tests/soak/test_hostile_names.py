@@ -183,7 +183,7 @@ def test_ten_thousand_names_and_reports_change_and_leave_nothing(
 ) -> None:
     """Twice: whatever a name or a report leaves shows the second time."""
     chance, numbers = random.Random(7), count()
-    running = serve(ROOMS_A_MINUTE="1000000", LIVE_ROOMS="200")
+    running = serve(MAX_NEW_ROOMS_PER_MINUTE="1000000", MAX_ROOMS="200")
     port = running.port
 
     def paths(many: int) -> list[str]:

@@ -24,7 +24,7 @@ MOMENTS = [
 ]
 """When the server is killed, once in each reply."""
 
-SPENT = "WARNING ai: TOKEN_BUDGET is spent"
+SPENT = "WARNING ai: DAILY_TOKEN_BUDGET is spent"
 
 TALLY = "/parties/usage/total"
 
@@ -150,5 +150,7 @@ def test_a_reply_that_is_killed_ends_whole_or_interrupted(
             room.kill(moment, f"Why, {number}?")
         page.sees_all(*(each["body"] for each in room.messages))
     for budget, spent in ((room.least, True), (room.most + 1, False)):
-        with start(STAGES[-1], **settings, TOKEN_BUDGET=str(budget)) as again:
+        with start(
+            STAGES[-1], **settings, DAILY_TOKEN_BUDGET=str(budget)
+        ) as again:
             assert (SPENT in again.errors()) == spent

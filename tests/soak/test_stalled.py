@@ -142,7 +142,7 @@ def test_ten_who_stall_are_no_trouble_for_two_hundred(
 
     Where the machine does much else meanwhile, there are more turns.
     """
-    running = serve(MESSAGES_A_SECOND="1000", HISTORY="10")
+    running = serve(MAX_MESSAGES_PER_SECOND="1000", HISTORY_LIMIT="10")
     alone, together, costs, times = [], [], [], []
 
     async def stall() -> None:

@@ -33,7 +33,7 @@ from .server_process import PATIENCE, Door
 
 T = TypeVar("T")
 
-UNHURRIED = Bounds(messages_a_second=1_000)
+UNHURRIED = Bounds(max_messages_per_second=1_000)
 """For guests who say much, where that is not the point."""
 
 
@@ -53,7 +53,7 @@ class Echo(Server):
 
 
 def take_the_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have houses that are opened in this test do what FAST=1 does."""
+    """Have this test's houses do as with FAST_TRANSPORT=1."""
     monkeypatch.setattr(House, "protocol", fast.FastProtocol)
     monkeypatch.setattr(House, "http", fast.FastHTTP)
     monkeypatch.setattr(Room, "deliver", fast.deliver)

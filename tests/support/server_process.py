@@ -34,8 +34,8 @@ HANDSHAKE = (
 NEWEST = max(int(each.name[-2:]) for each in ROOT.glob("demo_0?"))
 """The stage that takes the fast path here; the others run without it.
 
-So what a stage passes on to the next is tested both ways. `make test FAST=0`
-has all of them run without, `FAST=1` with it.
+So what a stage passes on to the next is tested both ways.
+`make test FAST_TRANSPORT=0` has all of them run without, 1 with it.
 """
 
 BOTH_WAYS = [
@@ -170,7 +170,7 @@ class Running(Door):
                     "PYTHONPATH": os.pathsep.join(
                         [str(self.stage.folder.parent), str(ROOT)]
                     ),
-                    "FAST": os.environ.get("FAST", newest),
+                    "FAST_TRANSPORT": os.environ.get("FAST_TRANSPORT", newest),
                     **self.settings,
                     "PORT": str(self.port),
                 }
@@ -335,16 +335,15 @@ def environment(settings: dict[str, str]) -> dict[str, str]:
     """This process's environment, without what a developer may have set."""
     mine = re.compile(
         "OPENAI|OLLAMA|AI|SHOULD_REPLY|PORT|HOST|LAN$|PUBLIC_URL|PRESENTER|STORE$"
-        "|FAST$"
-        "|COOKIE_SECRET|MAX_|REPLIES_WAITING|TOKEN_BUDGET|LARGEST_|MESSAGES_A_|CONNECTIONS_A_"
-        "|LIVE_ROOMS|ROOMS_A_|HISTORY$|PING$|.*_proxy",
+        "|FAST_TRANSPORT|COOKIE_SECRET|MAX_|DAILY_TOKEN_BUDGET|HISTORY_LIMIT"
+        "|PING_INTERVAL|.*_proxy",
         re.I,
     )
     kept = {k: v for k, v in os.environ.items() if not mine.match(k)}
     defaults = {
         "AI": "none",
         "RELOAD": "0",
-        "GRACE": "1",
+        "GRACEFUL_TIMEOUT": "1",
         "ENV_FILE": os.devnull,
         # A text that is read or written without a named encoding is an error,
         # but for the standard input that uvicorn gives to its child.

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 PLACE = "chatroom", "hello-world"
 
-BOUNDS = Bounds(messages_a_second=1)
+BOUNDS = Bounds(max_messages_per_second=1)
 """Five may come at once: the sixth is refused."""
 
 

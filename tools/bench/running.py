@@ -17,7 +17,7 @@ from tools.bench.stream import Wrong
 STARTED = 20.0
 """Seconds that a server has to start, and to end."""
 
-SETTINGS = {"MESSAGES_A_SECOND": "1000000", "PING": "300"}
+SETTINGS = {"MAX_MESSAGES_PER_SECOND": "1000000", "PING_INTERVAL": "300"}
 """One person says it all, and nobody has to be pinged meanwhile."""
 
 

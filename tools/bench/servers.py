@@ -37,6 +37,11 @@ SERVERS = [
     Server("websockets.broadcast", "tools.bench.broadcast {port}"),
     STARLETTE,
     COMPRESSING,
-    Server("Party Chat, FAST=0", OURS, compress=True, settings={"FAST": "0"}),
+    Server(
+        "Party Chat, plain ASGI",
+        OURS,
+        compress=True,
+        settings={"FAST_TRANSPORT": "0"},
+    ),
     Server("python-socketio", UVICORN + "socket_io:app", door=SocketIODoor),
 ]

@@ -11,8 +11,8 @@ NOTES = """
   waits is not taken for a slow one.
 - **Party Chat** is stage 5 as it runs, with the AI off: it checks each
   message, keeps it, acknowledges it and tells everybody else. One limit is
-  raised, `MESSAGES_A_SECOND`, as one person says it all. `FAST=0` is the same
-  without `shared/party/transport`.
+  raised, `MAX_MESSAGES_PER_SECOND`, as one person says it all. *Plain ASGI* is
+  the same with `FAST_TRANSPORT=0`, without `shared/party/transport`.
 - **Raw sockets** are a loop of `send` in Python, which does nothing of that:
   nearly all that it costs is the system's. It writes each message to each
   reader by itself. Gathered, what came at once is one write for each reader,
