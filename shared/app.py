@@ -21,8 +21,8 @@ from .party.asgi import Edge
 from .party.registry import Parties as Live
 from .party.rooms import Server
 from .party.storage.url import open_store
-from .presenter import page as presenter
-from .presenter.controls import tell
+from .presenter.controls import broadcast_moderation
+from .presenter.page import presenter_routes
 from .settings import settings
 from .web.body_limit import BodyLimit
 from .web.browser_id import Browsers, identify
@@ -30,7 +30,7 @@ from .web.build_watcher import Build
 from .web.origin_policy import Doorkeeper, Doors
 from .web.pages import Shell
 from .web.security_headers import SafeApp
-from .whats_new import page as news
+from .whats_new.page import whats_new_routes
 
 
 class Service(Protocol):
@@ -68,7 +68,7 @@ def party_chat(
     kept = open_store(settings().store, settings().history_limit)
     live = Live(parties, settings().bounds, kept)
     build = Build(shell, live)
-    moderation.notify = partial(tell, live)
+    moderation.notify = partial(broadcast_moderation, live)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -94,8 +94,8 @@ def party_chat(
             Route("/name", check_name),
             *shell.assets.routes,
             *build.routes,
-            *news.routes(shell),
-            *presenter.routes(shell, live, doors),
+            *whats_new_routes(shell),
+            *presenter_routes(shell, live, doors),
         ],
         middleware=[
             Middleware(Doorkeeper, doors=doors),

@@ -25,8 +25,7 @@ from .file_descriptors import MIN_PEOPLE, people_within, raise_limit
 from .party.transport import FastHTTP, FastProtocol, install
 from .party.transport.http_protocol import PartyHTTP
 from .party.transport.websocket_protocol import PartyProtocol
-from .presenter import auth as key
-from .presenter import invite as join
+from .presenter import auth, invite
 from .settings import ROOT, SECRETS, Settings, settings
 from .supervisor import Reload, end_with_parent
 from .web.libraries import LIBRARIES, PACKAGES
@@ -66,8 +65,8 @@ class PartyServer(Server):
         sock = (sockets or self.servers[0].sockets)[0]
         lines = [
             f"{shell.stage} runs at {url(sock)} (Ctrl+C stops it)",
-            *join.banner(sock.getsockname()[1]),
-            *key.banner(url(sock)),
+            *invite.invitation_banner(sock.getsockname()[1]),
+            *auth.presenter_banner(url(sock)),
             *map(escape_unprintable, shell.notes),
             *filter(None, [self.party_app.state.parties.store.note]),
         ]
@@ -114,7 +113,7 @@ def main() -> None:
     end_on_hangup()
     stage, config = configure(sys.argv[1:], read_settings())
     sock = listen(config.host, config.port, stage)
-    with key.lasting():
+    with auth.persist_moderation():
         if config.reload:
             Reload(config, target=partial(run, config), sockets=[sock]).run()
         else:
@@ -141,7 +140,7 @@ def read_settings() -> Settings:
     try:
         for line in settings().name_errors().values():
             print(escape_unprintable(line), file=sys.stderr)
-        return key.with_key(settings())
+        return auth.ensure_key(settings())
     except ValidationError as error:
         wrong = [
             f"  {str(each['loc'][0]).upper()}={shown(each)}: "
@@ -248,7 +247,7 @@ def make_name(stage: str) -> str:
 def url(sock: socket.socket) -> str:
     """The address of a listening socket, for a browser of this machine."""
     host, port = sock.getsockname()[:2]
-    netloc = join.netloc(OWN.get(host, host), port)
+    netloc = invite.format_netloc(OWN.get(host, host), port)
     return f"http://{netloc}{settings().root_path}"
 
 

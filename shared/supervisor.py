@@ -11,7 +11,7 @@ from typing import Any
 from uvicorn._subprocess import get_subprocess, spawn
 from uvicorn.supervisors.statreload import StatReload
 
-from .presenter import invite as join
+from .presenter import invite
 from .web.files import stamps
 
 
@@ -31,7 +31,7 @@ class Reload(StatReload):
 
         It gets ready while the one before it lets its replies finish.
         """
-        os.environ[join.SHOWN] = "1"
+        os.environ[invite.QR_SHOWN_ENV] = "1"
         before, self.ended = self.process, spawn.Event()
         again: Any = self.target
         target = partial(again, ended=self.ended)

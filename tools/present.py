@@ -20,8 +20,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from shared.ai.provider import detect_provider
-from shared.presenter.auth import lasting
-from shared.presenter.invite import SHOWN
+from shared.presenter.auth import persist_moderation
+from shared.presenter.invite import QR_SHOWN_ENV
 from shared.serve import listen, read_settings, url
 from shared.settings import ROOT, Settings
 from shared.web.files import stamps
@@ -63,7 +63,7 @@ def main() -> None:
     sock.listen(socket.SOMAXCONN)
     presentation = Presentation(sock, choice)
     try:
-        with single_keys(), lasting():
+        with single_keys(), persist_moderation():
             presentation.run()
     except KeyboardInterrupt:
         pass
@@ -164,7 +164,7 @@ class Presentation:
         width, height = shutil.get_terminal_size()
         text = points(STAGES[self.at] / "README.md", address, width)
         if self.turn or text.count("\n") + BANNER > height:
-            os.environ[SHOWN] = "1"  # the start page has the code, too
+            os.environ[QR_SHOWN_ENV] = "1"  # the start page has the code, too
         keys = f"\033[7m {address}   {KEYS} \033[0m"
         print(f"\033[2J\033[H{text}\n\n{keys}\n", flush=True)
 

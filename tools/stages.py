@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.whats_new.diff import Change, differences, names
+from shared.whats_new.diff import FileDiff, diff_folders, stage_files
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -71,7 +71,8 @@ def folder(level: int) -> Path:
 def files(stage: Path) -> dict[str, str]:
     """The files of a stage by their names, its README apart."""
     return {
-        name: (stage / name).read_text("utf-8") for name in sorted(names(stage))
+        name: (stage / name).read_text("utf-8")
+        for name in sorted(stage_files(stage))
     }
 
 
@@ -83,7 +84,7 @@ def table() -> str:
         f"| `make demo-01` | {FIRST} | | | |",
     ]
     for level, step in STEPS.items():
-        changes = list(differences(folder(level - 1), folder(level)))
+        changes = list(diff_folders(folder(level - 1), folder(level)))
         added = sum(change.added for change in changes)
         deleted = sum(change.deleted for change in changes)
         rows.append(
@@ -94,7 +95,7 @@ def table() -> str:
     return "\n".join(rows)
 
 
-def listed(changes: list[Change], kind: str) -> str:
+def listed(changes: list[FileDiff], kind: str) -> str:
     """The files of one kind that have any lines, with how many came."""
     return ", ".join(
         f"`{change.name}` +{change.added}"
@@ -117,7 +118,7 @@ def main() -> None:
         return
     for level, step in STEPS.items():
         print(f"demo_{level:02}: {step.idea}")
-        changes = list(differences(folder(level - 1), folder(level)))
+        changes = list(diff_folders(folder(level - 1), folder(level)))
         for change in changes:
             numbers = f"+{change.added} -{change.deleted}"
             print(f"  {change.kind:8} {change.name:24} {numbers}")

@@ -5,26 +5,26 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 
-class Strict(BaseModel):
+class StrictAction(BaseModel):
     """An action, with nothing beside it."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
 
-class Simple(Strict):
+class GlobalAction(StrictAction):
     """What concerns all rooms."""
 
     action: Literal["pause", "resume", "hide_cursors", "show_cursors"]
 
 
-class Named(Strict):
+class NameAction(StrictAction):
     """What concerns a name."""
 
     action: Literal["mute", "unmute"]
     name: str = Field(min_length=1, max_length=40)
 
 
-class Clear(Strict):
+class ClearAction(StrictAction):
     """What concerns a room."""
 
     action: Literal["clear"]
@@ -32,6 +32,8 @@ class Clear(Strict):
     room: str
 
 
-actions = TypeAdapter[Simple | Named | Clear](
-    Annotated[Simple | Named | Clear, Field(discriminator="action")]
+action_adapter = TypeAdapter[GlobalAction | NameAction | ClearAction](
+    Annotated[
+        GlobalAction | NameAction | ClearAction, Field(discriminator="action")
+    ]
 )

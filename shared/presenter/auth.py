@@ -32,20 +32,20 @@ TOO_MANY_GUESSES = (
 )
 
 
-def with_key(choice: Settings) -> Settings:
+def ensure_key(choice: Settings) -> Settings:
     """The settings, with a key if others may come in, and a cookie secret.
 
     They are made once, so that links and cookies outlive a restart.
     """
     if not choice.cookie_secret:
         os.environ["COOKIE_SECRET"] = token_urlsafe()
-    if not choice.presenter_key and invites(choice):
+    if not choice.presenter_key and accepts_guests(choice):
         os.environ["PRESENTER_KEY"] = token_urlsafe()
     settings.cache_clear()
     return settings()
 
 
-def invites(choice: Settings) -> bool:
+def accepts_guests(choice: Settings) -> bool:
     """Whether others may come in, and somebody looks at this terminal.
 
     With a `PUBLIC_URL`, a log may be all that there is.
@@ -54,7 +54,7 @@ def invites(choice: Settings) -> bool:
 
 
 @contextmanager
-def lasting() -> Iterator[None]:
+def persist_moderation() -> Iterator[None]:
     """As long as the block lasts, one server takes up the other's rules."""
     with ExitStack() as stack:
         if settings().presenter_key:
@@ -64,19 +64,19 @@ def lasting() -> Iterator[None]:
         yield
 
 
-def key() -> str:
+def quoted_key() -> str:
     """The key as it stands in the link."""
     return quote(settings().presenter_key, safe="")
 
 
-def banner(address: str) -> list[str]:
+def presenter_banner(address: str) -> list[str]:
     """What the terminal says to the presenter, where others may come in.
 
     What follows the # reaches no server, and so no server's log.
     """
-    if not invites(settings()):
+    if not accepts_guests(settings()):
         return []
-    return [f"For the presenter alone: {address}/presenter#{key()}"]
+    return [f"For the presenter alone: {address}/presenter#{quoted_key()}"]
 
 
 class KeyGuard:
@@ -94,21 +94,22 @@ class KeyGuard:
         """Raise HTTPException for whoever does not have the key."""
         given = request.headers.get("authorization", "").encode()
         had_key = compare_digest(
-            request.cookies.get(COOKIE, "").encode(), exemption().encode()
+            request.cookies.get(COOKIE, "").encode(),
+            exemption_cookie().encode(),
         )
         guesses = self._guesses_of(network(request))
         if not had_key and not guesses.allows():
             raise HTTPException(*TOO_MANY_GUESSES)
-        if not compare_digest(given, f"Bearer {key()}".encode()):
+        if not compare_digest(given, f"Bearer {quoted_key()}".encode()):
             raise HTTPException(403, "This takes the presenter’s link.")
         if not had_key:
             guesses.left += 1  # it was none
 
-    def exempt(self, request: Request, response: Response) -> None:
+    def set_exemption(self, request: Request, response: Response) -> None:
         """Set the cookie by which this browser is known to have the key."""
         response.set_cookie(
             COOKIE,
-            exemption(),
+            exemption_cookie(),
             path=f"{self.doors.root_path}/presenter",
             secure=self.doors.encrypted(request.scope),
             httponly=True,
@@ -125,6 +126,6 @@ class KeyGuard:
         return self._guesses[address]
 
 
-def exemption() -> str:
+def exemption_cookie() -> str:
     """Return the value of the cookie of browsers that had this key."""
-    return sign(f"presenter {key()}")
+    return sign(f"presenter {quoted_key()}")

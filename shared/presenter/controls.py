@@ -10,42 +10,44 @@ from ..chat.moderation import moderation
 from ..chat.names import normalize_name
 from ..chat.rooms import CHATS
 from ..party.registry import Parties
-from .actions import Clear, Named, Simple
+from .actions import ClearAction, GlobalAction, NameAction
 
-MOST_NAMES = 20
+MAX_LISTED_NAMES = 20
 """How many of those who spoke lately are told."""
-MOST_HEARD = 200
+MAX_RECENT_SPEAKERS = 200
 """How many are remembered, so that there are enough who are not muted."""
-MOST_WOKEN = 100
+MAX_LOADED_ROOMS = 100
 """How many rooms are listed that nobody has entered since the start."""
 
 TITLES = {chat.slug: chat.name for chat in CHATS}
 
 
-class Hand:
+class PresenterControls:
     """Takes the presenter's actions, and says how things are."""
 
     def __init__(self, parties: Parties) -> None:
         self.parties = parties
-        self.heard: dict[str, str] = {}
-        self.awake = False
+        self.recent_speakers: dict[str, str] = {}
+        self._rooms_loaded = False
 
-    async def wake(self) -> None:
+    async def load_rooms(self) -> None:
         """Have rooms at hand that outlived the server before this one."""
-        if self.awake:
+        if self._rooms_loaded:
             return
-        self.awake = True
-        for place in await self.parties.store.asleep(MOST_WOKEN):
+        self._rooms_loaded = True
+        for place in await self.parties.store.asleep(MAX_LOADED_ROOMS):
             with suppress(HTTPException):
                 async with self.parties.enter(*place):
                     pass
 
-    async def act(self, action: Simple | Named | Clear) -> None:
+    async def apply(
+        self, action: GlobalAction | NameAction | ClearAction
+    ) -> None:
         """Do something, and tell everybody at once."""
-        if isinstance(action, Clear):
+        if isinstance(action, ClearAction):
             await self.clear(action.party, action.room)
             return
-        if isinstance(action, Named):
+        if isinstance(action, NameAction):
             if action.action == "mute":
                 moderation.mute(action.name)
             else:
@@ -57,14 +59,14 @@ class Hand:
         else:
             moderation.cursors_hidden = action.action == "hide_cursors"
         moderation.save()
-        tell(self.parties)
+        broadcast_moderation(self.parties)
 
     async def clear(self, party: str, id: str) -> None:
         """Forget what was said in a room, and what the AI would say to it."""
         log = self.parties.store.logs(Message).get((party, id))
         if log is None:
             raise HTTPException(404, "There is no such room.")
-        self.listen()
+        self._note_speakers()
         room = self.parties.room(party, id)
         if room:
             # Before: what they still append is forgotten with all else.
@@ -82,12 +84,16 @@ class Hand:
             "paused": moderation.paused,
             "cursors_hidden": moderation.cursors_hidden,
             "muted": list(moderation.muted.values()),
-            "names": self.names(),
+            "names": self.unmuted_speakers(),
             "shared": bool(self.parties.servers),
-            "rooms": [self.about(*place, len(logs[place])) for place in logs],
+            "rooms": [
+                self._room_summary(*place, len(logs[place])) for place in logs
+            ],
         }
 
-    def about(self, party: str, id: str, messages: int) -> dict[str, Any]:
+    def _room_summary(
+        self, party: str, id: str, messages: int
+    ) -> dict[str, Any]:
         """A room, as the presenter sees it."""
         room = self.parties.room(party, id)
         return {
@@ -98,25 +104,25 @@ class Hand:
             "messages": messages,
         }
 
-    def names(self) -> list[str]:
+    def unmuted_speakers(self) -> list[str]:
         """Who spoke lately, the last first, and is not muted."""
-        self.listen()
-        names = list(self.heard.values())
+        self._note_speakers()
+        names = list(self.recent_speakers.values())
         spoke = [each for each in names[::-1] if not moderation.is_muted(each)]
-        return spoke[:MOST_NAMES]
+        return spoke[:MAX_LISTED_NAMES]
 
-    def listen(self) -> None:
+    def _note_speakers(self) -> None:
         """Remember who spoke: whom to mute, when a room is cleared by then."""
         for log in self.parties.store.logs(Message).values():
             for each in log[-100:]:
                 if each.role == "user":
-                    self.heard.pop(normalize_name(each.user), None)
-                    self.heard[normalize_name(each.user)] = each.user
-        for name in list(self.heard)[:-MOST_HEARD]:
-            del self.heard[name]
+                    self.recent_speakers.pop(normalize_name(each.user), None)
+                    self.recent_speakers[normalize_name(each.user)] = each.user
+        for name in list(self.recent_speakers)[:-MAX_RECENT_SPEAKERS]:
+            del self.recent_speakers[name]
 
 
-def tell(parties: Parties) -> None:
+def broadcast_moderation(parties: Parties) -> None:
     """Tell all chat rooms what holds now."""
     for place in parties.store.logs(Message):
         if room := parties.room(*place):

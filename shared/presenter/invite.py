@@ -17,7 +17,7 @@ NO_NETWORK = (
     "PUBLIC_URL to that of a tunnel."
 )
 
-SHOWN = "QR_CODE_SHOWN"
+QR_SHOWN_ENV = "QR_CODE_SHOWN"
 """The variable that tells a server's successor not to show it again."""
 
 LIGHT_ON_DARK = "\033[38;5;231;48;5;16m{}\033[0m"
@@ -31,18 +31,18 @@ class Invitation:
     address: str
 
     @property
-    def image(self) -> str:
+    def qr_code(self) -> str:
         """The QR code, as an image's address: it is dark on white."""
         return segno.make_qr(self.address).svg_data_uri(light="#fff")
 
 
-def invitation(request: Request) -> Invitation | None:
+def get_invitation(request: Request) -> Invitation | None:
     """What the start page shows: nothing where nobody else may come."""
     _, port = request.scope["server"]
-    return next((Invitation(each) for each in addresses(port)), None)
+    return next((Invitation(each) for each in join_urls(port)), None)
 
 
-def addresses(port: int) -> list[str]:
+def join_urls(port: int) -> list[str]:
     """The app's addresses for others, the best first."""
     choice = settings()
     if choice.public_url:
@@ -51,38 +51,38 @@ def addresses(port: int) -> list[str]:
         return []
     host = choice.listens_at
     hosts = lan_addresses() if host in ("0.0.0.0", "::") else [host]
-    return [f"http://{netloc(each, port)}/" for each in hosts]
+    return [f"http://{format_netloc(each, port)}/" for each in hosts]
 
 
-def netloc(host: str, port: int) -> str:
+def format_netloc(host: str, port: int) -> str:
     """Host and port, as a URL has them."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def banner(port: int) -> list[str]:
+def invitation_banner(port: int) -> list[str]:
     """What the terminal says to those who are in the room."""
-    best, *others = addresses(port) or [""]
+    best, *others = join_urls(port) or [""]
     if not best:
         return [NO_NETWORK] if settings().lan else []
-    said = [f"Others join at {best}", *terminal_code(best)]
+    said = [f"Others join at {best}", *terminal_qr_code(best)]
     return said + [f"or at {each}" for each in others]
 
 
-def terminal_code(address: str) -> list[str]:
+def terminal_qr_code(address: str) -> list[str]:
     """The QR code in half blocks, if this terminal can show it."""
     text = io.StringIO()
     segno.make_qr(address).terminal(text, compact=True)
     lines = text.getvalue().splitlines()
-    if not shows(lines):
+    if not can_display(lines):
         return []
     return [LIGHT_ON_DARK.format(each) for each in lines]
 
 
-def shows(lines: list[str]) -> bool:
+def can_display(lines: list[str]) -> bool:
     """Whether standard output is a terminal that has room for this."""
     if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
         return False
-    if SHOWN in os.environ:
+    if QR_SHOWN_ENV in os.environ:
         return False
     try:
         lines[0].encode(sys.stdout.encoding)

@@ -7,13 +7,13 @@ from contextlib import suppress
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
-FAR = ("198.51.100.1", 9)
+DOCUMENTATION_ADDRESS = ("198.51.100.1", 9)
 """An address of documentation's, which is on nobody's network."""
 
-CARDS = Path("/sys/class/net")
+INTERFACES = Path("/sys/class/net")
 SIOCGIFADDR = 0x8915
 
-USUAL = [ip_network("192.168.0.0/16"), ip_network("10.0.0.0/8")]
+COMMON_LAN_NETWORKS = [ip_network("192.168.0.0/16"), ip_network("10.0.0.0/8")]
 """What rooms have, rather than containers."""
 
 
@@ -29,12 +29,12 @@ def lan_addresses() -> list[str]:
     what is no card, such as the bridges of containers, only the way out is
     considered.
     """
-    way, cards = way_out(), by_card()
+    way, cards = default_route_ip(), by_card()
     found = {way, *(each for each, real in cards.items() if real)} - {""}
 
     def rank(address: str) -> tuple[bool, bool, list[bool], str]:
         ip = ip_address(address)
-        unusual = [ip not in network for network in USUAL]
+        unusual = [ip not in network for network in COMMON_LAN_NETWORKS]
         return not cards.get(address, True), address != way, unusual, address
 
     return sorted(
@@ -42,7 +42,7 @@ def lan_addresses() -> list[str]:
     )
 
 
-def way_out() -> str:
+def default_route_ip() -> str:
     """The address from which this machine speaks to others, or "".
 
     Nothing is sent: to connect a UDP socket is only to look up the route.
@@ -51,7 +51,7 @@ def way_out() -> str:
         suppress(OSError),
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe,
     ):
-        probe.connect(FAR)
+        probe.connect(DOCUMENTATION_ADDRESS)
         return str(probe.getsockname()[0])
     return ""
 
@@ -69,7 +69,7 @@ def by_card() -> dict[str, bool]:
             with suppress(OSError):  # it has no address
                 told = fcntl.ioctl(probe, SIOCGIFADDR, wanted)
                 address = socket.inet_ntoa(told[20:24])
-                found[address] = (CARDS / name / "device").exists()
+                found[address] = (INTERFACES / name / "device").exists()
     return found
 
 

@@ -12,47 +12,51 @@ from ..party.registry import Parties
 from ..party.responses import error_response
 from ..web.origin_policy import Doors
 from ..web.pages import Shell, page
-from .actions import actions
-from .auth import KeyGuard, key
-from .controls import Hand
+from .actions import action_adapter
+from .auth import KeyGuard, quoted_key
+from .controls import PresenterControls
 
-RULES = (
+ACTION_HELP = (
     "An action is pause, resume, hide_cursors or show_cursors; mute or "
     "unmute, with a name of 1 to 40 characters; or clear, with a party and "
     "a room."
 )
 
 
-def routes(shell: Shell, parties: Parties, doors: Doors) -> list[BaseRoute]:
+def presenter_routes(
+    shell: Shell, parties: Parties, doors: Doors
+) -> list[BaseRoute]:
     """The page, and what it may do; nothing, where there is no key."""
-    if not key():
+    if not quoted_key():
         return []
     moderation.load()
-    hand, guard = Hand(parties), KeyGuard(doors)
+    controls, guard = PresenterControls(parties), KeyGuard(doors)
 
-    async def act(request: Request) -> Response:
+    async def handle_action(request: Request) -> Response:
         """Do what the presenter decided; answers with how things are."""
         try:
             guard.check(request)
-            await hand.wake()
+            await controls.load_rooms()
             if request.method == "POST":
-                await hand.act(actions.validate_json(await request.body()))
+                await controls.apply(
+                    action_adapter.validate_json(await request.body())
+                )
         except ValidationError:
-            return error_response(Refused(RULES))
+            return error_response(Refused(ACTION_HELP))
         except (HTTPException, Refused) as error:
             return error_response(error)
-        state = {"ai": shell.notes, **hand.state()}
+        state = {"ai": shell.notes, **controls.state()}
         response = JSONResponse(state, headers={"Cache-Control": "no-store"})
-        guard.exempt(request, response)
+        guard.set_exemption(request, response)
         return response
 
     return [
-        Route("/presenter", open_page),
-        Route("/presenter", act, methods=["POST"]),
-        Route("/presenter/state", act),
+        Route("/presenter", show_presenter_page),
+        Route("/presenter", handle_action, methods=["POST"]),
+        Route("/presenter/state", handle_action),
     ]
 
 
-async def open_page(request: Request) -> Response:
+async def show_presenter_page(request: Request) -> Response:
     """The page is for everybody: without the key, it shows nothing."""
     return page(request, "presenter", "Presenter")

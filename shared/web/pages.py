@@ -15,7 +15,7 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from ..presenter import invite as join
+from ..presenter import invite
 from ..settings import settings
 from .assets import UI, Assets
 from .csp import content_security_policy
@@ -74,7 +74,9 @@ class Shell:
             stage=self.stage,
             build=self.build,
             parties=settings().parties_url,
-            invitation=join.invitation(request) if name == "home" else None,
+            invitation=invite.get_invitation(request)
+            if name == "home"
+            else None,
             answers_with=" · ".join(self.notes) if name in TALKING else None,
         )
         policy = content_security_policy(

@@ -10,14 +10,14 @@ from typing import TypeAlias
 
 from ..web.files import saved_in
 
-LARGEST, LONGEST = 100_000, 2_000
+MAX_SHOWN_CHARACTERS, MAX_SHOWN_LINES = 100_000, 2_000
 """Characters and lines that a file may have, to be shown."""
 
-Steps: TypeAlias = Sequence[tuple[str, int, int, int, int]]
+Opcodes: TypeAlias = Sequence[tuple[str, int, int, int, int]]
 
 
 @dataclass(frozen=True)
-class Change:
+class FileDiff:
     """One file that is not the same in both folders, and its lines."""
 
     name: str
@@ -27,7 +27,7 @@ class Change:
     problem: str = ""
 
     @cached_property
-    def steps(self) -> Steps:
+    def opcodes(self) -> Opcodes:
         """The way from the old lines to the new ones, as difflib tells it."""
         matcher = SequenceMatcher(None, self.old, self.new, autojunk=False)
         return matcher.get_opcodes()
@@ -35,12 +35,12 @@ class Change:
     @property
     def added(self) -> int:
         """How many lines came."""
-        return sum(m - k for tag, _, _, k, m in self.steps if tag != "equal")
+        return sum(m - k for tag, _, _, k, m in self.opcodes if tag != "equal")
 
     @property
     def deleted(self) -> int:
         """How many lines went; one that changed came and went."""
-        return sum(j - i for tag, i, j, _, _ in self.steps if tag != "equal")
+        return sum(j - i for tag, i, j, _, _ in self.opcodes if tag != "equal")
 
     @property
     def remark(self) -> str:
@@ -52,32 +52,34 @@ class Change:
         return "It is empty."
 
 
-def differences(old: Path, new: Path) -> Iterator[Change]:
+def diff_folders(old: Path, new: Path) -> Iterator[FileDiff]:
     """Each file that is not the same, byte for byte, in both folders."""
-    before, after = names(old), names(new)
+    before, after = stage_files(old), stage_files(new)
     for name in sorted(before | after):
         kind = "adds" if name not in before else "changes"
         kind = kind if name in after else "removes"
-        if kind == "changes" and same(old / name, new / name):
+        if kind == "changes" and have_same_bytes(old / name, new / name):
             continue
         try:
-            yield Change(name, kind, lines(old / name), lines(new / name))
+            yield FileDiff(
+                name, kind, read_lines(old / name), read_lines(new / name)
+            )
         except ValueError as error:
-            yield Change(name, kind, [], [], str(error))
+            yield FileDiff(name, kind, [], [], str(error))
 
 
-def names(folder: Path) -> set[str]:
+def stage_files(folder: Path) -> set[str]:
     """The files in a folder that a stage consists of, its README apart."""
     found = map(PurePath, saved_in(folder, ("",)))
-    return {path.as_posix() for path in found if not aside(path)}
+    return {path.as_posix() for path in found if not is_excluded(path)}
 
 
-def aside(path: PurePath) -> bool:
+def is_excluded(path: PurePath) -> bool:
     """Tell whether a file is no part of what a stage teaches."""
     return "__pycache__" in path.parts or path.name == "README.md"
 
 
-def same(one: Path, two: Path) -> bool:
+def have_same_bytes(one: Path, two: Path) -> bool:
     """Whether two files hold the same bytes, as far as can be told."""
     try:
         return cmp(one, two, shallow=False)
@@ -85,14 +87,14 @@ def same(one: Path, two: Path) -> bool:
         return False
 
 
-def lines(path: Path) -> list[str]:
+def read_lines(path: Path) -> list[str]:
     """The lines of a file, none where there is none.
 
     A ValueError says why they cannot be shown.
     """
     try:
         with path.open(encoding="utf-8-sig") as file:
-            text = file.read(LARGEST + 1)
+            text = file.read(MAX_SHOWN_CHARACTERS + 1)
     except FileNotFoundError:
         return []
     except UnicodeDecodeError:
@@ -102,6 +104,6 @@ def lines(path: Path) -> list[str]:
     found = text.removesuffix("\n").split("\n") if text else []
     if "\0" in text:
         raise ValueError("It is no text.")
-    if len(text) > LARGEST or len(found) > LONGEST:
+    if len(text) > MAX_SHOWN_CHARACTERS or len(found) > MAX_SHOWN_LINES:
         raise ValueError("It is too long to be shown.")
     return found

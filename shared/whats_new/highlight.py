@@ -4,14 +4,14 @@ from collections.abc import Set
 from itertools import groupby
 from typing import TypeAlias
 
-PLAIN = {"n", "nx", "o", "p", "w"}
+UNSTYLED_TOKENS = {"n", "nx", "o", "p", "w"}
 """pygments' short names of what looks like any text."""
 
 Line: TypeAlias = list[tuple[str, str]]
 """What each run is, for the style sheet, and its text."""
 
 
-def coloured(name: str, text: str) -> list[Line]:
+def highlight(name: str, text: str) -> list[Line]:
     """The tokens in each line of a file, by pygments' short names."""
     # Here, as it takes a while, and a server never needs it itself.
     from pygments import lexers, token  # type: ignore[import-untyped]
@@ -21,12 +21,15 @@ def coloured(name: str, text: str) -> list[Line]:
     for kind, value in found(stripnl=False).get_tokens(text):
         short = token.STANDARD_TYPES.get(kind, "")
         first, *others = value.split("\n")
-        lines[-1].append(("" if short in PLAIN else short, first))
-        lines += [[("" if short in PLAIN else short, each)] for each in others]
+        lines[-1].append(("" if short in UNSTYLED_TOKENS else short, first))
+        lines += [
+            [("" if short in UNSTYLED_TOKENS else short, each)]
+            for each in others
+        ]
     return lines
 
 
-def marked(line: Line, places: Set[int]) -> Line:
+def mark_words(line: Line, places: Set[int]) -> Line:
     """The line, where what stands at these places is a word that changed."""
     letters = [(kind, letter) for kind, text in line for letter in text]
     inks = [

@@ -17,9 +17,9 @@ from ..settings import ROOT
 from ..web.assets import UI
 from ..web.files import stamps
 from ..web.pages import Shell, templates
-from .diff import differences
-from .side_by_side import blocks
-from .talking_points import sections
+from .diff import diff_folders
+from .side_by_side import diff_blocks
+from .talking_points import read_sections
 
 logger = logging.getLogger("kit")
 
@@ -32,14 +32,14 @@ STARTED_FROM = ".started-from"
 """In a folder that was copied from a stage, the file with that one's name."""
 
 
-def routes(shell: Shell) -> list[BaseRoute]:
+def whats_new_routes(shell: Shell) -> list[BaseRoute]:
     """The page that shows it, where there is a stage before."""
     folder = shell.ui.parent
-    before = stage_before(folder)
+    before = previous_stage(folder)
     if before is None:
         return []
     shell.links[PATH] = TITLE
-    news = News(before, folder)
+    news = WhatsNewPage(before, folder)
 
     async def whats_new(request: Request) -> Response:
         body = await news.render()
@@ -48,18 +48,18 @@ def routes(shell: Shell) -> list[BaseRoute]:
     return [Route(PATH, whats_new)]
 
 
-class News:
+class WhatsNewPage:
     """The page's body, which is made again once a file was saved.
 
     Another process makes it, as that takes a second of pure computing.
     """
 
     def __init__(self, before: Path, folder: Path) -> None:
-        self.folders = before, folder
-        self.made_of: dict[Path, int] = {}
-        self.body = ""
-        self.looked = 0.0
-        self.lock = asyncio.Lock()
+        self._folders = before, folder
+        self._stamps: dict[Path, int] = {}
+        self._body = ""
+        self._checked_at = 0.0
+        self._lock = asyncio.Lock()
 
     async def render(self) -> str:
         """Return the body for the files as they are now.
@@ -68,27 +68,27 @@ class News:
         """
         asked = time.monotonic()
         try:
-            async with self.lock:
-                if self.looked < asked:
-                    self.looked = time.monotonic()
-                    await asyncio.to_thread(self.look)
+            async with self._lock:
+                if self._checked_at < asked:
+                    self._checked_at = time.monotonic()
+                    await asyncio.to_thread(self._refresh)
         except (OSError, subprocess.SubprocessError) as error:
             logger.warning("%s cannot be made: %s", PATH, error)
-        if not self.body:
+        if not self._body:
             why = "This page cannot be shown right now. Try again later."
             raise HTTPException(503, why)
-        return self.body
+        return self._body
 
-    def look(self) -> None:
+    def _refresh(self) -> None:
         """Make the body again if a file was saved."""
-        found = stamps(*self.folders, UI, kinds=("",))
-        if found != self.made_of:
-            self.body, self.made_of = self.make(), found
+        found = stamps(*self._folders, UI, kinds=("",))
+        if found != self._stamps:
+            self._body, self._stamps = self._render_in_subprocess(), found
 
-    def make(self) -> str:
+    def _render_in_subprocess(self) -> str:
         """Have another process render it."""
         return subprocess.run(
-            [sys.executable, "-m", __name__, *map(str, self.folders)],
+            [sys.executable, "-m", __name__, *map(str, self._folders)],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -103,32 +103,32 @@ def main() -> None:
     if hasattr(os, "nice"):
         os.nice(10)  # the chat goes first
     template = templates().get_template("whats_new/whats_new.html")
-    body = template.render(contents(*map(Path, sys.argv[1:])))
+    body = template.render(page_context(*map(Path, sys.argv[1:])))
     sys.stdout.buffer.write(body.encode())
 
 
-def contents(before: Path, folder: Path) -> dict[str, object]:
+def page_context(before: Path, folder: Path) -> dict[str, object]:
     """What the page shows, as the files are right now."""
     copied = (folder / STARTED_FROM).exists()
     return {
         "old": before.name,
         "new": folder.name,
         "copied": copied,
-        "command": command(before.name, folder.name, copied),
-        "sections": [] if copied else sections(folder / "README.md"),
-        "changes": list(differences(before, folder)),
-        "blocks": blocks,
+        "command": diff_command(before.name, folder.name, copied),
+        "sections": [] if copied else read_sections(folder / "README.md"),
+        "changes": list(diff_folders(before, folder)),
+        "diff_blocks": diff_blocks,
     }
 
 
-def stage_before(folder: Path) -> Path | None:
+def previous_stage(folder: Path) -> Path | None:
     """What a folder was copied from, else the stage with the number before."""
-    name = name_before(folder)
+    name = previous_stage_name(folder)
     before = folder.parent / name
     return before if name and (before / "app.py").is_file() else None
 
 
-def name_before(folder: Path) -> str:
+def previous_stage_name(folder: Path) -> str:
     """What the stage before would be called."""
     try:
         name = (folder / STARTED_FROM).read_text("utf-8").strip()
@@ -139,7 +139,7 @@ def name_before(folder: Path) -> str:
     return f"{name}{int(digits) - 1:0{len(digits)}}" if digits else ""
 
 
-def command(old: str, new: str, copied: bool) -> str:
+def diff_command(old: str, new: str, copied: bool) -> str:
     """How to see the same in the terminal."""
     if copied:
         return f"diff -ru -x __pycache__ {old} {new}"

@@ -27,7 +27,7 @@ class Section(NamedTuple):
     blocks: list[Block]
 
 
-def sections(path: Path) -> list[Section]:
+def read_sections(path: Path) -> list[Section]:
     """The sections of a README, none where there is none."""
     try:
         text = path.read_text("utf-8")

@@ -22,8 +22,7 @@ import pytest
 import zxingcpp
 from PIL import Image
 
-from shared.presenter import invite as join
-from shared.presenter import lan
+from shared.presenter import invite, lan
 from shared.settings import Settings
 
 from ..support.server_process import (
@@ -75,7 +74,7 @@ def second_address() -> None:
 
 FIND = """
 from shared.presenter import lan
-lan.CARDS = lan.Path(sys.argv[1])
+lan.INTERFACES = lan.Path(sys.argv[1])
 print(json.dumps([lan.lan_address(), *lan.lan_addresses()]))
 """
 SERVE = "from tests.integration import test_join; test_join.tell_server()"
@@ -159,7 +158,7 @@ def test_elsewhere_the_machines_name_tells_its_addresses(
         return "laptop", [], ["127.0.1.1", "10.0.0.7", "192.168.7.7"]
 
     monkeypatch.setattr(lan.sys, "platform", "darwin")
-    monkeypatch.setattr(lan, "way_out", lambda: "")
+    monkeypatch.setattr(lan, "default_route_ip", lambda: "")
     monkeypatch.setattr(lan.socket, "gethostbyname_ex", known)
     expected = [] if error else ["192.168.7.7", "10.0.0.7"]
     assert lan.lan_addresses() == expected
@@ -206,10 +205,12 @@ def test_each_setting_leads_to_its_address(
 ) -> None:
     def told(**values: Any) -> list[str]:
         choice = Settings(_env_file=None, **values)
-        monkeypatch.setattr(join, "settings", lambda: choice)
-        return join.addresses(2000)
+        monkeypatch.setattr(invite, "settings", lambda: choice)
+        return invite.join_urls(2000)
 
-    monkeypatch.setattr(join, "lan_addresses", lambda: ["10.0.0.7", "10.8.0.2"])
+    monkeypatch.setattr(
+        invite, "lan_addresses", lambda: ["10.0.0.7", "10.8.0.2"]
+    )
     room = ["http://10.0.0.7:2000/", "http://10.8.0.2:2000/"]
     assert told() == told(host="0.0.0.0") == []
     assert told(lan=True) == told(lan=True, host="::") == room
@@ -295,8 +296,8 @@ def test_the_code_in_the_terminal_leads_to_the_page() -> None:
 
 
 BANNER = """
-from shared.presenter import invite as join
-print(*join.banner(2000), "That was all.", sep="\\n")
+from shared.presenter import invite
+print(*invite.invitation_banner(2000), "That was all.", sep="\\n")
 """
 
 
@@ -307,7 +308,7 @@ print(*join.banner(2000), "That was all.", sep="\\n")
         ({"COLUMNS": "32"}, False),
         ({"TERM": "dumb"}, False),
         ({"PYTHONIOENCODING": "ascii"}, False),
-        ({join.SHOWN: "1"}, False),
+        ({invite.QR_SHOWN_ENV: "1"}, False),
     ],
     ids=str,
 )

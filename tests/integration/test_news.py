@@ -15,9 +15,14 @@ from urllib.parse import unquote
 
 import pytest
 
-from shared.whats_new.diff import LARGEST, LONGEST, differences, lines
-from shared.whats_new.page import News, stage_before
-from shared.whats_new.talking_points import sections
+from shared.whats_new.diff import (
+    MAX_SHOWN_CHARACTERS,
+    MAX_SHOWN_LINES,
+    diff_folders,
+    read_lines,
+)
+from shared.whats_new.page import WhatsNewPage, previous_stage
+from shared.whats_new.talking_points import read_sections
 
 from ..support.server_process import ROOT, Running, Stage, start
 
@@ -123,8 +128,8 @@ def named_by_diff(old: Path, new: Path) -> set[str]:
 def is_whole(old: Path, new: Path, found: dict[str, Shown]) -> None:
     """Each file's lines are on the page, and the changed ones say so."""
     for name, file in found.items():
-        assert [text for _, text in file.old] == lines(old / name)
-        assert [text for _, text in file.new] == lines(new / name)
+        assert [text for _, text in file.old] == read_lines(old / name)
+        assert [text for _, text in file.new] == read_lines(new / name)
         kept_here = [text for kind, text in file.old if kind != "changed"]
         kept_there = [text for kind, text in file.new if kind != "changed"]
         assert kept_here == kept_there
@@ -220,8 +225,8 @@ def test_what_cannot_be_shown_is_named_and_says_why(
     (my_demo / "empty.py").touch()
     (my_demo / "picture.png").write_bytes(b"\x89PNG\xff\xfe")
     (my_demo / "zero.py").write_bytes(b"x\0y")
-    (my_demo / "long.py").write_text("x\n" * (LONGEST + 1), "utf-8")
-    (my_demo / "large.py").write_text("x" * (LARGEST + 1), "utf-8")
+    (my_demo / "long.py").write_text("x\n" * (MAX_SHOWN_LINES + 1), "utf-8")
+    (my_demo / "large.py").write_text("x" * (MAX_SHOWN_CHARACTERS + 1), "utf-8")
     app = my_demo / "app.py"
     app.write_bytes(app.read_bytes().replace(b"\n", b"\r\n"))
     found = FILE.split(mine.get(PAGE).text)[1:]
@@ -240,8 +245,8 @@ def test_what_cannot_be_shown_is_named_and_says_why(
 
 def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"It cannot be read: .+\."):
-        lines(tmp_path)
-    assert sections(tmp_path) == sections(tmp_path / "nowhere") == []
+        read_lines(tmp_path)
+    assert read_sections(tmp_path) == read_sections(tmp_path / "nowhere") == []
 
 
 def test_hidden_files_and_caches_are_no_difference(my_demo: Path) -> None:
@@ -249,7 +254,7 @@ def test_hidden_files_and_caches_are_no_difference(my_demo: Path) -> None:
     for name in (".env", ".idea/x.xml", "__pycache__/x.pyc", "README.md"):
         (my_demo / name).parent.mkdir(exist_ok=True)
         (my_demo / name).write_text("secret", "utf-8")
-    assert list(differences(old, my_demo)) == []
+    assert list(diff_folders(old, my_demo)) == []
 
 
 def test_neither_links_that_lead_out_nor_hidden_files_are_served(
@@ -274,16 +279,16 @@ def test_the_stage_before_is_the_one_copied_from_or_the_number_before(
     my_demo: Path,
 ) -> None:
     old = my_demo.with_name("demo_02")
-    assert stage_before(my_demo) == old
+    assert previous_stage(my_demo) == old
     for name in ("", "demo_09", "../demo_02", "demo_02/../demo_02", "/etc"):
         (my_demo / ".started-from").write_text(name, "utf-8")
-        assert stage_before(my_demo) is None
+        assert previous_stage(my_demo) is None
     (my_demo / ".started-from").unlink()
-    assert stage_before(my_demo) is None
-    assert stage_before(old) is None
-    assert stage_before(old.with_name("demo_03")) == old
+    assert previous_stage(my_demo) is None
+    assert previous_stage(old) is None
+    assert previous_stage(old.with_name("demo_03")) == old
     old.rename(old.with_name("talk2"))
-    assert stage_before(old.with_name("talk3")) == old.with_name("talk2")
+    assert previous_stage(old.with_name("talk3")) == old.with_name("talk2")
 
 
 def seconds_of(running: Running) -> float:
@@ -318,7 +323,7 @@ def test_a_page_that_cannot_be_made_says_so(
         return "made"
 
     async def ask() -> None:
-        news = News(my_demo.with_name("demo_02"), my_demo)
+        news = WhatsNewPage(my_demo.with_name("demo_02"), my_demo)
         monkeypatch.setattr(news, "make", make)
         asked = [news.render(), news.render(), news.render()]
         found = await asyncio.gather(*asked, return_exceptions=True)

@@ -18,7 +18,7 @@ from shared.party.rooms import Server
 from shared.party.storage.log import Log
 from shared.party.storage.memory import Store
 from shared.party.storage.writer import Writer
-from shared.presenter.controls import Hand
+from shared.presenter.controls import PresenterControls
 
 from .tcp_proxy import Event, Wire
 
@@ -235,7 +235,9 @@ class Service:
 
     def clear(self) -> asyncio.Task[None]:
         """Clear the room, as the presenter does."""
-        clearing = self.loop.create_task(Hand(self.parties).clear(*PLACE))
+        clearing = self.loop.create_task(
+            PresenterControls(self.parties).clear(*PLACE)
+        )
         self.loop.run()
         return clearing
 
