@@ -16,7 +16,7 @@ from playwright.sync_api import Page, expect
 from ..integration.test_join import LAN
 from ..support.browser import People
 from ..support.server_process import Door, Running, free_port
-from ..support.simulated_socket import Wire, laid
+from ..support.tcp_proxy import TCPProxy, run_proxy
 
 pytestmark = [pytest.mark.soak, pytest.mark.stages(5)]
 
@@ -39,7 +39,7 @@ class Address(Door):
         return self.address
 
 
-class Tunnel(Wire):
+class Tunnel(TCPProxy):
     """A proxy that ends HTTPS, as the one of a tunnel does."""
 
     host: bytes | None = None
@@ -94,7 +94,7 @@ def tunnel(tls: SSLContext) -> Iterator[Tunnel]:
     far.port = free_port()
     tunnel = Tunnel(far)
     tunnel.tls = tls
-    with laid(tunnel):
+    with run_proxy(tunnel):
         yield tunnel
 
 

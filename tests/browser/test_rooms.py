@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, WebSocket, WebSocketRoute, expect
 
 from ..support.browser import NO_SERVER, People, Person
 from ..support.server_process import PATIENCE, ROOT, Running, Stage, start
-from ..support.simulated_socket import LateHandshake, Wire, laid, wire_to
+from ..support.tcp_proxy import LateHandshake, TCPProxy, proxy_to, run_proxy
 
 pytestmark = pytest.mark.stages(2)
 
@@ -30,10 +30,10 @@ def rooms(stage: Stage) -> Iterator[Running]:
 
 
 @pytest.fixture
-def wire(running: Running) -> Iterator[Wire]:
+def proxy(running: Running) -> Iterator[TCPProxy]:
     """A connection to the stage that can be cut."""
-    with wire_to(running) as wire:
-        yield wire
+    with proxy_to(running) as proxy:
+        yield proxy
 
 
 @pytest.mark.behaviour(
@@ -141,22 +141,22 @@ def test_the_conversation_goes_on_after_the_server_was_killed(
     "In the browser: who was cut off is told so, and catches up"
 )
 def test_who_was_offline_sees_what_was_said_meanwhile(
-    running: Running, wire: Wire, person: People
+    running: Running, proxy: TCPProxy, person: People
 ) -> None:
     ada = person(running, "Ada")
-    bob = person(wire, "Bob")
+    bob = person(proxy, "Bob")
     bob.expect_error(NO_SERVER)
     bob.say("hello")
     ada.sees("hello")
     bob.is_told("Connected")
-    wire.cut()
+    proxy.cut()
     bob.is_told("Reconnecting…")
     bob.say("from offline")
     ada.say("are you there?")
     ada.say("no?")
     ada.is_sent("no?")
     expect(bob.sees("from offline")).to_contain_text("Sending…")
-    wire.mend()
+    proxy.mend()
     said = ["hello", "are you there?", "no?", "from offline"]
     ada.sees_all(*said)
     bob.sees_all(*said)
@@ -168,21 +168,21 @@ def test_who_was_offline_sees_what_was_said_meanwhile(
 
 @pytest.mark.parametrize("way", ["up", "down"])
 def test_a_message_that_a_dead_connection_swallows_is_kept_once(
-    running: Running, wire: Wire, person: People, way: str
+    running: Running, proxy: TCPProxy, person: People, way: str
 ) -> None:
     """As on the way out of the Wi-Fi: either the message or its ack is lost."""
-    ada = person(wire, "Ada")
+    ada = person(proxy, "Ada")
     bob = person(running, "Bob")
     ada.expect_error(NO_SERVER)
     ada.say("one")
     ada.is_sent("one")
-    wire.swallow(way)
+    proxy.swallow(way)
     ada.say("two")
     expect(ada.sees("two")).to_contain_text("Sending…")
     if way == "down":
         bob.sees("two")
-    wire.cut()
-    wire.mend()
+    proxy.cut()
+    proxy.mend()
     ada.is_sent("two")
     ada.say("three")
     ada.sees_all("one", "two", "three")
@@ -190,14 +190,14 @@ def test_a_message_that_a_dead_connection_swallows_is_kept_once(
 
 
 def test_a_connection_that_only_looks_open_is_given_up(
-    running: Running, wire: Wire, person: People
+    running: Running, proxy: TCPProxy, person: People
 ) -> None:
-    ada = person(wire)
+    ada = person(proxy)
     ada.page.clock.install()
     ada.enter()
     ada.sign_in("Ada")
     ada.is_told("Connected")
-    wire.swallow("up")
+    proxy.swallow("up")
     ada.say("hello?")
     expect(ada.sees("hello?")).to_contain_text("Sending…")
     ada.page.clock.fast_forward("00:05")
@@ -209,9 +209,9 @@ def test_a_connection_that_only_looks_open_is_given_up(
 
 
 def test_frozen_connection_is_noticed_and_the_page_catches_up(
-    running: Running, wire: Wire, person: People
+    running: Running, proxy: TCPProxy, person: People
 ) -> None:
-    ada = person(wire)
+    ada = person(proxy)
     ada.expect_error(NO_SERVER)
     ada.page.clock.install()
     ada.enter()
@@ -219,7 +219,7 @@ def test_frozen_connection_is_noticed_and_the_page_catches_up(
     bob = person(running, "Bob")
     said = []
     for event in ("silence", "online", "focus", "pageshow", "visibilitychange"):
-        wire.freeze()
+        proxy.freeze()
         said.append(f"before the {event}")
         bob.say(said[-1])
         bob.is_sent(said[-1])
@@ -229,33 +229,35 @@ def test_frozen_connection_is_noticed_and_the_page_catches_up(
             ada.page.evaluate(WAKE, event)
         ada.page.clock.fast_forward("00:05")
         ada.is_told("Reconnecting…")
-        wire.mend()
+        proxy.mend()
         ada.is_told("Connected again")
         ada.sees_all(*said)
 
 
-def test_page_connects_over_a_slow_line(wire: Wire, person: People) -> None:
+def test_page_connects_over_a_slow_line(
+    proxy: TCPProxy, person: People
+) -> None:
     """More than two seconds for a round trip, as on a crowded network."""
-    ada = person(wire, "Ada")
+    ada = person(proxy, "Ada")
     ada.is_told("Connected")
-    wire.cut()
+    proxy.cut()
     ada.expect_error(NO_SERVER)
     ada.is_told("Reconnecting…")
-    wire.delay = 1.2
-    wire.mend()
+    proxy.delay = 1.2
+    proxy.mend()
     ada.is_told("Connected again")
 
 
 def test_page_is_not_superseded_by_its_own_late_handshake(
     running: Running, person: People
 ) -> None:
-    with laid(LateHandshake(running)) as wire:
-        ada = person(wire)
+    with run_proxy(LateHandshake(running)) as proxy:
+        ada = person(proxy)
         ada.enter()
         ada.is_told("Connecting…")
         ada.is_told("Connected")
         assert len(chat_sockets(ada)) > 1
-        assert wire.release().startswith(b"HTTP/1.1 409 ")
+        assert proxy.release().startswith(b"HTTP/1.1 409 ")
         bob = person(running, "Bob")
         bob.say("hello")
         ada.sees_all("hello")
@@ -276,7 +278,7 @@ def test_idle_sockets_are_asked_and_answered_out_of_sight(
     ada = person(rooms)
     ada.page.clock.install()
     ada.page.on("websocket", carries)
-    for path in ("/chats/on-page-help?wire", "/usage?wire"):
+    for path in ("/chats/on-page-help?wire", "/usage?proxy"):
         sent.clear()
         ada.go(path)
         panel = ada.page.get_by_role("region", name="Wire")

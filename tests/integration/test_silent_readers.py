@@ -17,7 +17,7 @@ from shared.party.transport.websocket_protocol import PartyProtocol
 
 from ..support.party_server import House, open_house
 from ..support.server_process import PATIENCE, Guest, Running
-from ..support.simulated_socket import wire_to
+from ..support.tcp_proxy import proxy_to
 from ..support.ws_frames import PING, TEXT, close_code, frame
 
 
@@ -218,13 +218,13 @@ def test_the_cursor_of_who_is_gone_goes_too(serve: Any, way: str) -> None:
         return msgpack.unpackb(cast(bytes, guest.socket.recv(PATIENCE)))
 
     running: Running = serve(PING_INTERVAL="1")
-    with wire_to(running) as wire, running.join(party="presence") as ada:
+    with proxy_to(running) as proxy, running.join(party="presence") as ada:
         join(ada)
-        with wire.join(party="presence", pk="bob") as bob:
+        with proxy.join(party="presence", pk="bob") as bob:
             join(bob)
             while told(bob)["type"] != "sync":
                 pass
-            wire.swallow(way)
+            proxy.swallow(way)
             while told(ada).get("remove") != ["bob"]:
                 pass
-            wire.cut()
+            proxy.cut()

@@ -21,8 +21,8 @@ from pydantic import TypeAdapter
 
 from shared.party import Refused
 
-from ..support import frame_fuzzer as mutants
-from ..support.frame_fuzzer import Mutants
+from ..support import frame_fuzzer
+from ..support.frame_fuzzer import FrameFuzzer
 from ..support.server_process import HANDSHAKE, PATIENCE, Running, Stage
 from ..support.ws_frames import BINARY, PING, PONG, TEXT, frame, unwrap
 
@@ -33,9 +33,9 @@ SEED = int(os.environ.get("SEED", "5"))
 INPUTS = {"chat": 40_000, "presence": 33_000, "usage": 27_000, "posts": 2_000}
 
 CORPORA = {
-    "chat": (mutants.chat, 0.95),
-    "presence": (mutants.presence, 0.3),
-    "usage": (mutants.usage, 0.7),
+    "chat": (frame_fuzzer.chat, 0.95),
+    "presence": (frame_fuzzer.presence, 0.3),
+    "usage": (frame_fuzzer.usage, 0.7),
 }
 """What valid frames look like, and how many of them are JSON."""
 
@@ -128,7 +128,7 @@ class Fuzz:
 
     def inputs(self, party: str, count: int) -> Iterator[list[bytes]]:
         """So many inputs that were not there yet, a visit's worth at once."""
-        made = Mutants(SEED + len(self.seen), *CORPORA[party])
+        made = FrameFuzzer(SEED + len(self.seen), *CORPORA[party])
         fresh: list[bytes] = []
         for _ in range(count):
             known = len(self.seen)

@@ -41,8 +41,14 @@ from shared.settings import settings
 
 from ..conftest import STAGES
 from ..support.pages import Node, node
-from ..support.tcp_proxy import Tab, Wire
-from ..support.test_server import Disk, Faults, Loop, Service, Voice
+from ..support.simulated_server import (
+    ScriptedAI,
+    SimulatedDisk,
+    SimulatedLoop,
+    SimulatedServer,
+    TracebackHandler,
+)
+from ..support.simulated_socket import SimulatedSocket, Tab
 
 pytestmark = pytest.mark.soak
 
@@ -132,9 +138,9 @@ class Histories(RuleBasedStateMachine):
     """Whether what is said outlives the server."""
 
     nodes: ClassVar[Nodes]
-    voice: ClassVar[Voice]
+    voice: ClassVar[ScriptedAI]
     clock: ClassVar[Any]
-    faults: ClassVar[Faults]
+    faults: ClassVar[TracebackHandler]
     folder: ClassVar[Path]
     happened: ClassVar[Counter[str]]
 
@@ -146,7 +152,7 @@ class Histories(RuleBasedStateMachine):
         shutil.copy(self.folder / "new.db", self.file)
         self.node = self.nodes.lend()
         self.faults.found.clear()
-        self.loop = Loop(self.faults.found)
+        self.loop = SimulatedLoop(self.faults.found)
         self.clock.monotonic = self.loop.time
         self.tabs: list[Tab] = []
         self.said: dict[str, str] = {}
@@ -155,11 +161,11 @@ class Histories(RuleBasedStateMachine):
         self.clearings: list[tuple[Task[None], set[str]]] = []
         self.server = self.start()
 
-    def start(self) -> Service:
+    def start(self) -> SimulatedServer:
         """Start a server."""
         where = f"sqlite:{self.file}" if self.keeps else "memory"
         store = open_store(where, HISTORY)
-        return Service(self.loop, PARTIES, store, self.heard)
+        return SimulatedServer(self.loop, PARTIES, store, self.heard)
 
     # What there is
 
@@ -169,11 +175,11 @@ class Histories(RuleBasedStateMachine):
 
     @property
     def wired(self) -> list[Tab]:
-        return [tab for tab in self.tabs if tab.wire]
+        return [tab for tab in self.tabs if tab.socket]
 
     @property
     def away(self) -> list[Tab]:
-        return [tab for tab in self.tabs if not tab.wire]
+        return [tab for tab in self.tabs if not tab.socket]
 
     @property
     def slow(self) -> list[Tab]:
@@ -181,15 +187,15 @@ class Histories(RuleBasedStateMachine):
 
     @property
     def expecting(self) -> list[Tab]:
-        return [tab for tab in self.wired if tab.wire and tab.wire.down]
+        return [tab for tab in self.wired if tab.socket and tab.socket.down]
 
     @property
     def refused(self) -> list[Tab]:
         return [tab for tab in self.tabs if tab.refused]
 
     @property
-    def arriving(self) -> list[Wire]:
-        return [wire for wire in self.server.wires if wire.up]
+    def arriving(self) -> list[SimulatedSocket]:
+        return [socket for socket in self.server.sockets if socket.up]
 
     @property
     def moving(self) -> bool:
@@ -204,7 +210,7 @@ class Histories(RuleBasedStateMachine):
         return self.server.is_known
 
     @property
-    def disk(self) -> Disk | None:
+    def disk(self) -> SimulatedDisk | None:
         return self.server.disk
 
     @property
@@ -263,8 +269,8 @@ class Histories(RuleBasedStateMachine):
 
     @act("arriving", most=st.integers(1, 3))
     def much_arrives_at_the_server_at_once(self, most: int) -> None:
-        for wire in self.arriving:
-            wire.push(most)
+        for socket in self.arriving:
+            socket.push(most)
         self.loop.run()
 
     @act("expecting", who=ANY, most=st.integers(1, 4))
@@ -397,7 +403,7 @@ class Histories(RuleBasedStateMachine):
         """
         for step in range(far):
             if step % 2 == 0:
-                moved = [wire.push() for wire in self.coming(late)]
+                moved = [socket.push() for socket in self.coming(late)]
                 self.loop.run()
             else:
                 moved += [tab.pull() for tab in self.tabs if not tab.is_slow]
@@ -406,10 +412,10 @@ class Histories(RuleBasedStateMachine):
         assert far < PATIENT, "There is no end to it."
         return False
 
-    def coming(self, late: bool) -> list[Wire]:
-        """The wires on which something comes to the server."""
-        held = {tab.wire for tab in self.tabs}
-        return [wire for wire in self.arriving if late or wire in held]
+    def coming(self, late: bool) -> list[SimulatedSocket]:
+        """The sockets on which something comes to the server."""
+        held = {tab.socket for tab in self.tabs}
+        return [socket for socket in self.arriving if late or socket in held]
 
     def wait(self, seconds: float) -> None:
         """Let time pass for everybody."""
@@ -534,12 +540,12 @@ def happened(
 ) -> Iterator[Counter[str]]:
     """How often each thing has happened; time, disk and AI are others here."""
     Histories.folder, Histories.happened = tmp_path, Counter()
-    Histories.nodes, Histories.faults = Nodes(), Faults()
-    Histories.clock, Histories.voice = SimpleNamespace(), Voice()
+    Histories.nodes, Histories.faults = Nodes(), TracebackHandler()
+    Histories.clock, Histories.voice = SimpleNamespace(), ScriptedAI()
     monkeypatch.setenv("HISTORY_LIMIT", str(HISTORY))
     settings.cache_clear()
     monkeypatch.setattr(sayings, "PAGE_SIZE", OLDER)
-    monkeypatch.setattr(durable, "Writer", Disk)
+    monkeypatch.setattr(durable, "Writer", SimulatedDisk)
     monkeypatch.setattr(limits, "time", Histories.clock)
     monkeypatch.setattr(senders, "time", Histories.clock)
     monkeypatch.setattr(model, "kind", "openai")

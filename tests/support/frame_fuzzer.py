@@ -28,7 +28,7 @@ TOKENS = [
 """What is put anywhere: JSON and msgpack that mean trouble."""
 
 
-class Mutants:
+class FrameFuzzer:
     """Makes valid frames, and others of them, as a seed will have it."""
 
     def __init__(

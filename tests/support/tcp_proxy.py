@@ -1,235 +1,185 @@
-"""What lies between pages and a server: frames stand still until moved."""
+"""A TCP proxy that a test can cut, freeze or slow down."""
 
 import asyncio
-import json
-from collections import deque
-from itertools import count
-from typing import TYPE_CHECKING, Any
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from ssl import SSLContext
+from typing import TypeVar
 
-from .pages import Page
+from .server_process import PATIENCE, Door
 
-if TYPE_CHECKING:
-    from .test_server import Service
-
-Event = dict[str, Any]
-
-LOST = 1006
-
-ENDS = {LOST, 1008, 1012, 1013}
-"""With what the server may close a connection."""
+AnyProxy = TypeVar("AnyProxy", bound="TCPProxy")
 
 
-class Wire:
-    """A WebSocket, and the frames that are on their way, in both directions.
+class TCPProxy(Door):
+    """A TCP proxy in front of a server."""
 
-    It is also what ASGI and our own protocol are for the server's end.
-    """
+    tls: SSLContext | None = None
 
-    def __init__(self, server: "Service", id: str) -> None:
+    def __init__(self, server: Door) -> None:
         self.server = server
-        self.id = id
-        self.up: deque[Event] = deque([{"type": "websocket.connect"}])
-        self.down: deque[Event] = deque()
-        self.inbox: asyncio.Queue[Event] = asyncio.Queue()
-        self.begun = False
-        self.ended = False
-        server.wires.append(self)
-        self.writable = asyncio.Event()
-        self.writable.set()
+        self.open = True
+        self.frozen = False
+        self.delay = 0.0  # seconds that data takes, in each direction
+        self.ends: dict[asyncio.StreamWriter, str] = {}
+        self.deaf: set[asyncio.StreamWriter] = set()
 
-    def push(self, most: int = 1_000) -> bool:
-        """Have frames come to the server: whether there were any."""
-        there = bool(self.up)
-        for _ in range(min(most, len(self.up))):
-            event = self.up.popleft()
-            if event["type"] == "websocket.connect":
-                self.begun = True
-                self.server.take(self)
-            self.server.hear(event)
-            # After it has closed a socket, uvicorn reads no more from it.
-            if not self.ended or event["type"] == "websocket.disconnect":
-                self.inbox.put_nowait(event)
-        return there
+    async def live(self, ready: threading.Event) -> None:
+        """Take connections, on a port of its own, until it is stopped."""
+        self.loop = asyncio.get_running_loop()
+        self.stopped = asyncio.Event()
+        listener = await asyncio.start_server(
+            self.connect, "127.0.0.1", 0, ssl=self.tls
+        )
+        async with listener:
+            self.port = listener.sockets[0].getsockname()[1]
+            ready.set()
+            await self.stopped.wait()
 
-    def cut(self, up: int = 0, down: int = 0) -> None:
-        """Break in the middle: of what is on its way, so many arrive."""
-        self.up = deque([*self.up][:up] if self.begun else [])
-        self.down = deque([*self.down][:down])
-        self.part(LOST)
-        self.down.append({"type": "websocket.close", "code": LOST})
+    async def connect(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Carry both directions of one connection, until one ends."""
+        self.ends[writer] = "down"
+        mine = [writer]
+        with suppress(OSError):
+            if self.open:
+                far, end = await asyncio.open_connection(
+                    "127.0.0.1", self.server.port
+                )
+                self.ends[end] = "up"
+                mine.append(end)
+                if self.frozen:
+                    self.deaf.update(mine)
+                await asyncio.wait(
+                    [
+                        asyncio.create_task(self.carry(reader, end)),
+                        asyncio.create_task(self.carry(far, writer)),
+                    ],
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+        for each in mine:
+            each.transport.abort()
+            self.ends.pop(each, None)
 
-    def part(self, code: int) -> None:
-        """Tell the server, after all that is on its way, that it is over.
+    async def carry(
+        self, near: asyncio.StreamReader, far: asyncio.StreamWriter
+    ) -> None:
+        """Carry one direction."""
+        with suppress(OSError):
+            while data := await near.read(65_536):
+                await asyncio.sleep(self.delay)
+                await self.pass_on(data, far)
 
-        A handshake that comes after another one of the page is left out.
-        """
-        if not self.begun:
-            self.up.clear()
-        self.up.append({"type": "websocket.disconnect", "code": code})
+    async def pass_on(self, data: bytes, far: asyncio.StreamWriter) -> None:
+        """Carry some bytes."""
+        if far not in self.deaf:
+            far.write(data)
+            await far.drain()
 
-    def lose(self) -> None:
-        """Break in such a way that the server alone notices."""
-        self.up.clear()
-        self.part(LOST)
-        self.push()
-        self.ended = True
+    def swallow(self, way: str) -> None:
+        """Leave what is open now open, but carry nothing "up" or "down"."""
 
-    async def receive(self) -> Event:
-        """Give the server what has come."""
-        return await self.inbox.get()
+        def swallow() -> None:
+            self.deaf.update(e for e, to in self.ends.items() if to == way)
 
-    async def send(self, event: Event) -> None:
-        """Take what the server sends."""
-        if self.ended:
-            return
-        if event["type"].startswith("websocket.http.response"):
-            event = {"type": "websocket.close", "code": LOST}
-        self.ended = event["type"] == "websocket.close"
-        self.server.tell(event)
-        self.down.append(event)
+        self.call(swallow)
 
-    def unread(self) -> int:
-        """How much is on its way to the page."""
-        return len(self.down)
+    def freeze(self) -> None:
+        """Carry nothing over any connection until mended; end none."""
 
-    def begin(self, *_: object) -> None:
-        """Read what comes as it comes."""
+        def freeze() -> None:
+            self.frozen = True
+            self.deaf.update(self.ends)
 
-    def stop_reading(self) -> None:
-        """Nobody floods here."""
+        self.call(freeze)
 
-    def hang_up(self, code: int, reason: str) -> None:
-        """Close without waiting for the page."""
-        if not self.ended:
-            self.down.append({"type": "websocket.close", "code": code})
-        self.ended = True
+    def cut(self) -> None:
+        """End all connections at once, and take no new ones."""
 
+        def cut() -> None:
+            self.open = False
+            for end in self.ends:
+                end.transport.abort()
 
-class Tab:
-    """A page, and the wire that it hears."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.loads = count()
-        self.id = f"{page.name}-{next(self.loads)}"
-        self.wire: Wire | None = None
-        self.is_open = False
-        self.refused: list[str] = []
-
-    @property
-    def is_slow(self) -> bool:
-        """Whether nothing comes by itself."""
-        return self.wire is not None and not self.wire.writable.is_set()
-
-    def connect(self, server: "Service") -> None:
-        """Begin to open a socket."""
-        self.wire = Wire(server, self.id)
-
-    def reload(self) -> None:
-        """Load the page again."""
-        self.part(1001)
-        self.page.reload()
-        self.id = f"{self.page.name}-{next(self.loads)}"
-
-    def part(self, code: int) -> None:
-        """Let go of the wire, which the server will notice."""
-        if self.wire:
-            self.wire.down.clear()
-            self.wire.part(code)
-        self.wire, self.is_open = None, False
-
-    def cut(self, up: int, down: int) -> None:
-        """Break the connection, as a wire does."""
-        if self.wire:
-            self.wire.cut(up, down)
-
-    def lose(self) -> None:
-        """Break the connection, which the page does not notice."""
-        if self.wire:
-            self.wire.lose()
-
-    def slow_down(self, slow: bool) -> None:
-        """Read slowly, or fast again."""
-        if self.wire and slow:
-            self.wire.writable.clear()
-        elif self.wire:
-            self.wire.writable.set()
+        self.call(cut)
 
     def mend(self) -> None:
-        """Read fast, and notice if there is nobody at the other end.
+        """Take connections again."""
 
-        Whoever has something to say notices it anyway.
-        """
-        self.slow_down(False)
-        speaks = self.is_open and self.page.stored()
-        if self.wire and self.wire.ended and not speaks:
-            self.wire.cut()
+        def mend() -> None:
+            self.open, self.frozen = True, False
 
-    def say(self, body: str) -> str:
-        """Say something: its id."""
-        id = self.page.say(body)
-        self.post()
-        return id
+        self.call(mend)
 
-    def retry(self, id: str) -> None:
-        """Press “Try again”."""
-        self.page.retry(id)
-        self.post()
+    def call(self, do: Callable[[], None]) -> None:
+        """Call a function in the proxy's own thread, and wait for it."""
 
-    def failed(self) -> list[str]:
-        """The ids of what was not sent, as the page says."""
-        shown = self.page.shown()
-        return [each["id"] for each in shown if "error" in each]
+        async def call() -> None:
+            do()
 
-    def urge(self) -> bool:
-        """Try again what was refused: whether anything waits."""
-        for id in self.failed()[:3]:
-            self.retry(id)
-        return not self.is_open or bool(self.page.stored())
+        asyncio.run_coroutine_threadsafe(call(), self.loop).result(PATIENCE)
 
-    def scroll(self) -> bool:
-        """Scroll to the beginning: whether the page asks for more."""
-        asks = self.page.scroll()
-        self.post()
-        return asks
 
-    def advance(self, seconds: float) -> None:
-        """Let time pass."""
-        self.page.advance(seconds * 1000)
-        self.post()
+class LateHandshake(TCPProxy):
+    """A proxy with which the first handshake of a room's page comes last.
 
-    def pull(self, most: int = 1_000) -> bool:
-        """Have frames come to the page: whether there were any."""
-        if not self.wire or not self.wire.down:
-            return False
-        down, frames = self.wire.down, list[Event]()
-        for event in [down.popleft() for _ in range(min(most, len(down)))]:
-            if event["type"] == "websocket.send":
-                frames.append(json.loads(event["text"]))
-            elif event["type"] == "websocket.accept":
-                self.page.open()
-                self.is_open = True
-            else:
-                self.take(frames)
-                assert event["code"] in ENDS
-                self.page.close(event["code"])
-                self.part(event["code"])
-                return True
-        self.take(frames)
-        return True
+    It passes it on when told to, also if the page has given it up by then.
+    """
 
-    def take(self, frames: list[Event]) -> None:
-        """Have frames come from the server."""
-        refused = (each.get("id") for each in frames if each["type"] == "error")
-        self.refused += filter(None, refused)
-        self.page.receive(*frames)
-        self.post()
+    def __init__(self, server: Door) -> None:
+        super().__init__(server)
+        self.late: asyncio.Task[bytes] | None = None
+        self.released = asyncio.Event()
 
-    def post(self) -> None:
-        """Put what the page has sent on its wire; it may have given it up."""
-        for frame in self.page.sent():
-            assert self.wire
-            event = {"type": "websocket.receive", "text": json.dumps(frame)}
-            self.wire.up.append(event)
-        if self.is_open and not self.page.is_open:
-            self.part(1000)
+    async def pass_on(self, data: bytes, far: asyncio.StreamWriter) -> None:
+        """Carry some bytes, unless they are that handshake."""
+        if not self.late and data.startswith(b"GET /parties/chatroom/"):
+            self.late = asyncio.create_task(self.arrive(data))
+        else:
+            await super().pass_on(data, far)
+
+    async def arrive(self, handshake: bytes) -> bytes:
+        """Have the handshake arrive, once it is released: its answer."""
+        await self.released.wait()
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", self.server.port
+        )
+        self.ends[writer] = "up"
+        writer.write(handshake)
+        return await reader.readline()
+
+    def release(self) -> bytes:
+        """Have the handshake arrive now; return the answer's first line."""
+        self.call(self.released.set)
+        return asyncio.run_coroutine_threadsafe(
+            self._answer(), self.loop
+        ).result(PATIENCE)
+
+    async def _answer(self) -> bytes:
+        assert self.late
+        return await self.late
+
+
+@contextmanager
+def proxy_to(server: Door) -> Iterator[TCPProxy]:
+    """Run a proxy in front of a server while the block lasts."""
+    with run_proxy(TCPProxy(server)) as proxy:
+        yield proxy
+
+
+@contextmanager
+def run_proxy(proxy: AnyProxy) -> Iterator[AnyProxy]:
+    """Run a proxy while the block lasts."""
+    ready = threading.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(proxy.live(ready)))
+    thread.start()
+    assert ready.wait(PATIENCE)
+    try:
+        yield proxy
+    finally:
+        proxy.cut()
+        proxy.call(proxy.stopped.set)
+        thread.join(PATIENCE)
+        assert not thread.is_alive()

@@ -1,4 +1,4 @@
-"""A server without a process: its time and its disk stand still until moved."""
+"""The app in a loop whose clock and disk move only when the test says so."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from shared.party.storage.memory import Store
 from shared.party.storage.writer import Writer
 from shared.presenter.controls import PresenterControls
 
-from .tcp_proxy import Event, Wire
+from .simulated_socket import Event, SimulatedSocket
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ BOUNDS = Bounds(max_messages_per_second=1)
 """Five may come at once: the sixth is refused."""
 
 
-class Faults(logging.Handler):
+class TracebackHandler(logging.Handler):
     """Keeps what is logged with a traceback."""
 
     def __init__(self) -> None:
@@ -43,14 +43,14 @@ class Faults(logging.Handler):
             self.found.append(record.getMessage())
 
 
-class Loop(asyncio.SelectorEventLoop):
+class SimulatedLoop(asyncio.SelectorEventLoop):
     """Runs until there is nothing to do; its time passes when told to."""
 
     def __init__(self, faults: list[Any]) -> None:
         self.now = self.until = 0.0
-        self.disk: Disk | None = None
+        self.disk: SimulatedDisk | None = None
         self.faults = faults
-        super().__init__(Idleness(self))
+        super().__init__(SimulatedSelector(self))
         self.set_exception_handler(lambda _, what: faults.append(what))
 
     def time(self) -> float:
@@ -70,10 +70,10 @@ class Loop(asyncio.SelectorEventLoop):
         return task.result()
 
 
-class Idleness(DefaultSelector):
+class SimulatedSelector(DefaultSelector):
     """Where a loop would wait, the disk writes, or time passes."""
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(self, loop: SimulatedLoop) -> None:
         super().__init__()
         self.loop = loop
 
@@ -110,7 +110,7 @@ class Space:
         return self.database.execute(query, *values)
 
 
-class Disk(Writer):
+class SimulatedDisk(Writer):
     """Writes a batch of jobs whenever the loop has nothing else to do."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
@@ -145,7 +145,7 @@ class Disk(Writer):
         self.database.close()
 
 
-class Voice:
+class ScriptedAI:
     """An AI that answers questions, and says what it is told to say."""
 
     def __init__(self) -> None:
@@ -171,12 +171,12 @@ class Voice:
             self.words = None
 
 
-class Service:
+class SimulatedServer:
     """The server, from its start to its end, however that comes."""
 
     def __init__(
         self,
-        loop: Loop,
+        loop: SimulatedLoop,
         parties: dict[str, type[Server]],
         store: Store,
         heard: set[str],
@@ -186,7 +186,7 @@ class Service:
         self.edge = Edge(self.parties)
         self.acks: dict[str, int] = {}
         self.heard = heard
-        self.wires: list[Wire] = []
+        self.sockets: list[SimulatedSocket] = []
         self.tasks: set[asyncio.Task[None]] = set()
         loop.do(store.start())
         self.disk = loop.disk = getattr(store, "writer", None)
@@ -207,16 +207,16 @@ class Service:
         room = self.parties.room(*PLACE)
         return room is not None and bool(room.hooks)
 
-    def take(self, wire: Wire) -> None:
+    def take(self, socket: SimulatedSocket) -> None:
         """Have a page connect."""
         scope = {
             "type": "websocket",
             "path": "/parties/{}/{}".format(*PLACE),
-            "query_string": f"_pk={wire.id}".encode(),
+            "query_string": f"_pk={socket.id}".encode(),
             "headers": [],
-            "extensions": {"party.line": wire, "websocket.http.response": {}},
+            "extensions": {"party.line": socket, "websocket.http.response": {}},
         }
-        serving = self.edge(scope, wire.receive, wire.send)
+        serving = self.edge(scope, socket.receive, socket.send)
         task = self.loop.create_task(serving)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
@@ -283,8 +283,8 @@ class Service:
         """
         self.loop.disk = None
         faults = [*self.loop.faults]
-        for wire in self.wires:
-            wire.ended = True
+        for socket in self.sockets:
+            socket.ended = True
         if self.disk and not self.disk.stopped:
             self.disk.stopped = True
             self.disk.write_now(written)
