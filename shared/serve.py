@@ -22,9 +22,9 @@ from starlette.applications import Starlette
 from uvicorn import Config, Server
 
 from .file_descriptors import MIN_PEOPLE, people_within, raise_limit
-from .party.transport import FastHTTP, FastProtocol, install
-from .party.transport.http_protocol import PartyHTTP
-from .party.transport.websocket_protocol import PartyProtocol
+from .party.transport import BatchingProtocol, FastHandshakeHTTP, install
+from .party.transport.bounded_protocol import BoundedProtocol
+from .party.transport.http_protocol import BoundedHTTP
 from .presenter import auth, invite
 from .settings import ROOT, SECRETS, Settings, settings
 from .supervisor import Reload, end_with_parent
@@ -173,8 +173,8 @@ def configure(arguments: list[str], choice: Settings) -> tuple[str, Config]:
         host=choice.listens_at,
         port=choice.port,
         root_path=choice.root_path,
-        http=FastHTTP if choice.fast_transport else PartyHTTP,
-        ws=FastProtocol if choice.fast_transport else PartyProtocol,
+        http=FastHandshakeHTTP if choice.fast_transport else BoundedHTTP,
+        ws=BatchingProtocol if choice.fast_transport else BoundedProtocol,
         ws_max_size=choice.max_frame_bytes,
         ws_per_message_deflate=False,
         ws_ping_interval=choice.ping_interval,
@@ -201,7 +201,7 @@ def run(
         )
     end_with_parent()
     end_on_hangup()
-    if config.ws is FastProtocol:
+    if config.ws is BatchingProtocol:
         install()
     server = PartyServer(config)
     # uvicorn raises the signal that stopped it again: ending is no error.

@@ -180,7 +180,7 @@ class Account:
     async def settle(self) -> None:
         """Wait until much is read; what is in the write buffer counts."""
         if line := reader.congested(self.websocket):
-            unread = line.unread()
+            unread = line.buffered_bytes()
             self._unread = self._copied(unread)
             self._started = asyncio.get_running_loop().time(), unread
             self.backlog.bytes += self._unread
@@ -205,7 +205,7 @@ class Account:
         """Close the connection; its write buffer counts until it is cut."""
         reader.hang_up(self.websocket, code, reason)
         if line := reader.line_of(self.websocket):
-            self.backlog.leave(line, max(self._unread, line.unread()))
+            self.backlog.leave(line, max(self._unread, line.buffered_bytes()))
 
     def close(self) -> None:
         """Count nothing any more of what was sent."""
@@ -231,4 +231,4 @@ class Account:
             return inf, -self.queued
         since, unread = self._started
         elapsed = asyncio.get_running_loop().time() - since
-        return max(0, unread - line.unread()) / (elapsed + 1), -elapsed
+        return max(0, unread - line.buffered_bytes()) / (elapsed + 1), -elapsed

@@ -29,8 +29,8 @@ class Line(Protocol):
     def stop_reading(self) -> None:
         """Parse nothing any more of what comes."""
 
-    def unread(self) -> int:
-        """How many bytes the system has not even begun to send."""
+    def buffered_bytes(self) -> int:
+        """Return how many bytes are written, but not taken by the system."""
 
     def hang_up(self, code: int, reason: str) -> None:
         """Close without waiting for the reader."""
@@ -106,7 +106,7 @@ async def settle(line: Line, unread: int) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE / LOOKS):
                 await line.writable.wait()
-        before, unread = unread, line.unread()
+        before, unread = unread, line.buffered_bytes()
         looks = looks + 1 if unread >= before else 0
         if looks == LOOKS:
             raise TimeoutError

@@ -83,7 +83,7 @@ class Outbox:
         """Look what is to do: wait for the reader, then send what waits."""
         self.idle = False
         if self.shortcut:
-            self.shortcut.go_apart()
+            self.shortcut.detach()
         if not self._writer or self._writer.done():
             self._writer = asyncio.create_task(self._send_all())
 

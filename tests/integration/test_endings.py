@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.party import Connection, Frame, Room, Server
-from shared.party.transport.write_batcher import Post
+from shared.party.transport.write_batcher import WriteBatcher
 
 from ..support.party_server import House, open_house
 from ..support.server_process import PATIENCE
@@ -53,7 +53,7 @@ def fill(house: House, party: str = "stage") -> Any:
     """Have something unread by ada, and no reason to wait: their line."""
     room = the_room(house, party)
     line = room.present["ada"].websocket.scope["extensions"]["party.line"]
-    while not house.call(line.unread):
+    while not house.call(line.buffered_bytes):
         house.call(room.broadcast, b"x" * 8_000, ["nobody"])
     assert line.writable.is_set()
     return line
@@ -136,7 +136,7 @@ def test_a_close_behind_what_ends_a_connection_is_read(
 ) -> None:
     """Else the line is kept until it is cut."""
     monkeypatch.setattr(
-        "shared.party.transport.websocket_protocol.LAST_CHANCE", 10 * PATIENCE
+        "shared.party.transport.websocket_protocol.CLOSE_TIMEOUT", 10 * PATIENCE
     )
     with (
         open_house(**PARTIES) as house,
@@ -161,13 +161,13 @@ def test_what_cannot_be_written_holds_up_nobody_else(
             written.append("all of it")
 
     async def test() -> None:
-        post = Post()
+        batcher = WriteBatcher()
         senders: list[Any] = [Broken(), Whole()]
         for sender in senders:
-            post.add(sender)
-        post.close(1)
+            batcher.add(sender)
+        batcher.schedule(1)
         await asyncio.sleep(0)
 
     asyncio.run(test())
     assert written == ["all of it"]
-    assert caplog.messages == ["what was said could not be written"]
+    assert caplog.messages == ["a batch of frames could not be written"]

@@ -20,11 +20,11 @@ from uvicorn.server import ServerState
 from websockets.server import ServerProtocol
 
 from shared.party import Connection, Frame, Server
-from shared.party.transport.batching_protocol import FastProtocol
-from shared.party.transport.deflate import AGREEMENT
-from shared.party.transport.handshake import FastHTTP, read
-from shared.party.transport.http_protocol import PartyHTTP
-from shared.party.transport.websocket_protocol import PartyProtocol
+from shared.party.transport.batching_protocol import BatchingProtocol
+from shared.party.transport.bounded_protocol import BoundedProtocol
+from shared.party.transport.deflate import DEFLATE_FACTORY
+from shared.party.transport.handshake import FastHandshakeHTTP, parse_handshake
+from shared.party.transport.http_protocol import BoundedHTTP
 
 from ..support.party_server import (
     UNHURRIED,
@@ -94,13 +94,13 @@ async def accepted(kind: type[P]) -> tuple[P, Transport]:
     config = uvicorn.Config(accept, ws_max_size=200_000, log_config=None)
     config.load()
     line, transport = kind(config, ServerState(), {}), Transport()
-    line.conn.available_extensions = [AGREEMENT]
+    line.conn.available_extensions = [DEFLATE_FACTORY]
     line.connection_made(transport)
     handshake = ROOM[:-2] + OFFER % b"permessage-deflate"
-    if isinstance(line, PartyProtocol):
-        request = read(handshake)
+    if isinstance(line, BoundedProtocol):
+        request = parse_handshake(handshake)
         assert request
-        line.greet(request)
+        line.accept_handshake(request)
     else:
         line.data_received(handshake)
     for _ in range(3):
@@ -113,7 +113,7 @@ async def accepted(kind: type[P]) -> tuple[P, Transport]:
 async def leave(line: WebSocketsSansIOProtocol, transport: Transport) -> None:
     """Have nothing of a line left."""
     cancelled = [task.cancel() for task in line.tasks]
-    if isinstance(line, FastProtocol):
+    if isinstance(line, BatchingProtocol):
         line.stop_reading()
     await asyncio.sleep(0)
     transport.socket.close()
@@ -134,8 +134,8 @@ async def outcome(
         if message is not None:
             heard.append(message)
 
-    if isinstance(line, FastProtocol):
-        line.hear = hear
+    if isinstance(line, BatchingProtocol):
+        line.on_frame = hear
     for chunk in chunks:
         if not transport.closing:
             line.data_received(chunk)
@@ -232,7 +232,7 @@ def test_whatever_comes_is_read_as_uvicorn_reads_it(
         rest = rest[cut:]
 
     async def test() -> None:
-        ours = await outcome(FastProtocol, *chunks, rest)
+        ours = await outcome(BatchingProtocol, *chunks, rest)
         assert ours == await outcome(WebSocketsSansIOProtocol, *sent)
 
     asyncio.run(test())
@@ -243,10 +243,10 @@ def test_a_frame_does_not_overtake_one_that_waits_to_be_fetched(
     kind: int,
 ) -> None:
     async def test() -> None:
-        line, transport = await accepted(FastProtocol)
+        line, transport = await accepted(BatchingProtocol)
         line.data_received(frame(kind, b"1"))
         heard: list[Frame] = []
-        line.hear = heard.append
+        line.on_frame = heard.append
         line.data_received(frame(kind, b"2"))
         assert (heard, line.queue.qsize()) == ([], 2)
         await leave(line, transport)
@@ -289,7 +289,7 @@ PATHS = [
 ENDS = [b"\r\n\r\n", b"\r\n\r\n\x89\x00", b"\n\n", b"\r\n", b""]
 
 
-async def arrival(kind: type[PartyHTTP], said: bytes) -> list[Any]:
+async def arrival(kind: type[BoundedHTTP], said: bytes) -> list[Any]:
     """Of what an app is told, and what is answered, when that arrives."""
     told: list[Any] = []
 
@@ -297,7 +297,7 @@ async def arrival(kind: type[PartyHTTP], said: bytes) -> list[Any]:
         told.append({**scope, "extensions": sorted(scope["extensions"])})
         await accept(scope, receive, send)
 
-    config = uvicorn.Config(app, ws=FastProtocol, log_config=None)
+    config = uvicorn.Config(app, ws=BatchingProtocol, log_config=None)
     config.load()
     state, transport = ServerState(), Transport()
     http = kind(config, state, {})
@@ -342,15 +342,17 @@ def test_whatever_handshake_comes_is_taken_as_uvicorn_takes_it(
     said = b"\r\n".join([b" ".join([method, path, version]), *lines]) + end
 
     async def test() -> None:
-        assert await arrival(FastHTTP, said) == await arrival(PartyHTTP, said)
+        assert await arrival(FastHandshakeHTTP, said) == await arrival(
+            BoundedHTTP, said
+        )
 
     asyncio.run(test())
 
 
 def test_a_simple_handshake_is_read_once() -> None:
     """Else the fast way in would be none."""
-    assert read(ROOM)
-    assert not read(ROOM + b"x")
+    assert parse_handshake(ROOM)
+    assert not parse_handshake(ROOM + b"x")
 
 
 class Radio(Server):
@@ -394,14 +396,14 @@ class Recorder:
 def writes(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[bytes]]:
     """What is written to each reader, write by write."""
     writes: dict[str, list[bytes]] = {}
-    begin = FastProtocol.begin
+    begin = BatchingProtocol.begin
 
     def record(self: Any, reader: Connection, gate: Any) -> None:
         begin(self, reader, gate)
         writes[reader.id] = []
         self.transport = Recorder(self.transport, writes[reader.id])
 
-    monkeypatch.setattr(FastProtocol, "begin", record)
+    monkeypatch.setattr(BatchingProtocol, "begin", record)
     return writes
 
 
@@ -505,11 +507,11 @@ def test_a_reply_that_grows_costs_what_is_new_in_it(
             )
         spent = {id: sum(map(len, each)) for id, each in writes.items()}
         assert spent["bob"] < spent["ada"] / 10
-        window = room().deliver.__self__.window
-        assert window() is not None
+        compressor = room().deliver.__self__.compressor
+        assert compressor() is not None
     while room().present:
         house.call(int)
-    assert window() is None
+    assert compressor() is None
 
 
 def test_who_was_skipped_is_compressed_for_again(
@@ -534,7 +536,7 @@ def test_who_was_skipped_is_compressed_for_again(
     assert kinds == [TEXT | 0xC0, TEXT | 0x80, TEXT | 0x80, TEXT | 0xC0]
 
 
-KEPT = FastProtocol, ServerProtocol, Connection
+KEPT = BatchingProtocol, ServerProtocol, Connection
 
 
 def test_a_connection_that_ended_is_no_garbage(house: House) -> None:

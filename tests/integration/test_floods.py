@@ -19,15 +19,17 @@ from starlette.responses import JSONResponse, Response
 from shared.party import Server
 from shared.party.frame_rate_limiter import Gate
 from shared.party.limits import Bounds
-from shared.party.transport.batching_protocol import FastProtocol
-from shared.party.transport.frame_reader import FRAMES_PER_TURN
+from shared.party.transport.batching_protocol import BatchingProtocol
+from shared.party.transport.bounded_protocol import (
+    FRAMES_PER_ITERATION,
+    BoundedProtocol,
+)
 from shared.party.transport.http_protocol import (
-    MAX_EVENTS_PER_TURN,
-    REQUESTS_PER_TURN,
-    PartyHTTP,
+    MAX_EVENTS_PER_ITERATION,
+    REQUESTS_PER_ITERATION,
+    BoundedHTTP,
     RequestQueue,
 )
-from shared.party.transport.websocket_protocol import PartyProtocol
 
 from ..support.party_server import Echo, open_house
 from ..support.server_process import HANDSHAKE, PATIENCE
@@ -139,7 +141,7 @@ def test_a_message_has_to_be_complete_in_time(
 ) -> None:
     """Also where pings come, and are answered, meanwhile."""
     monkeypatch.setattr(
-        "shared.party.transport.frame_reader.MESSAGE_TIMEOUT", 0.5
+        "shared.party.transport.bounded_protocol.MESSAGE_TIMEOUT", 0.5
     )
     is_between_frames = "part" in name
     with open_house(echo=Echo) as house, house.connected() as eve:
@@ -165,7 +167,7 @@ def test_a_message_that_comes_slowly_but_in_time_is_taken(
 ) -> None:
     """Each has its own time, however many come one after the other."""
     monkeypatch.setattr(
-        "shared.party.transport.frame_reader.MESSAGE_TIMEOUT", 0.5
+        "shared.party.transport.bounded_protocol.MESSAGE_TIMEOUT", 0.5
     )
     with open_house(echo=Echo) as house, house.connected() as ada:
         joined(ada, "echo")
@@ -241,14 +243,14 @@ class CountingGate:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("protocol", [FastProtocol, PartyProtocol])
+@pytest.mark.parametrize("protocol", [BatchingProtocol, BoundedProtocol])
 def test_others_have_their_turn_amid_a_flood(
-    protocol: type[PartyProtocol], kind: str
+    protocol: type[BoundedProtocol], kind: str
 ) -> None:
-    if KINDS[kind][0] & 0x40 and protocol is PartyProtocol:
+    if KINDS[kind][0] & 0x40 and protocol is BoundedProtocol:
         return  # there is no compression without the fast path
     size = 60_000 if kind in ("bombs", "too large") else 0
-    most = 2 if size else FRAMES_PER_TURN
+    most = 2 if size else FRAMES_PER_ITERATION
     count = 5 * most
 
     async def test() -> None:
@@ -275,18 +277,18 @@ def test_requests_that_come_at_once_are_spread_over_iterations() -> None:
     async def test() -> None:
         queue = RequestQueue(asyncio.get_running_loop())
         counts = []
-        for number in range(REQUESTS_PER_TURN * 5):
+        for number in range(REQUESTS_PER_ITERATION * 5):
             queue.put(partial(begun.append, number))
-        while len(begun) < REQUESTS_PER_TURN * 5:
+        while len(begun) < REQUESTS_PER_ITERATION * 5:
             counts.append(len(begun))
             await asyncio.sleep(0)
         counts.append(len(begun))
-        assert counts[0] == REQUESTS_PER_TURN
-        assert max(b - a for a, b in pairwise(counts)) <= REQUESTS_PER_TURN
+        assert counts[0] == REQUESTS_PER_ITERATION
+        assert max(b - a for a, b in pairwise(counts)) <= REQUESTS_PER_ITERATION
         for _ in range(3):
             await asyncio.sleep(0)
         queue.put(partial(begun.append, -1))
-        assert begun == [*range(REQUESTS_PER_TURN * 5), -1]
+        assert begun == [*range(REQUESTS_PER_ITERATION * 5), -1]
 
     asyncio.run(test())
 
@@ -302,13 +304,13 @@ def test_a_body_in_tiny_chunks_is_read_in_portions(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     events: list[int] = []
-    handle = PartyHTTP.handle_events
+    handle = BoundedHTTP.handle_events
 
-    def count(http: PartyHTTP) -> None:
+    def count(http: BoundedHTTP) -> None:
         handle(http)
-        events.append(MAX_EVENTS_PER_TURN - http.conn.budget)
+        events.append(MAX_EVENTS_PER_ITERATION - http.conn.budget)
 
-    monkeypatch.setattr(PartyHTTP, "handle_events", count)
+    monkeypatch.setattr(BoundedHTTP, "handle_events", count)
     head = b"POST /parties/body/1 HTTP/1.1\r\nHost: localhost\r\n"
     chunked = b"Transfer-Encoding: chunked\r\n\r\n"
     with open_house(body=Body) as house:
@@ -316,7 +318,7 @@ def test_a_body_in_tiny_chunks_is_read_in_portions(
             head + chunked + b"1\r\nx\r\n" * 9_000 + b"0\r\n\r\n"
         )
     assert answer.endswith(b"9000")
-    assert max(events) == MAX_EVENTS_PER_TURN
+    assert max(events) == MAX_EVENTS_PER_ITERATION
     assert sum(events) > 9_000
 
 

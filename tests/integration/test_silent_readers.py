@@ -13,7 +13,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import (
 
 from shared.party import Connection, Frame, Server
 from shared.party.outbox import Outbox
-from shared.party.transport.websocket_protocol import PartyProtocol
+from shared.party.transport.bounded_protocol import BoundedProtocol
 
 from ..support.party_server import House, open_house
 from ..support.server_process import PATIENCE, Guest, Running
@@ -45,13 +45,13 @@ def lost(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     monkeypatch.setattr(Library, "left", threading.Event())
     monkeypatch.setattr(Library, "heard", threading.Event())
     lost = threading.Event()
-    lose = PartyProtocol.connection_lost
+    lose = BoundedProtocol.connection_lost
 
-    def connection_lost(self: PartyProtocol, exc: Exception | None) -> None:
+    def connection_lost(self: BoundedProtocol, exc: Exception | None) -> None:
         lose(self, exc)
         lost.set()
 
-    monkeypatch.setattr(PartyProtocol, "connection_lost", connection_lost)
+    monkeypatch.setattr(BoundedProtocol, "connection_lost", connection_lost)
     return lost
 
 
@@ -67,7 +67,7 @@ def test_who_answers_no_ping_is_left_behind(
     """Even if what was sent is not read: then nobody else would ever notice."""
     monkeypatch.setattr("shared.party.backpressure.PATIENCE", 60)
     monkeypatch.setattr(
-        "shared.party.transport.websocket_protocol.LAST_CHANCE", 0.1
+        "shared.party.transport.websocket_protocol.CLOSE_TIMEOUT", 0.1
     )
     monkeypatch.setattr(Library, "lines", lines)
     with open_house(library=Library) as house:
@@ -92,7 +92,7 @@ def test_who_reads_but_does_not_answer_is_told_so(
     monkeypatch: pytest.MonkeyPatch, lost: threading.Event
 ) -> None:
     monkeypatch.setattr(
-        "shared.party.transport.websocket_protocol.LAST_CHANCE", 60
+        "shared.party.transport.websocket_protocol.CLOSE_TIMEOUT", 60
     )
     with open_house(library=Library) as house:
         ping_often(house)
@@ -109,7 +109,7 @@ def test_a_close_that_is_not_read_does_not_keep_the_line(
     monkeypatch: pytest.MonkeyPatch, lost: threading.Event
 ) -> None:
     soon = property(lambda _: 0.05, lambda *_: None)
-    monkeypatch.setattr(PartyProtocol, "close_timeout", soon, raising=False)
+    monkeypatch.setattr(BoundedProtocol, "close_timeout", soon, raising=False)
     with (
         open_house(library=Library) as house,
         house.stalled("/parties/library/1?_pk=ada"),
@@ -147,7 +147,7 @@ class Trickle:
         self.writable.set()
         self.heard: list[str | int] = []
 
-    def unread(self) -> int:
+    def buffered_bytes(self) -> int:
         if not (size := self.sizes.pop(0)):
             self.writable.set()
         return size

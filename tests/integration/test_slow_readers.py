@@ -16,7 +16,7 @@ from shared.party import Connection, Frame, Room, Server
 from shared.party.limits import Bounds
 from shared.party.outbox import Outbox
 from shared.party.registry import Parties
-from shared.party.transport.websocket_protocol import PartyProtocol
+from shared.party.transport.bounded_protocol import BoundedProtocol
 from shared.serve import MOST_IN_SYSTEM, listen
 
 from ..conftest import STAGES
@@ -67,7 +67,7 @@ def test_a_stalled_reader_harms_nobody_and_is_sent_away(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(
-        "shared.party.transport.websocket_protocol.LAST_CHANCE", PATIENCE
+        "shared.party.transport.websocket_protocol.CLOSE_TIMEOUT", PATIENCE
     )
     with (
         open_house(bounds=UNHURRIED, radio=Radio) as house,
@@ -92,16 +92,16 @@ def test_a_reader_that_never_reads_again_is_cut_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        "shared.party.transport.websocket_protocol.LAST_CHANCE", 0.05
+        "shared.party.transport.websocket_protocol.CLOSE_TIMEOUT", 0.05
     )
     lost = threading.Event()
-    lose = PartyProtocol.connection_lost
+    lose = BoundedProtocol.connection_lost
 
-    def connection_lost(self: PartyProtocol, exc: Exception | None) -> None:
+    def connection_lost(self: BoundedProtocol, exc: Exception | None) -> None:
         lose(self, exc)
         lost.set()
 
-    monkeypatch.setattr(PartyProtocol, "connection_lost", connection_lost)
+    monkeypatch.setattr(BoundedProtocol, "connection_lost", connection_lost)
     with (
         open_house(bounds=UNHURRIED, radio=Radio) as house,
         house.stalled("/parties/radio/1?_pk=phone"),
@@ -122,7 +122,7 @@ def test_a_reader_that_takes_too_long_for_a_frame_is_sent_away(
     """Also if nothing comes after it: a newcomer, and a room that is quiet."""
     monkeypatch.setattr("shared.party.backpressure.PATIENCE", 0.05)
     monkeypatch.setattr(
-        "shared.party.transport.websocket_protocol.LAST_CHANCE", PATIENCE
+        "shared.party.transport.websocket_protocol.CLOSE_TIMEOUT", PATIENCE
     )
 
     class Library(Radio):
@@ -201,17 +201,17 @@ def test_the_slowest_are_evicted_when_too_much_waits_in_the_process(
 ) -> None:
     monkeypatch.setattr("shared.party.backpressure.PATIENCE", 60)
     monkeypatch.setattr(
-        "shared.party.transport.websocket_protocol.LAST_CHANCE", 60
+        "shared.party.transport.websocket_protocol.CLOSE_TIMEOUT", 60
     )
     left: list[str] = []
     codes: list[int] = []
-    hang_up = PartyProtocol.hang_up
+    hang_up = BoundedProtocol.hang_up
 
-    def counted(self: PartyProtocol, code: int, reason: str) -> None:
+    def counted(self: BoundedProtocol, code: int, reason: str) -> None:
         codes.append(code)
         hang_up(self, code, reason)
 
-    monkeypatch.setattr(PartyProtocol, "hang_up", counted)
+    monkeypatch.setattr(BoundedProtocol, "hang_up", counted)
 
     class Archive(Server):
         async def on_connect(self, connection: Connection, *_: Any) -> None:

@@ -23,8 +23,8 @@ from shared.party import transport as fast
 from shared.party.asgi import Edge
 from shared.party.limits import Bounds
 from shared.party.registry import Parties
-from shared.party.transport.http_protocol import PartyHTTP
-from shared.party.transport.websocket_protocol import PartyProtocol
+from shared.party.transport.bounded_protocol import BoundedProtocol
+from shared.party.transport.http_protocol import BoundedHTTP
 from shared.web.body_limit import BodyLimit
 from shared.web.browser_id import identify
 from shared.web.origin_policy import Doorkeeper, Doors
@@ -54,8 +54,8 @@ class Echo(Server):
 
 def take_the_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have this test's houses do as with FAST_TRANSPORT=1."""
-    monkeypatch.setattr(House, "protocol", fast.FastProtocol)
-    monkeypatch.setattr(House, "http", fast.FastHTTP)
+    monkeypatch.setattr(House, "protocol", fast.BatchingProtocol)
+    monkeypatch.setattr(House, "http", fast.FastHandshakeHTTP)
     monkeypatch.setattr(Room, "deliver", fast.deliver)
     monkeypatch.setattr(Connection, "send", fast.send)
 
@@ -63,8 +63,8 @@ def take_the_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
 class House(uvicorn.Server, Door):
     """Rooms to join, and the event loop that they live in."""
 
-    protocol: type[PartyProtocol] = PartyProtocol
-    http: type[PartyHTTP] = PartyHTTP
+    protocol: type[BoundedProtocol] = BoundedProtocol
+    http: type[BoundedHTTP] = BoundedHTTP
 
     def __init__(self, parties: Parties, doors: Doors) -> None:
         app = Starlette(

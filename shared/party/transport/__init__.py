@@ -4,10 +4,16 @@ import gc
 
 from ..rooms import Connection, Room
 from .batched_room import deliver, send
-from .batching_protocol import FastProtocol
-from .handshake import FastHTTP
+from .batching_protocol import BatchingProtocol
+from .handshake import FastHandshakeHTTP
 
-__all__ = ["FastHTTP", "FastProtocol", "deliver", "install", "send"]
+__all__ = [
+    "BatchingProtocol",
+    "FastHandshakeHTTP",
+    "deliver",
+    "install",
+    "send",
+]
 
 
 def install() -> None:

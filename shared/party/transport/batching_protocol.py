@@ -1,129 +1,205 @@
-"""The project's WebSocket protocol, with a short way in and out."""
+"""The WebSocket protocol of the fast transport: frames skip ASGI both ways."""
 
+import zlib
+from collections.abc import Callable
 from typing import Any, Protocol
 
-from ..encoding import SharedFrame
+from websockets.http11 import Request
+
+from ..encoding import LOOKED_AT, Frame, Oversized, SharedFrame
 from ..frame_rate_limiter import Gate
 from ..rooms import Connection
-from .direct_reader import ReadingProtocol
-from .frame_codec import head
-from .frame_reader import TEXT
-from .shared_deflate import Window
-from .write_batcher import post_of
+from .bounded_protocol import BoundedProtocol
+from .deflate import DEFLATE_FACTORY, FLUSH_TRAILER, SharedDeflate
+from .frame_codec import BINARY, RSV1, TEXT, header, parse_single
+from .write_batcher import get_write_batcher
+
+COMPRESSED_TYPES = frozenset({TEXT | RSV1, BINARY | RSV1})
 
 
-class Desk(Protocol):
-    """What a room writes to many at once."""
+class Broadcaster(Protocol):
+    """The writer of what many connections of a room receive."""
 
-    def leave(self, line: "FastProtocol") -> None:
-        """Let a line have what is common so far, and no more."""
+    def detach(self, protocol: "BatchingProtocol") -> None:
+        """Hand a connection its share of the batch, and batch no more."""
 
 
-class FastProtocol(ReadingProtocol):
-    """Writes what is `pending` itself, past ASGI, once in a turn.
+class BatchingProtocol(BoundedProtocol):
+    """Passes messages on by a call, and writes once per loop iteration.
 
-    Offers itself to the outbox, as `scope["extensions"]["party.shortcut"]`.
-    Who does not keep up is left to that: it waits, counts and evicts.
+    Offers itself to the outbox, as `scope["extensions"]["party.shortcut"]`,
+    which keeps the backpressure: it waits, counts and evicts.
     """
 
-    reader: Connection | None = None
-    """Whom frames go to, and from whom they come."""
+    connection: Connection | None = None
+    """The connection in its room, once it has joined."""
 
-    desk: Desk | None = None
-    window: Window | None = None
-    skipped = False
+    on_frame: Callable[..., object] | None = None
+    """Takes a message, and a function that inflates it if compressed."""
+
+    broadcaster: Broadcaster | None = None
+    """The one that writes for this connection, while it is `synced`."""
+
+    compressor: SharedDeflate | None = None
+    missed_frame = False
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self.conn.available_extensions = [DEFLATE_FACTORY]
         self.pending: list[bytes] = []
-        self.post = post_of(self.loop)
+        """Frames to write when the event-loop iteration ends."""
+        self.batcher = get_write_batcher(self.loop)
 
-    def handle_connect(self, event: Any) -> None:
-        """Take a handshake, and offer the shortcut with it."""
+    @property
+    def accepts_deflate(self) -> bool:
+        """Whether frames may be compressed, both ways."""
+        return bool(self.conn.extensions)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything can still be written."""
+        closing = self.close_sent or self.transport.is_closing()
+        return bool(self.connection) and not closing
+
+    def handle_connect(self, event: Request) -> None:
+        """Take a handshake, and add the extension for the outbox."""
         super().handle_connect(event)
+        if self.accepts_deflate:
+            self.message_types = self.message_types | COMPRESSED_TYPES
         if self.handshake_initiated and not self.close_sent:
             extensions: dict[str, Any] = self.scope["extensions"]
             extensions["party.shortcut"] = self
 
+    def begin(self, connection: Connection, gate: Gate) -> None:
+        """Pass what comes to a connection in its room."""
+        super().begin(connection, gate)
+        self.connection, self.on_frame = connection, gate.admit
+
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let go of all that leads back here: else it would be garbage."""
-        self.go_apart()
+        """Release whatever refers back here, so that no cycle is left."""
+        self.detach()
         super().connection_lost(exc)
         self.conn.parser_exc = None
-        self.window = self.desk = self.reader = None
+        self.compressor = self.broadcaster = self.connection = None
         del self.conn.parser
         extensions = getattr(self, "scope", {}).get("extensions", {})
         for name in ("party.line", "party.shortcut"):
             extensions.pop(name, None)
 
-    def begin(self, connection: Connection, gate: Gate) -> None:
-        """Begin to be somebody's line, in a room."""
-        super().begin(connection, gate)
-        self.reader, self.hear = connection, gate.admit
+    # Incoming
 
-    def pause_writing(self) -> None:
-        """Leave a reader that doesn't take what is written to the outbox."""
-        super().pause_writing()
-        if self.reader and not self.close_sent:
-            self.reader.watch()
+    def stop_reading(self) -> None:
+        """Pass nothing on any more."""
+        self.on_frame = None
+        super().stop_reading()
 
-    @property
-    def open(self) -> bool:
-        """Whether anything can still be written."""
-        closing = self.close_sent or self.transport.is_closing()
-        return bool(self.reader) and not closing
+    def data_received(self, data: bytes) -> None:
+        """Read what comes; a single short frame skips the parser."""
+        on_frame = self.on_frame
+        if self.buffer or self.first or self.read_paused or self.close_sent:
+            super().data_received(data)
+        elif on_frame and (message := parse_single(data)):
+            on_frame(message)
+        else:
+            self.read_frames(data)
 
-    def handle_close(self, event: Any) -> None:
-        """Write what was said before the end, and nothing after it."""
-        self.flush()
-        super().handle_close(event)
+    def _take_message(self, first: int, payload: bytes) -> None:
+        """Pass on a message, still compressed: a refused one stays so."""
+        if not first & RSV1:
+            super()._take_message(first, payload)
+            return
+        if self._deadline:
+            self._clear_deadline()
+        inflate = self.inflate_text if first & 1 else self.inflate
+        if self.on_frame and not self.read_paused:
+            self.on_frame(payload, inflate)
+        elif (message := inflate(payload, self.max_size)) is not None:
+            self.hand_over(message)
 
-    def handle_parser_exception(self) -> None:
-        """Write what was said before the end, and nothing after it."""
-        self.flush()
-        super().handle_parser_exception()
+    def hand_over(self, message: Frame) -> None:
+        """Pass a message on, behind those that wait in the app's queue."""
+        if self.on_frame and not self.read_paused:
+            self.on_frame(message)
+        else:
+            super().hand_over(message)
 
-    def hang_up(self, code: int, reason: str) -> None:
-        """Write nothing any more but the end."""
-        self.go_apart()
-        super().hang_up(code, reason)
+    def inflate(self, data: bytes, max_size: int) -> bytes | None:
+        """Inflate up to `max_size` bytes; close and return None if invalid."""
+        try:
+            inflater = zlib.decompressobj(wbits=-15)
+            plain = inflater.decompress(data + FLUSH_TRAILER, max_size + 1)
+        except zlib.error:
+            self.fail_connection(1002, "This cannot be inflated.")
+            return None
+        self._inflated += len(plain) >> 10
+        return plain if len(plain) <= max_size else Oversized(plain[:LOOKED_AT])
 
-    def go_apart(self) -> None:
-        """Have in one's own time what is said to all."""
-        if self.desk:
-            self.desk.leave(self)
+    def inflate_text(self, data: bytes, max_size: int) -> Frame | None:
+        """Inflate text, likewise."""
+        plain = self.inflate(data, max_size)
+        return self.decode(plain) if type(plain) is bytes else plain
+
+    # Outgoing
+
+    def detach(self) -> None:
+        """Write for this connection alone, not with the whole room."""
+        if self.broadcaster:
+            self.broadcaster.detach(self)
 
     def write(self, data: bytes) -> None:
-        """Write when the turn ends, if it is not for all in the room."""
-        self.go_apart()
+        """Write at the end of the event-loop iteration, to this one alone."""
+        self.detach()
         if not self.pending:
-            self.post.add(self)
+            self.batcher.add(self)
         self.pending.append(data)
 
+    def flush(self) -> None:
+        """Write what is pending."""
+        self.detach()
+        if self.pending:
+            pending, self.pending = self.pending, []
+            self.write_now(b"".join(pending))
+
     def write_now(self, data: bytes) -> None:
-        """Write."""
-        if self.open:
+        """Write without waiting for the end of the iteration."""
+        if self.is_open:
             self.transport.write(data)
 
     def write_shared(self, frame: SharedFrame) -> None:
         """Write a frame without a copy: all transports refer to its bytes."""
         self.flush()
-        self.write_now(head(TEXT, len(frame.data)))
+        self.write_now(header(TEXT, len(frame.data)))
         self.write_now(frame.data)
 
-    def flush(self) -> None:
-        """Write what is pending."""
-        self.go_apart()
-        if self.pending:
-            pending, self.pending = self.pending, []
-            self.write_now(b"".join(pending))
+    def pause_writing(self) -> None:
+        """Leave a slow reader to its outbox, which waits for it."""
+        super().pause_writing()
+        if self.connection and not self.close_sent:
+            self.connection.watch()
 
     async def send(self, message: Any) -> None:
         """Send by ASGI, behind what is pending."""
         self.flush()
         await super().send(message)
 
+    # Closing: what is pending goes first
+
+    def handle_close(self, event: Any) -> None:
+        """Answer a close frame, behind what is pending."""
+        self.flush()
+        super().handle_close(event)
+
+    def handle_parser_exception(self) -> None:
+        """Close on a protocol error, behind what is pending."""
+        self.flush()
+        super().handle_parser_exception()
+
     def shutdown(self) -> None:
-        """Close as the server ends, behind what is pending."""
+        """Close as the server stops, behind what is pending."""
         self.flush()
         super().shutdown()
+
+    def hang_up(self, code: int, reason: str) -> None:
+        """Close at once, and drop what is pending."""
+        self.detach()
+        super().hang_up(code, reason)

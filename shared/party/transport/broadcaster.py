@@ -1,4 +1,4 @@
-"""What a room says in one turn of the loop: to most, it is the same."""
+"""Batch the frames of one room: most connections receive the same bytes."""
 
 from collections.abc import Callable, Collection, Hashable
 from weakref import ref
@@ -6,111 +6,119 @@ from weakref import ref
 from ..encoding import Frame
 from ..gathering import Present
 from ..rooms import Connection
-from .batching_protocol import FastProtocol
-from .frame_codec import parts, wrap
-from .shared_deflate import SMALLEST, Window, lacking
-from .write_batcher import Post
+from .batching_protocol import BatchingProtocol
+from .deflate import MIN_COMPRESSED_BYTES, SharedDeflate, needs_reset
+from .frame_codec import encode_payload, serialize
+from .write_batcher import WriteBatcher
 
 
-class Desk:
+class Broadcaster:
     """Delivers the frames of one room.
 
-    Those who hear the same in this turn are `together`: it is put together
-    once for them all. The others are `apart`, as who was left out of a frame,
-    was told another, follows another window, or does not keep up. When the
-    next turn begins, those of them who can be are together again.
+    Connections that receive the same frames in this event-loop iteration are
+    `synced`: their batch is joined once for them all. The others are
+    `detached`: left out of a frame, sent one of their own, using another
+    compressor, or slow. In the next iteration they rejoin, if they can.
     """
 
-    def __init__(self, present: Present[Connection], post: Post) -> None:
+    def __init__(
+        self, present: Present[Connection], batcher: WriteBatcher
+    ) -> None:
         self.present = present
-        self.post = post
-        # Those who follow the window keep it; when they are gone, it is, too.
-        self.window: Callable[[], Window | None] = lambda: None
+        self.batcher = batcher
+        # The connections hold the compressor; it goes with the last of them.
+        self.compressor: Callable[[], SharedDeflate | None] = lambda: None
         self.turnover = -1
-        self.together: dict[FastProtocol, Callable[[bytes], None]] = {}
-        # By their ids, as who has left is not to be kept here.
-        self.apart: list[str] = []
-        self.common: list[bytes] = []
-        self.packs = False
+        self.synced: dict[BatchingProtocol, Callable[[bytes], None]] = {}
+        # Ids, so that departed connections are not kept here.
+        self.detached: list[str] = []
+        self.batch: list[bytes] = []
+        self.compress = False
 
     def deliver(
         self, frame: Frame, without: Collection[str], key: Hashable
     ) -> None:
-        """Stand in for `Room.deliver`: write in this turn, or to the outbox."""
-        packs = not without and len(frame) >= SMALLEST
-        again = self.apart and not self.common
+        """Add a frame to the batch, and to the queues of slow connections."""
+        compress = not without and len(frame) >= MIN_COMPRESSED_BYTES
+        may_rejoin = self.detached and not self.batch
         if (
             self.turnover != self.present.turnover
-            or packs > self.packs
-            or (again and packs)
+            or compress > self.compress
+            or (may_rejoin and compress)
         ):
-            self.begin(packs)
-        elif again:
-            self.packs = False
-            self.gather()
+            self._regroup(compress)
+        elif may_rejoin:
+            self.compress = False
+            self._rejoin()
         for id in without:
-            if (someone := self.present.get(id)) and someone.shortcut:
-                self.leave(someone.shortcut)
-        said = parts(frame)
-        window = self.window() if packs else None
-        plain = wrap(*said)
-        data = window.wrap(*said) if window else plain
-        if not self.common:
-            self.post.add(self)
-        self.common.append(data)
-        for id in self.apart:
+            connection = self.present.get(id)
+            if connection and connection.shortcut:
+                self.detach(connection.shortcut)
+        first, payload = encode_payload(frame)
+        compressor = self.compressor() if compress else None
+        plain = serialize(first, payload)
+        data = compressor.serialize(first, payload) if compressor else plain
+        if not self.batch:
+            self.batcher.add(self)
+        self.batch.append(data)
+        for id in self.detached:
             if id in without:
                 continue
-            each = self.present[id]
-            line: FastProtocol | None = each.shortcut
-            if line and each.idle:
-                line.write(data if line.window is window else plain)
+            connection = self.present[id]
+            protocol: BatchingProtocol | None = connection.shortcut
+            if protocol and connection.idle:
+                is_synced = protocol.compressor is compressor
+                protocol.write(data if is_synced else plain)
             else:
-                each.put(frame, key)
-                if line and window:
-                    line.window, line.skipped = None, True
-        self.post.close(len(plain))
+                connection.put(frame, key)
+                if protocol and compressor:
+                    protocol.compressor, protocol.missed_frame = None, True
+        self.batcher.schedule(len(plain))
 
-    def begin(self, packs: bool) -> None:
-        """Find out who hears the same, of those who are there now."""
+    def _regroup(self, compress: bool) -> None:
+        """Write the batch, and group the connections there are now anew."""
         self.flush()
-        self.turnover, self.packs = self.present.turnover, packs
-        self.together, self.apart = {}, list(self.present)
-        if packs:
+        self.turnover, self.compress = self.present.turnover, compress
+        self.synced, self.detached = {}, list(self.present)
+        if compress:
             members = self.present.values()
             idle = [each.shortcut for each in members if each.idle]
-            lines: list[FastProtocol] = [line for line in idle if line]
-            if lacking(self.window(), lines):
-                window = Window(lines)
-                self.window = ref(window)
-        self.gather()
+            protocols: list[BatchingProtocol] = [each for each in idle if each]
+            if needs_reset(self.compressor(), protocols):
+                compressor = SharedDeflate(protocols)
+                self.compressor = ref(compressor)
+        self._rejoin()
 
-    def gather(self) -> None:
-        """Have those together who were apart, and can hear the same again."""
-        window = self.window()
-        apart, self.apart = self.apart, []
-        for id in apart:
-            each = self.present[id]
-            line = each.shortcut
-            same = line and line.open and not line.pending
-            if same and each.idle and line.window is window:
-                line.desk = self
-                self.together[line] = line.transport.write
+    def _rejoin(self) -> None:
+        """Sync those detached connections that can receive the same again."""
+        compressor = self.compressor()
+        detached, self.detached = self.detached, []
+        for id in detached:
+            connection = self.present[id]
+            protocol = connection.shortcut
+            is_ready = protocol and protocol.is_open and not protocol.pending
+            if (
+                is_ready
+                and connection.idle
+                and protocol.compressor is compressor
+            ):
+                protocol.broadcaster = self
+                self.synced[protocol] = protocol.transport.write
             else:
-                self.apart.append(id)
+                self.detached.append(id)
 
-    def leave(self, line: FastProtocol) -> None:
-        """Set apart one who hears something else from here on."""
-        if self.together.pop(line, None) and line.reader:
-            self.apart.append(line.reader.id)
-            for data in self.common:
-                line.write(data)
+    def detach(self, protocol: BatchingProtocol) -> None:
+        """Let a connection receive different frames from here on."""
+        if self.synced.pop(protocol, None) and protocol.connection:
+            self.detached.append(protocol.connection.id)
+            for data in self.batch:
+                protocol.write(data)
 
     def flush(self) -> None:
-        """Write what is common to those to whom it is."""
-        if self.common:
-            data = b"".join(self.common)
-            self.common = []
-            # Whoever does not take it leaves meanwhile.
-            for write in list(self.together.values()):
+        """Write the batch to the synced connections."""
+        if self.batch:
+            data = b"".join(self.batch)
+            self.batch = []
+            # A write that fills a buffer detaches its connection meanwhile.
+            for write in list(self.synced.values()):
                 write(data)

@@ -1,4 +1,7 @@
-"""Handshakes are read once; uvicorn reads them as HTTP, and then again."""
+"""Parse simple WebSocket handshakes directly, without the HTTP parser.
+
+uvicorn parses a handshake as HTTP, formats it again, and parses it again.
+"""
 
 import re
 
@@ -6,36 +9,40 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request
 
 from ..limits import MAX_HEADERS
-from .http_protocol import PartyHTTP
+from .http_protocol import BoundedHTTP
 
-LONGEST = 4_096
-"""Bytes of a handshake that is read here."""
+MAX_HANDSHAKE_BYTES = 4_096
+"""Size of a handshake that is parsed here."""
 
-SIMPLE = re.compile(
+SIMPLE_REQUEST = re.compile(
     rb"GET (/[!-~]*) HTTP/1\.1\r\n"
     rb"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~]*\r\n)+)\r\n"
 )
 """A request without a body, nor anything that is not plain ASCII."""
 
-BODIES = {"content-length", "transfer-encoding"}
+BODY_HEADERS = {"content-length", "transfer-encoding"}
 
 
-def read(data: bytes) -> Request | None:
-    """A handshake that is complete, and has nothing unusual about it."""
-    found = SIMPLE.fullmatch(data) if len(data) <= LONGEST else None
-    if not found:
+def parse_handshake(data: bytes) -> Request | None:
+    """Parse a complete handshake; return None for an unusual one."""
+    match = (
+        SIMPLE_REQUEST.fullmatch(data)
+        if len(data) <= MAX_HANDSHAKE_BYTES
+        else None
+    )
+    if not match:
         return None
-    path, lines = (part.decode() for part in found.groups())
+    path, head = (part.decode() for part in match.groups())
     headers = {}
-    for line in (listed := lines.splitlines()):
+    for line in (lines := head.splitlines()):
         name, _, value = line.partition(":")
         headers[name.lower()] = value.strip(" \t")
     tokens = headers.get("connection", "").lower().split(",")
     if (
-        len(headers) < len(listed)
-        or len(listed) > MAX_HEADERS
+        len(headers) < len(lines)
+        or len(lines) > MAX_HEADERS
         or "host" not in headers
-        or BODIES & headers.keys()
+        or BODY_HEADERS & headers.keys()
         or headers.get("upgrade", "").lower() != "websocket"
         or "upgrade" not in map(str.strip, tokens)
     ):
@@ -43,16 +50,16 @@ def read(data: bytes) -> Request | None:
     return Request(path, Headers(headers))
 
 
-class FastHTTP(PartyHTTP):
-    """HTTP; what begins with a simple handshake is none."""
+class FastHandshakeHTTP(BoundedHTTP):
+    """HTTP, whose first request may be a simple handshake."""
 
-    begun = False
+    is_first = True
 
     def receive(self, data: bytes) -> None:
-        """Read what comes."""
-        request = None if self.begun else read(data)
-        self.begun = True
+        """Parse a simple handshake here, and all else as HTTP."""
+        request = parse_handshake(data) if self.is_first else None
+        self.is_first = False
         if request:
-            self.upgrade(request)
+            self.switch_to_websocket(request)
         else:
             super().receive(data)

@@ -14,104 +14,67 @@ from websockets.datastructures import Headers
 from websockets.exceptions import InvalidHeaderValue
 from websockets.http11 import Request
 
-from ..limits import MAX_HEADER_BYTES, MAX_HEADERS, MAX_TARGET_BYTES
 from ..upgrade_check import RepeatedWarning
+from .http_parser import (
+    MAX_EVENTS_PER_ITERATION,
+    TOO_MANY_HEADERS,
+    BoundedParser,
+)
 
 REQUEST_TIMEOUT = 15.0
 """Seconds from connecting to a complete request head, and for a body."""
 
-MAX_EVENTS_PER_TURN = 16
-"""Parser events that one connection may cause per event-loop iteration."""
-
 MAX_SURPLUS_EVENTS = 1_000
 """Parser events after a request was answered before it was complete."""
 
-REQUESTS_PER_TURN = 2
+REQUESTS_PER_ITERATION = 2
 """Requests and handshakes of all clients per event-loop iteration."""
 
-TOO_MANY_HEADERS = (
-    f"A request may have {MAX_HEADERS} headers and {MAX_HEADER_BYTES:,} bytes "
-    "of them at most. It may be cookies that other servers of this host have "
-    "set: delete them."
+REQUEST_TIMED_OUT = (
+    f"A request has to be complete within {REQUEST_TIMEOUT:.0f} seconds."
 )
-TOO_LONG_TARGET = f"An address may have {MAX_TARGET_BYTES:,} bytes at most."
-TOO_SLOW = f"A request has to be complete within {REQUEST_TIMEOUT:.0f} seconds."
-
-
-class BoundedParser(h11.Connection):
-    """An h11 parser of requests with small heads, within a budget of events."""
-
-    def __init__(self) -> None:
-        super().__init__(h11.SERVER, MAX_HEADER_BYTES)
-        self.budget = MAX_EVENTS_PER_TURN
-        self.is_paused = False
-        self.requests = 0
-        self.error: h11.RemoteProtocolError | None = None
-
-    def next_event(self) -> Any:
-        """Return the next event; h11.NEED_DATA once the budget is spent."""
-        self.is_paused = not self.budget
-        if self.is_paused:
-            return h11.NEED_DATA
-        self.budget -= 1
-        try:
-            event = super().next_event()
-            if isinstance(event, h11.Request):
-                self.requests += 1
-                check_head(event)
-        except h11.RemoteProtocolError as error:
-            self.error = error
-            raise
-        return event
-
-
-def check_head(request: h11.Request) -> None:
-    """Raise h11.RemoteProtocolError for a head that is too large."""
-    if len(request.target) > MAX_TARGET_BYTES:
-        raise h11.RemoteProtocolError(TOO_LONG_TARGET, 414)
-    size = sum(len(name) + len(value) + 4 for name, value in request.headers)
-    if len(request.headers) > MAX_HEADERS or size > MAX_HEADER_BYTES:
-        raise h11.RemoteProtocolError(TOO_MANY_HEADERS, 431)
 
 
 class RequestQueue:
     """Spreads requests over event-loop iterations, in order of arrival.
 
-    Else hundreds that come at once would hold up everybody until the last.
+    Hundreds that come at once would otherwise delay everybody else.
     """
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         self._soon = loop.call_soon
         self._waiting: deque[Callable[[], None]] = deque()
-        self._left = REQUESTS_PER_TURN
+        self._left = REQUESTS_PER_ITERATION
         self._is_due = False
 
     def put(self, begin: Callable[[], None]) -> None:
-        """Begin now, or in one of the next iterations."""
+        """Call `begin` now, or in one of the next iterations."""
         if not self._is_due:
             self._is_due = True
-            self._soon(self._next_turn)
+            self._soon(self._next_iteration)
         if self._left:
             self._left -= 1
             begin()
         else:
             self._waiting.append(begin)
 
-    def _next_turn(self) -> None:
-        batch = min(len(self._waiting), REQUESTS_PER_TURN)
+    def _next_iteration(self) -> None:
+        batch = min(len(self._waiting), REQUESTS_PER_ITERATION)
         for _ in range(batch):
             self._soon(self._waiting.popleft())
-        self._left = REQUESTS_PER_TURN - batch
+        self._left = REQUESTS_PER_ITERATION - batch
         self._is_due = bool(batch)
         if self._is_due:
-            self._soon(self._next_turn)
+            self._soon(self._next_iteration)
 
 
-queues: WeakKeyDictionary[AbstractEventLoop, RequestQueue] = WeakKeyDictionary()
+request_queues: WeakKeyDictionary[AbstractEventLoop, RequestQueue] = (
+    WeakKeyDictionary()
+)
 
 
-class PartyHTTP(H11Protocol):
-    """HTTP of which no client can send too much, too slowly or at once."""
+class BoundedHTTP(H11Protocol):
+    """HTTP with limits for what one client, or all at once, may send."""
 
     warning = RepeatedWarning(f"A request was refused. {TOO_MANY_HEADERS}")
 
@@ -122,20 +85,20 @@ class PartyHTTP(H11Protocol):
         self._awaited: tuple[int, Any] | None = None
         self._is_upgraded = False
         self._surplus = 0
-        self._held = b""
+        self._received = b""
         self._is_queued = False
-        if self.loop not in queues:
-            queues[self.loop] = RequestQueue(self.loop)
-        self._queue = queues[self.loop]
+        if self.loop not in request_queues:
+            request_queues[self.loop] = RequestQueue(self.loop)
+        self._queue = request_queues[self.loop]
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
-        """Expect a request."""
+        """Start the clock for the first request."""
         super().connection_made(transport)
         self.flow = FlowControl(self)  # type: ignore[arg-type]
         self._set_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Expect nothing any more."""
+        """Stop the clock."""
         self._clear_deadline()
         super().connection_lost(exc)
 
@@ -149,16 +112,16 @@ class PartyHTTP(H11Protocol):
             self.transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
-        """Take what comes when it is its turn."""
-        self._held += data
+        """Parse what comes once the request queue allows it."""
+        self._received += data
         if not self._is_queued:
             self._is_queued = True
-            self._queue.put(self._begin)
+            self._queue.put(self._parse_received)
         if self._is_queued:
             self.transport.pause_reading()
 
-    def _begin(self) -> None:
-        data, self._held = self._held, b""
+    def _parse_received(self) -> None:
+        data, self._received = self._received, b""
         self._is_queued = False
         if not self.transport.is_closing():
             if not self.flow.read_paused:
@@ -166,12 +129,12 @@ class PartyHTTP(H11Protocol):
             self.receive(data)
 
     def receive(self, data: bytes) -> None:
-        """Parse what has come."""
+        """Parse received bytes."""
         super().data_received(data)
 
     def handle_events(self) -> None:
-        """Handle what has come, as far as the budget of this turn goes."""
-        self.conn.budget = MAX_EVENTS_PER_TURN
+        """Handle parser events, as many as one loop iteration may take."""
+        self.conn.budget = MAX_EVENTS_PER_ITERATION
         was_paused, self.conn.is_paused = self.conn.is_paused, False
         super().handle_events()
         if self._is_upgraded or self.transport.is_closing():
@@ -179,7 +142,7 @@ class PartyHTTP(H11Protocol):
             return
         is_answered = self.cycle and self.cycle.response_complete
         if is_answered and self.conn.their_state is h11.SEND_BODY:
-            self._surplus += MAX_EVENTS_PER_TURN - self.conn.budget
+            self._surplus += MAX_EVENTS_PER_ITERATION - self.conn.budget
             if self._surplus > MAX_SURPLUS_EVENTS:
                 self._clear_deadline()
                 self.transport.close()
@@ -192,7 +155,7 @@ class PartyHTTP(H11Protocol):
         self._set_deadline()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        """Go on as a WebSocket, if the headers are those of one."""
+        """Switch to a WebSocket, unless a header is invalid."""
         headers = Headers()
         try:
             for name, value in self.headers:
@@ -201,41 +164,41 @@ class PartyHTTP(H11Protocol):
             self.send_400_response("A header has an invalid value.")
             return
         method, target = event.method.decode(), event.target.decode()
-        self.upgrade(
+        self.switch_to_websocket(
             Request(target, headers, method), self.conn.trailing_data[0]
         )
 
-    def upgrade(self, request: Request, data: bytes = b"") -> None:
-        """Go on as a WebSocket, of which `data` has come already."""
+    def switch_to_websocket(self, request: Request, data: bytes = b"") -> None:
+        """Pass the socket on to the WebSocket protocol, and `data` after it."""
         self._is_upgraded = True
         self._clear_deadline()
         self.connections.discard(self)
         protocol: Any = self.ws_protocol_class
-        line = protocol(self.config, self.server_state, self.app_state)
-        line.connection_made(self.transport)
-        self.transport.set_protocol(line)
-        line.greet(request)
+        websocket = protocol(self.config, self.server_state, self.app_state)
+        websocket.connection_made(self.transport)
+        self.transport.set_protocol(websocket)
+        websocket.accept_handshake(request)
         if data:
-            line.data_received(data)
+            websocket.data_received(data)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what the parser refuses, with the status that it names."""
+        """Answer a request that the parser refuses, with its status."""
         error = self.conn.error
         status = error.error_status_hint if error else 400
         if error and status in (414, 431):
             msg = TOO_MANY_HEADERS if status == 431 else str(error)
         if status == 431:
             self.warning.log()
-        self.refuse(status, msg)
+        self.send_error(status, msg)
 
-    def refuse(self, status: int, words: str) -> None:
-        """Answer instead of the app, where it has not yet, and close."""
+    def send_error(self, status: int, text: str) -> None:
+        """Answer with an error unless the app has begun to, and close."""
         if self.cycle and not self.cycle.response_complete:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             reason = HTTPStatus(status).phrase
-            body = f"{words}\n".encode()
+            body = f"{text}\n".encode()
             headers = [
                 ("content-type", "text/plain; charset=utf-8"),
                 ("content-length", str(len(body))),
@@ -272,6 +235,6 @@ class PartyHTTP(H11Protocol):
     def _time_out(self) -> None:
         self._deadline = None
         if self.conn.their_state is h11.SEND_BODY or self.conn.trailing_data[0]:
-            self.refuse(408, TOO_SLOW)
+            self.send_error(408, REQUEST_TIMED_OUT)
         else:
             self.transport.close()

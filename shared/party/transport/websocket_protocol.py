@@ -1,28 +1,52 @@
-"""uvicorn's WebSocket protocol, which nobody can hold up or fill."""
+"""uvicorn's WebSocket protocol with bounded waiting: all but reading frames."""
 
 from typing import Any
 
+from uvicorn.protocols.websockets.websockets_sansio_impl import (
+    WebSocketsSansIOProtocol,
+)
+from websockets.frames import Frame as WebSocketFrame
+from websockets.frames import Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import Protocol
 
+from ..encoding import PING as HEARTBEAT
+from ..encoding import PONG as HEARTBEAT_ANSWER
+from ..encoding import Frame
 from ..frame_rate_limiter import Gate
-from .frame_reader import FrameReader
+from .frame_codec import CLOSE, PING, PONG, TEXT, serialize, unmask
 
-LAST_CHANCE = 2.0
-"""Seconds in which a reader may still fetch what it was sent."""
+CLOSE_TIMEOUT = 2.0
+"""Seconds in which a client may still read what was sent before a close."""
 
-SILENT = 1011, "You were not there any more."
-"""With what a reader that answers no ping is left behind."""
+INVALID_UTF8 = 1007, "Text must be UTF-8."
+PING_TIMEOUT = 1011, "You were not there any more."
+"""Close codes and reasons for invalid text, and for unanswered pings."""
 
 
-class PartyProtocol(FrameReader):
-    """Offers itself to the app, as `scope["extensions"]["party.line"]`.
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """Handshakes, pings, the queue to the app, and closing.
 
+    Offers itself to the app as `scope["extensions"]["party.line"]`, since
     ASGI's own close waits until everything before it was read, which a
     stalled reader never does.
     """
 
-    def greet(self, request: Request) -> None:
+    gate: Gate | None = None
+    """The rate limits of the connection, once it is in its room."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.max_size = self.config.ws_max_size
+        self.is_ignored = False
+        """Whether incoming data is dropped, as the connection ends."""
+        self._has_more = False
+        """Whether received frames wait for the next event-loop iteration."""
+
+    def _read_on(self) -> None:
+        """Parse the frames that wait; whoever reads frames overrides this."""
+
+    def accept_handshake(self, request: Request) -> None:
         """Take a handshake that was read already; frames come after it."""
         self.conn.parser = Protocol.parse(self.conn)
         next(self.conn.parser)
@@ -31,71 +55,138 @@ class PartyProtocol(FrameReader):
             "Transfer-Encoding" in headers
             or headers.get("Content-Length", "0") != "0"
         ):
-            self.refuse_handshake(self.conn.reject(400, "It has a body.\n"))
+            self._reject(self.conn.reject(400, "It has a body.\n"))
         else:
             self.handle_connect(request)
 
-    def refuse_handshake(self, refusal: Response) -> None:
-        """Answer a handshake that makes no sense, and close."""
-        self.conn.send_response(refusal)
-        self.transport.write(b"".join(self.conn.data_to_send()))
-        self.transport.close()
-
     def handle_connect(self, event: Request) -> None:
-        """Take a handshake, as uvicorn does, with one offer more."""
+        """Take a handshake as uvicorn does, and add the extension."""
         if event.headers.get_all("Sec-WebSocket-Version") != ["13"]:
             refusal = self.conn.reject(426, "Version 13 is spoken here.\n")
             refusal.headers["Sec-WebSocket-Version"] = "13"
-            self.refuse_handshake(refusal)
+            self._reject(refusal)
             return
         super().handle_connect(event)
         if self.response.status_code == 101:
             extensions: dict[str, Any] = self.scope["extensions"]
             extensions["party.line"] = self
 
+    def _reject(self, refusal: Response) -> None:
+        """Refuse an invalid handshake, and close."""
+        self.conn.send_response(refusal)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.transport.close()
+
     def begin(self, connection: Any, gate: Gate) -> None:
         """Read for a connection in its room, within the limits of a gate."""
         self.gate, self.max_size = gate, gate.max_size
 
-    def stop_reading(self) -> None:
-        """Parse nothing any more, and wait less long for the client to end."""
-        self.close_timeout = LAST_CHANCE
-        super().stop_reading()
+    def hand_over(self, message: Frame) -> None:
+        """Queue a message for the app, and read no more until it is taken.
+
+        A page's heartbeat is answered here, as it would be by the gate.
+        """
+        if message == HEARTBEAT and self.gate:
+            self._answer(TEXT, HEARTBEAT_ANSWER.encode())
+            return
+        kind = "text" if isinstance(message, str) else "bytes"
+        event: Any = {"type": "websocket.receive", kind: message}
+        self.queue.put_nowait(event)
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    def decode(self, payload: bytes) -> str | None:
+        """Decode text; close the connection and return None if it cannot be."""
+        try:
+            return payload.decode()
+        except UnicodeDecodeError:
+            self.fail_connection(*INVALID_UTF8)
+            return None
+
+    async def receive(self) -> Any:
+        """Return the next event, and read on once there is none left."""
+        event = await self.queue.get()
+        if self.read_paused and self.queue.empty():
+            self.read_paused = False
+            if self._has_more:
+                self.loop.call_soon(self._read_on)
+            else:
+                self.transport.resume_reading()
+        return event
+
+    def on_control_frame(self, first: int, frame: bytes) -> None:
+        """Handle a masked control frame; uvicorn handles a close frame."""
+        if first == CLOSE:
+            super().data_received(frame)
+            self.is_ignored = True
+            return
+        payload = unmask(frame, 2, len(frame))
+        if first == PING:
+            self._answer(PONG, payload)
+        else:
+            self.handle_pong(WebSocketFrame(Opcode.PONG, payload))
+            if self.gate:
+                self.gate.counts_frame()
+
+    def _answer(self, first: int, payload: bytes) -> None:
+        """Answer a ping within the rate, unless answers pile up."""
+        gate = self.gate
+        is_due = gate.counts_frame() if gate else self.handshake_complete
+        if is_due and self.writable.is_set():
+            self.transport.write(serialize(first, payload))
+
+    def fail_connection(self, code: int, reason: str) -> None:
+        """Close the connection of a client that breaks the protocol."""
+        self.is_ignored = True
+        if self.close_sent or self.transport.is_closing():
+            self.transport.close()
+        else:
+            self.conn.fail(code, reason)
+            self.handle_parser_exception()
 
     def handle_parser_exception(self) -> None:
-        """End a socket, also one that is not open yet."""
+        """Close a connection, also one that is not open yet."""
         if self.conn.close_sent:
             super().handle_parser_exception()
         else:
             self.transport.abort()
 
     def keepalive_timeout(self) -> None:
-        """Leave a reader behind that answers no ping.
+        """Close the connection of a client that answers no ping.
 
-        uvicorn would wait until it has read what was written for it.
+        uvicorn would wait until everything written was read.
         """
         self.queue.put_nowait({"type": "websocket.disconnect", "code": 1006})
-        self.hang_up(*SILENT)
+        self.hang_up(*PING_TIMEOUT)
 
-    def unread(self) -> int:
-        """How many bytes the system has not even begun to send."""
+    def buffered_bytes(self) -> int:
+        """Return how many bytes are written, but not taken by the system."""
         return self.transport.get_write_buffer_size()
 
+    def stop_reading(self) -> None:
+        """Drop what comes from now on: the connection is about to close."""
+        self.is_ignored = True
+        self.read_paused = False  # else uvicorn would resume when it closes
+        self.close_timeout = CLOSE_TIMEOUT
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
+
     def hang_up(self, code: int, reason: str) -> None:
-        """Close now, and cut the line if the reader does not even notice."""
+        """Close now, and abort unless the client closes within a timeout."""
         if not self.close_sent and not self.transport.is_closing():
             self.conn.send_close(code, reason)
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.close_sent = True
-        self.close_timeout = LAST_CHANCE
-        self.cut()
+        self.close_timeout = CLOSE_TIMEOUT
+        self._abort_later()
 
     def abort(self) -> None:
-        """Cut the connection, whatever has not been read."""
+        """Close the socket at once, whatever is still unsent."""
         self.transport.abort()
 
-    def cut(self) -> None:
-        """Cut the line in a while, unless the reader ends it by then."""
+    def _abort_later(self) -> None:
+        """Abort unless the client closes within the close timeout."""
         if self.close_timer:
             self.close_timer.cancel()
         if not self.disconnected:
@@ -104,19 +195,19 @@ class PartyProtocol(FrameReader):
             )
 
     def shutdown(self) -> None:
-        """End as the server does, if nothing has ended it before.
+        """Close as the server stops, unless it is closing already.
 
-        uvicorn would raise, and leave all the other connections alone.
+        uvicorn would raise then, and leave the other connections open.
         """
         if self.transport.is_closing():
-            self.cut()
+            self._abort_later()
         else:
             super().shutdown()
 
     async def run_asgi(self) -> None:
-        """Run the app, and wait not for ever until the last is read."""
+        """Run the app, and bound the wait for the last bytes to be read."""
         await super().run_asgi()
-        self.cut()
+        self._abort_later()
 
     async def send(self, message: Any) -> None:
         """Send; a refused handshake is complete, which uvicorn forgets."""

@@ -1,63 +1,65 @@
-"""What leaves in one turn of the event loop: each socket has it in one go."""
+"""Batch the writes of one event-loop iteration: one system call a socket."""
 
 import asyncio
 import logging
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
-MOST = 64 * 1024
-"""Bytes after which the turn's end is not waited for."""
+MAX_BATCH_BYTES = 64 * 1024
+"""Bytes after which a batch is written before the iteration ends."""
 
 logger = logging.getLogger("party")
 
 
-class Sender(Protocol):
-    """Whoever has something to write when the turn ends."""
+class Writer(Protocol):
+    """An object with something to write when the iteration ends."""
 
     def flush(self) -> None:
         """Write it."""
 
 
-class Post:
-    """All that is to be written in this turn of one event loop."""
+class WriteBatcher:
+    """The writers of one event loop's current iteration."""
 
     def __init__(self) -> None:
-        self.senders: list[Sender] = []
-        self.size = 0
-        self.due = False
+        self._writers: list[Writer] = []
+        self._size = 0
+        self._is_scheduled = False
 
-    def add(self, sender: Sender) -> None:
-        """Have something flushed; once is enough."""
-        self.senders.append(sender)
+    def add(self, writer: Writer) -> None:
+        """Flush a writer once, when the batch is written."""
+        self._writers.append(writer)
 
-    def close(self, size: int) -> None:
-        """See to it that what was added leaves: it is so much, to anybody."""
-        self.size += size
-        if self.size > MOST:
+    def schedule(self, size: int) -> None:
+        """Count `size` bytes that were added, and schedule the flush."""
+        self._size += size
+        if self._size > MAX_BATCH_BYTES:
             self.flush()
-        elif not self.due:
-            asyncio.get_running_loop().call_soon(self._end_turn)
-            self.due = True
+        elif not self._is_scheduled:
+            asyncio.get_running_loop().call_soon(self._flush_scheduled)
+            self._is_scheduled = True
 
     def flush(self) -> None:
         """Write it all now."""
-        senders, self.senders, self.size = self.senders, [], 0
-        for sender in senders:
+        writers, self._writers, self._size = self._writers, [], 0
+        for writer in writers:
             try:
-                sender.flush()
+                writer.flush()
             except Exception:
-                logger.exception("what was said could not be written")
+                logger.exception("a batch of frames could not be written")
 
-    def _end_turn(self) -> None:
-        self.due = False
+    def _flush_scheduled(self) -> None:
+        self._is_scheduled = False
         self.flush()
 
 
-posts: WeakKeyDictionary[asyncio.AbstractEventLoop, Post] = WeakKeyDictionary()
+batchers: WeakKeyDictionary[asyncio.AbstractEventLoop, WriteBatcher] = (
+    WeakKeyDictionary()
+)
 
 
-def post_of(loop: asyncio.AbstractEventLoop) -> Post:
-    """The post of an event loop, of which each has one."""
-    if loop not in posts:
-        posts[loop] = Post()
-    return posts[loop]
+def get_write_batcher(loop: asyncio.AbstractEventLoop) -> WriteBatcher:
+    """Return the write batcher of an event loop, of which each has one."""
+    if loop not in batchers:
+        batchers[loop] = WriteBatcher()
+    return batchers[loop]
