@@ -324,7 +324,7 @@ def test_a_page_that_cannot_be_made_says_so(
 
     async def ask() -> None:
         news = WhatsNewPage(my_demo.with_name("demo_02"), my_demo)
-        monkeypatch.setattr(news, "make", make)
+        monkeypatch.setattr(news, "_render_in_subprocess", make)
         asked = [news.render(), news.render(), news.render()]
         found = await asyncio.gather(*asked, return_exceptions=True)
         codes = [each.status_code for each in found[:2]]  # type: ignore[union-attr]
