@@ -4,16 +4,16 @@ import sys
 from contextlib import suppress
 
 MAX_DESCRIPTORS = 1_048_576
-"""More is of no use, and slows programs that close all there may be."""
+"""A higher limit slows programs that close all possible descriptors."""
 
 RESERVED_DESCRIPTORS = 64
-"""For files, libraries, and browsers that are loading a page."""
+"""For files, libraries, and HTTP connections."""
 
 DESCRIPTORS_PER_PERSON = 2
-"""The socket of the chat, and that of the cursors."""
+"""One socket for the chat, and one for the cursors."""
 
 MIN_PEOPLE = 250
-"""A limit for fewer people is low."""
+"""A limit for fewer people is worth a warning."""
 
 
 def raise_limit() -> int:
@@ -24,7 +24,7 @@ def raise_limit() -> int:
 
     limit, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else hard
-    # macOS says that there is no limit, and has one.
+    # macOS reports no limit, and has one.
     for wanted in sorted({min(allowed, MAX_DESCRIPTORS), 65_536, 10_240}):
         if limit < wanted <= allowed:
             with suppress(OSError, ValueError):

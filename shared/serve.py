@@ -1,4 +1,4 @@
-"""Runs a stage: `python -m shared.serve STAGE`, where STAGE is a folder."""
+"""Run a stage: `python -m shared.serve STAGE`, where STAGE is a folder."""
 
 import asyncio
 import importlib
@@ -27,39 +27,39 @@ from .party.transport.bounded_protocol import BoundedProtocol
 from .party.transport.http_protocol import BoundedHTTP
 from .presenter import auth, invite
 from .settings import ROOT, SECRETS, Settings, settings
-from .supervisor import Reload, end_with_parent
+from .supervisor import Reload, exit_with_parent
 from .web.libraries import LIBRARIES, PACKAGES
 from .web.log_redaction import discreet_handler, print_anything
 from .web.traceback_summary import escape_unprintable, trouble
 
 logger = logging.getLogger("party")
 
-MOST_IN_SYSTEM = 64 * 1024
-"""Bytes that the system is to hold for a reader, where it would hold megabytes.
+SOCKET_SEND_BUFFER = 64 * 1024
+"""Bytes of the system's send buffer (SO_SNDBUF), which has megabytes otherwise.
 
-Linux takes it twice. A socket has it from the one that it came in by.
+Linux doubles it. Accepted sockets inherit it from the one that listens.
 """
 
-LAST_WORDS = 0.9
-"""Seconds after the replies' in which all else has to end, or is ended."""
+FORCED_EXIT_DELAY = 0.9
+"""Seconds between the grace period for replies and a forced exit."""
 
-OWN = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-"""Where the machine itself finds what listens everywhere."""
+LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""The address by which this machine reaches a server on all interfaces."""
 
 
 class PartyServer(Server):
-    """uvicorn's server, which ends the rooms before it closes sockets."""
+    """uvicorn's server, which closes the rooms before the sockets."""
 
     @property
     def party_app(self) -> Starlette:
-        """The app that runs, without what uvicorn wraps around it."""
+        """The Starlette app, without the middleware that uvicorn adds."""
         module, _, name = str(self.config.app).partition(":")
         app = getattr(importlib.import_module(module), name)
         assert isinstance(app, Starlette)
         return app
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and say where the app is and what answers in it."""
+        """Start, and print the address and which AI answers."""
         await super().startup(sockets)
         shell = self.party_app.state.shell
         sock = (sockets or self.servers[0].sockets)[0]
@@ -75,44 +75,44 @@ class PartyServer(Server):
     async def shutdown(
         self, sockets: list[socket.socket] | None = None
     ) -> None:
-        """Take nobody in, let replies in progress finish, then close."""
+        """Refuse connections, let running replies finish, then close."""
         for server in self.servers:
             server.close()
         for sock in sockets or []:
             sock.close()
         await self.party_app.state.parties.shutdown(settings().graceful_seconds)
-        # Who was let in just now has not been heard yet.
+        # The last connections may be in their handshake still.
         await asyncio.sleep(0.1)
-        # uvicorn waits for those who do not read, or have not sent all.
-        asyncio.get_running_loop().call_later(0.05, self.cut_off)
+        # uvicorn would wait for slow clients and incomplete requests.
+        asyncio.get_running_loop().call_later(0.05, self.abort_connections)
         await super().shutdown(sockets)
 
-    def cut_off(self) -> None:
-        """End the connections that have not ended yet."""
+    def abort_connections(self) -> None:
+        """Abort the connections that are still open."""
         for connection in list(self.server_state.connections):
             connection.transport.abort()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to end; end at once if asked again, or if it takes long."""
-        # After Ctrl+C, SIGTERM may be a reloader's, which was asked, too.
+        """Shut down; exit at once at a second signal, or after a timeout."""
+        # SIGTERM after Ctrl+C may come from a supervisor that got it as well.
         if self.should_exit and (
             sig == signal.SIGINT or sig in self._captured_signals
         ):
             os._exit(128 + sig)
         super().handle_exit(sig, frame)
-        last = threading.Timer(
-            settings().graceful_seconds + LAST_WORDS, os._exit, [0]
+        timer = threading.Timer(
+            settings().graceful_seconds + FORCED_EXIT_DELAY, os._exit, [0]
         )
-        last.daemon = True
-        last.start()
+        timer.daemon = True
+        timer.start()
 
 
 def main() -> None:
     """Run the stage that the command names, until it is stopped."""
     print_anything()
-    end_on_hangup()
+    exit_on_hangup()
     stage, config = configure(sys.argv[1:], read_settings())
-    sock = listen(config.host, config.port, stage)
+    sock = bind_socket(config.host, config.port, stage)
     with auth.persist_moderation():
         if config.reload:
             Reload(config, target=partial(run, config), sockets=[sock]).run()
@@ -120,8 +120,8 @@ def main() -> None:
             run(config, [sock])
 
 
-def end_on_hangup() -> None:
-    """End as by Ctrl+C when the terminal is closed, unless nohup is used."""
+def exit_on_hangup() -> None:
+    """Exit as by Ctrl+C when the terminal is closed, unless under nohup."""
     hangup = getattr(signal, "SIGHUP", None)  # Windows has none
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -160,7 +160,7 @@ def shown(error: ErrorDetails) -> str:
 
 
 def configure(arguments: list[str], choice: Settings) -> tuple[str, Config]:
-    """uvicorn's configuration for a stage."""
+    """Return a stage, and its uvicorn configuration; exit if there is none."""
     stage = arguments[0] if len(arguments) == 1 else ""
     package = importlib.util.find_spec(stage) if stage.isidentifier() else None
     if package is None or package.origin is None:
@@ -191,7 +191,7 @@ def configure(arguments: list[str], choice: Settings) -> tuple[str, Config]:
 def run(
     config: Config, sockets: list[socket.socket], ended: Event | None = None
 ) -> None:
-    """Serve on sockets that listen already, once another server has ended."""
+    """Serve on bound sockets, once the server before this one has `ended`."""
     logging.basicConfig(level=logging.WARNING, handlers=[discreet_handler()])
     print_anything()
     limit = raise_limit()
@@ -199,17 +199,17 @@ def run(
         logger.warning(
             "Only %s files may be open: enough for %s people", limit, people
         )
-    end_with_parent()
-    end_on_hangup()
+    exit_with_parent()
+    exit_on_hangup()
     if config.ws is BatchingProtocol:
         install()
     server = PartyServer(config)
-    # uvicorn raises the signal that stopped it again: ending is no error.
-    # Before it takes signals itself, there is nothing to be ended but this.
+    # uvicorn raises the signal that stopped it once more, which is no error.
+    # Before it handles signals itself, only this process has to exit.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None if server.started else sys.exit())
     if ended:
-        with suppress(Exception):  # said below
+        with suppress(Exception):  # reported below
             config.load()
         ended.wait()
     try:
@@ -222,32 +222,28 @@ def run(
         raise
 
 
-def listen(host: str, port: int, stage: str) -> socket.socket:
-    """A socket at that address, or an end that says what to do."""
+def bind_socket(host: str, port: int, stage: str) -> socket.socket:
+    """Return a socket at an address; exit with advice if it is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MOST_IN_SYSTEM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_SEND_BUFFER)
     try:
         sock.bind((host, port))
     except OSError as error:
+        command = f"make {stage.replace('_', '-')} PORT=2000"
         sys.exit(
             f"{host}:{port} cannot be used ({error.strerror}). Stop what runs "
-            f"there, or take another port: make {make_name(stage)} PORT=2000"
+            f"there, or take another port: {command}"
         )
     sock.set_inheritable(True)
     return sock
 
 
-def make_name(stage: str) -> str:
-    """What make calls a stage."""
-    return stage.replace("_", "-")
-
-
 def url(sock: socket.socket) -> str:
-    """The address of a listening socket, for a browser of this machine."""
+    """Return a listening socket's URL for a browser on this machine."""
     host, port = sock.getsockname()[:2]
-    netloc = invite.format_netloc(OWN.get(host, host), port)
+    netloc = invite.format_netloc(LOOPBACK.get(host, host), port)
     return f"http://{netloc}{settings().root_path}"
 
 

@@ -64,11 +64,8 @@ class Reload(StatReload):
             return self.mtimes
 
 
-def end_with_parent() -> None:
-    """End this process when the one that watches the files is killed.
-
-    Else it would keep the port, where nobody finds it.
-    """
+def exit_with_parent() -> None:
+    """Exit when the supervisor is killed, which leaves the port free."""
     parent = multiprocessing.parent_process()
 
     def wait() -> None:

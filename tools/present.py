@@ -22,7 +22,7 @@ from pathlib import Path
 from shared.ai.provider import detect_provider
 from shared.presenter.auth import persist_moderation
 from shared.presenter.invite import QR_SHOWN_ENV
-from shared.serve import listen, read_settings, url
+from shared.serve import bind_socket, read_settings, url
 from shared.settings import ROOT, Settings
 from shared.web.files import stamps
 
@@ -59,7 +59,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
     choice = read_settings()
-    sock = listen(choice.listens_at, choice.port, "present")
+    sock = bind_socket(choice.listens_at, choice.port, "present")
     sock.listen(socket.SOMAXCONN)
     presentation = Presentation(sock, choice)
     try:

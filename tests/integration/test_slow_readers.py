@@ -17,7 +17,7 @@ from shared.party.limits import Bounds
 from shared.party.outbox import Outbox
 from shared.party.registry import Parties
 from shared.party.transport.bounded_protocol import BoundedProtocol
-from shared.serve import MOST_IN_SYSTEM, listen
+from shared.serve import SOCKET_SEND_BUFFER, bind_socket
 
 from ..conftest import STAGES
 from ..support.party_server import UNHURRIED, open_house
@@ -410,10 +410,10 @@ def test_what_was_replaced_does_not_count_as_waiting() -> None:
 
 
 def test_the_system_holds_little_for_a_reader() -> None:
-    with listen("127.0.0.1", 0, "demo_02") as listening:
+    with bind_socket("127.0.0.1", 0, "demo_02") as listening:
         listening.listen()
         with socket.create_connection(listening.getsockname(), PATIENCE):
             line, _ = listening.accept()
             with line:
                 held = line.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
-    assert held <= 2 * MOST_IN_SYSTEM
+    assert held <= 2 * SOCKET_SEND_BUFFER
