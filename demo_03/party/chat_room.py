@@ -48,5 +48,5 @@ class ChatRoom(Server):
             async for text, _ in stream_reply(prompt):
                 reply.set_text(text)
                 self.room.broadcast(update(reply), key=reply.id)
-        await self.messages.append(reply)
+        await self.messages.update(reply)
         self.room.broadcast(update(reply), key=reply.id)

@@ -49,7 +49,7 @@ class ChatRoom(Server):
             async for text, tokens in stream_reply(prompt):
                 reply.set_text(text)
                 self.room.broadcast(update(reply), key=reply.id)
-        await self.messages.append(reply)
+        await self.messages.update(reply)
         self.room.broadcast(update(reply), key=reply.id)
         usage = self.room.parties["usage"].get("total")
         await usage.fetch(method="POST", json={"usage": tokens})

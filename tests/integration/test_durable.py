@@ -107,7 +107,7 @@ def test_a_log_is_there_again_when_its_file_is_opened_again(run: Run) -> None:
             await log.append(first)
             await log.append(Note(id="b"))
             first.text = "done"
-            await log.append(first)
+            await log.update(first)
             epoch = log.epoch
         async with opened(file) as log:
             assert [(each.id, each.text) for each in log] == [
@@ -198,7 +198,7 @@ def test_a_log_that_another_process_cleared_begins_again(run: Run) -> None:
             assert [each.id for each in two] == ["new"]
             assert one.epoch == two.epoch != one.epoch.partition("-")[0]
             with pytest.raises(Refused, match="cleared"):
-                await two.append(old)
+                await two.update(old)
         async with opened(file) as log:
             assert [(each.id, each.seq) for each in log] == [("new", 3)]
             assert log.epoch == two.epoch
@@ -310,8 +310,8 @@ def test_the_end_of_a_reply_is_written_once_it_can_be(
             await log.append(other)
             with locked(file):
                 reply.text = other.text = "done"
-                await log.append(reply)
-                await log.append(other)
+                await log.update(reply)
+                await log.update(other)
                 await until(lambda: again > 1 or len(commits) > 8)
                 store.release("chat", "1")
                 assert await log_of(store, "1") is log
@@ -337,7 +337,7 @@ def test_the_end_of_a_reply_that_was_cleared_meanwhile_is_not_written(
             reply = Note(id="a")
             await log.append(reply)
             with locked(file):
-                await log.append(reply)
+                await log.update(reply)
             await log.clear()
             assert isinstance(log, DurableLog)
             await until(lambda: not log.store.owed)

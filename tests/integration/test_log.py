@@ -158,7 +158,8 @@ def test_a_reply_keeps_the_place_that_it_took_first(log: Log[Note]) -> None:
     reply, other = Note(id="reply", text="Thinking…"), Note(id="other")
     append(reply, other, to=log)
     reply.text = "Yes."
-    append(reply, Note(id="next"), to=log)
+    asyncio.run(log.update(reply))
+    append(Note(id="next"), to=log)
     assert [note.id for note in log] == ["reply", "other", "next"]
     assert (log[0].text, log[0].seq) == ("Yes.", 0)
     # That it is finished was an entry of its own: seq 2.
@@ -212,7 +213,7 @@ def test_history_is_encoded_once_until_something_changes() -> None:
 
         async def finish() -> None:
             reply.finish()
-            await log.append(reply)
+            await log.update(reply)
 
         frames = [history(log)]
         try:
@@ -280,7 +281,7 @@ def test_a_reply_that_was_begun_before_it_was_cleared_is_not_kept(
     append(reply, to=log)
     asyncio.run(log.clear())
     with pytest.raises(Refused):
-        append(reply, to=log)
+        asyncio.run(log.update(reply))
     assert list(log) == []
 
 

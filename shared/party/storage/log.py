@@ -6,6 +6,7 @@ from typing import Generic, TypeVar, overload
 from uuid import uuid4
 
 from ..encoding import Frame
+from ..errors import Refused
 from .entry import Entry, cleared, conflict, conflict_with, digest
 
 M = TypeVar("M", bound=Entry)
@@ -41,26 +42,52 @@ class Log(Sequence[M], Generic[M]):
         self._older = self._old
 
     async def append(self, entry: M) -> None:
-        """Keep an entry, and set its `seq`.
+        """Add an entry, and set its `seq`.
 
-        An entry appended again, the same object, was finished meanwhile: it
-        keeps the seq that it took first. Another entry under its id is
-        `Repeated` if it says the same, and `Refused` if it does not. So is
-        one that was begun before the log was cleared.
+        Raises Repeated for an entry whose id is in the log with the same
+        content, and Refused for one whose id is there with other content.
         """
         if earlier := self._named.get(entry.id):
-            if earlier is not entry:
-                raise conflict(entry, earlier)
-        elif entry.seq is not None:
-            if entry.seq < self.start:
-                raise cleared(entry)
-        elif old := self._find_old(hash(entry.id)):
+            raise conflict(entry, earlier)
+        if old := self._find_old(hash(entry.id)):
             raise conflict_with(entry, *old)
-        else:
-            entry.follow(self._entries[-1] if self._entries else None)
-            entry.seq = self._next
-            self.hold(entry)
+        entry.follow(self._entries[-1] if self._entries else None)
+        entry.seq = self._next
+        self.hold(entry)
         self._next += 1
+
+    async def update(self, entry: M) -> None:
+        """Store the new state of an entry that was appended.
+
+        It is the same object, or another one with the same id, and keeps the
+        `seq` of the first. The change itself takes a sequence number too.
+        Raises Refused if the entry is not in the log, or no longer.
+        """
+        self._locate(entry)
+        self.replace(entry)
+        self._next += 1
+
+    def _locate(self, entry: M) -> None:
+        """Set the `seq` of an entry that is in the log under its id."""
+        if entry.seq is None:
+            if earlier := self._named.get(entry.id):
+                entry.seq = earlier.seq
+            elif old := self._find_old(hash(entry.id)):
+                entry.seq = old[1]
+            else:
+                raise Refused("There is no such message.", entry.id)
+        if (entry.seq or 0) < self.start:
+            raise cleared(entry)
+
+    def replace(self, entry: M) -> None:
+        """Have an entry at hand as it is now, if its seq is at hand."""
+        seq = entry.seq or 0
+        at = bisect_left(self._entries, seq, key=lambda e: e.seq or 0)
+        if at < len(self) and self[at].seq == seq:
+            self._entries[at] = entry
+            if entry.id:
+                self._named[entry.id] = entry
+            self.revision += 1
 
     async def clear(self) -> None:
         """Forget all entries: a new epoch begins, in which seqs go on."""

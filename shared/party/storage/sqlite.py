@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import sqlite3
-from bisect import bisect_left
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -15,7 +14,7 @@ from starlette.exceptions import HTTPException
 from ..errors import Refused
 from ..responses import LATER
 from .database import Found, Row, open_file
-from .entry import Entry
+from .entry import Entry, conflict
 from .jobs import (
     Append,
     Checkpoint,
@@ -64,12 +63,24 @@ class DurableLog(Log[M], Generic[M]):
         self.unreadable = False
         self.begin_anew(found.start - 1)
         for entry in self.read_all(found.rows):
-            self.replace(entry)
+            self.take_up(entry)
         newest = self[-1] if self else None
         self.tail = Tail(found.next, found.start, newest)
 
     async def append(self, entry: M) -> None:
-        """Keep an entry, as Log does, and more than that.
+        """Add an entry, as Log does; see `_write`."""
+        if entry.seq is not None:
+            raise conflict(entry, entry)
+        await self._write(entry)
+
+    async def update(self, entry: M) -> None:
+        """Store the new state of an entry, as Log does; see `_write`."""
+        self._locate(entry)
+        self.replace(entry)
+        await self._write(entry)
+
+    async def _write(self, entry: M) -> None:
+        """Keep an entry in the file.
 
         Refused, if the file cannot be written. The end of a reply is then
         shown all the same, and written as soon as it can be, as is what
@@ -149,18 +160,15 @@ class DurableLog(Log[M], Generic[M]):
                 self.begin_anew(row[0])
                 self.store.tell(self.key, None)
             elif entry := self.read(row):
-                self.replace(entry)
+                self.take_up(entry)
                 self.store.tell(self.key, entry)
 
-    def replace(self, entry: M) -> None:
+    def take_up(self, entry: M) -> None:
         """Have an entry at hand as it is now, wherever it stands."""
-        seq = entry.seq or 0
-        at = bisect_left(self._entries, seq, key=lambda e: e.seq or 0)
-        if at == len(self):
+        if not self or (self[-1].seq or 0) < (entry.seq or 0):
             self.hold(entry)
-        elif self[at].seq == seq:
-            self._entries[at] = self._named[entry.id] = entry
-            self.revision += 1
+        else:
+            self.replace(entry)
 
 
 class DurableStore(Store):
@@ -201,7 +209,7 @@ class DurableStore(Store):
             await asyncio.wait_for(self._stopping.wait(), AGAIN)
         is_new = entry.seq is None
         with suppress(Refused):  # it is kept already, or the room was cleared
-            await log.append(entry)
+            await log._write(entry)
             if is_new and entry.seq is not None:
                 self.tell(log.key, entry)
 
