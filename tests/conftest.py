@@ -10,7 +10,7 @@ from playwright.sync_api import Browser
 
 from .support.browser import People, open_chromium, people
 from .support.party_server import take_the_fast_path
-from .support.server_process import ROOT, Running, Stage, start
+from .support.server_process import ROOT, ServerProcess, Stage, start
 
 sys.path.insert(0, str(ROOT))
 
@@ -75,7 +75,7 @@ def stages_of(config: pytest.Config, marker: pytest.Mark | None) -> list[Stage]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "open_house" in metafunc.function.__code__.co_names:
+    if "serve_parties" in metafunc.function.__code__.co_names:
         metafunc.parametrize("way", ["fast", "plain"], indirect=True)
     if "stage" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker("stages")
@@ -117,13 +117,13 @@ def pytest_collection_modifyitems(
 def way(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Run what opens a house both ways: with the fast path, and without."""
+    """Run what serves parties both ways: with the fast path, and without."""
     if getattr(request, "param", "plain") == "fast":
         take_the_fast_path(monkeypatch)
 
 
 @pytest.fixture
-def serve(stage: Stage) -> Iterator[Callable[..., Running]]:
+def serve(stage: Stage) -> Iterator[Callable[..., ServerProcess]]:
     """Start the stage on a free port: `serve(AI="none")`; settings by name.
 
     What was started is stopped when the test ends, and must have printed no
@@ -134,16 +134,16 @@ def serve(stage: Stage) -> Iterator[Callable[..., Running]]:
 
 
 @pytest.fixture
-def running(serve: Callable[..., Running]) -> Running:
+def running(serve: Callable[..., ServerProcess]) -> ServerProcess:
     """The stage, as it runs when nobody sets anything but `AI=none`."""
     return serve()
 
 
 @pytest.fixture
-def memory() -> Callable[[Running], int]:
+def memory() -> Callable[[ServerProcess], int]:
     """How many KiB of memory a server's process holds."""
 
-    def resident(running: Running) -> int:
+    def resident(running: ServerProcess) -> int:
         status = Path(f"/proc/{running.process.pid}/status")
         if not status.exists():
             pytest.skip("this system does not tell what a process holds")

@@ -29,7 +29,13 @@ from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
-from tests.support.server_process import ROOT, Door, Running, Stage, start
+from tests.support.server_process import (
+    ROOT,
+    Client,
+    ServerProcess,
+    Stage,
+    start,
+)
 from tests.support.ws_frames import CLOSE, PING, PONG, TEXT, frame, unwrap
 
 CHAT = "/parties/chatroom/hello-world"
@@ -97,7 +103,7 @@ class Peer(asyncio.Protocol):
             self.transport.write(data)
 
 
-class Target(Door):
+class Target(Client):
     """A server, and when to stop attacking it."""
 
     def __init__(self, port: int, seconds: float = 0) -> None:
@@ -370,7 +376,7 @@ def attack(name: str, port: int, seconds: float) -> str:
 class Crowd:
     """People who chat, and what they notice of the attack."""
 
-    def __init__(self, running: Running) -> None:
+    def __init__(self, running: ServerProcess) -> None:
         self.target = Target(running.port)
         self.sent: dict[str, float] = {}
         self.acks: dict[str, float] = {}
@@ -449,13 +455,13 @@ class Crowd:
         return any(each["id"][0] == "p" for each in told["messages"])
 
 
-def memory(running: Running, field: str) -> float:
+def memory(running: ServerProcess, field: str) -> float:
     """Return the server's VmRSS, or the peak of that, VmHWM, in MB."""
     status = Path(f"/proc/{running.process.pid}/status").read_text("utf-8")
     return int(status.partition(f"{field}:")[2].split()[0]) / 1024
 
 
-def reset_peak(running: Running) -> None:
+def reset_peak(running: ServerProcess) -> None:
     """Let VmHWM begin with what VmRSS is now."""
     Path(f"/proc/{running.process.pid}/clear_refs").write_text("5", "utf-8")
 
@@ -470,7 +476,9 @@ def milliseconds(times: Collection[float]) -> str:
     )
 
 
-async def measure(running: Running, name: str, seconds: float) -> list[str]:
+async def measure(
+    running: ServerProcess, name: str, seconds: float
+) -> list[str]:
     """Attack a server while people chat: the cells of the table's row."""
     crowd = Crowd(running)
     await crowd.join()

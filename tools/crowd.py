@@ -16,7 +16,7 @@ from statistics import quantiles
 import msgpack
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.support.server_process import ROOT, Running, Stage, start
+from tests.support.server_process import ROOT, ServerProcess, Stage, start
 
 MOVES_A_SECOND = 30
 WATCHERS = 10
@@ -72,7 +72,7 @@ async def watch(guest: ClientConnection, number: int, count: Count) -> None:
                 count.delays.append((received - sent) % 1 * CLOCK * 1000)
 
 
-async def crowd(running: Running, people: int, seconds: float) -> Count:
+async def crowd(running: ServerProcess, people: int, seconds: float) -> Count:
     """Let that many people move in one room."""
     count = Count()
     url = f"ws://127.0.0.1:{running.port}/parties/presence/hello-world"
@@ -113,7 +113,7 @@ def main() -> None:
     print(f"the server used {used / (seconds + 1.5):.0%} of a core")
 
 
-def cpu_seconds(running: Running) -> float:
+def cpu_seconds(running: ServerProcess) -> float:
     """Seconds that the server's process has computed so far."""
     with open(f"/proc/{running.process.pid}/stat", encoding="utf-8") as file:
         fields = file.read().rpartition(")")[2].split()

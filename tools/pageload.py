@@ -21,8 +21,8 @@ from playwright.sync_api import BrowserContext
 from tests.support.browser import open_chromium, something_runs
 from tests.support.server_process import (
     ROOT,
-    Door,
-    Running,
+    Client,
+    ServerProcess,
     Stage,
     environment,
     start,
@@ -64,7 +64,7 @@ def main() -> None:
             print(f"idle, AI={ai}: {resident(running):.0f} MiB")
 
 
-def fill(running: Running) -> None:
+def fill(running: ServerProcess) -> None:
     """Say what a room's history is made of."""
     with running.join() as ada:
         for number in range(SAID):
@@ -73,7 +73,7 @@ def fill(running: Running) -> None:
             time.sleep(0.11)  # 10 a second, at most
 
 
-def print_pages(running: Running, rounds: int) -> None:
+def print_pages(running: ServerProcess, rounds: int) -> None:
     """The first visit and another one, in turn without and with the link."""
     found: dict[str, list[dict[str, float]]] = {}
     with open_chromium() as chromium, something_runs(chromium):
@@ -96,7 +96,7 @@ def print_pages(running: Running, rounds: int) -> None:
 
 
 def visit_room(
-    context: BrowserContext, door: Door, link: dict[str, Any] | None
+    context: BrowserContext, server: Client, link: dict[str, Any] | None
 ) -> dict[str, float]:
     """Open the room in a new tab: what was loaded by when it was usable."""
     page = context.new_page()
@@ -122,7 +122,7 @@ def visit_room(
     session.on("Network.responseReceived", answered)
     session.on("Network.dataReceived", received)
     session.on("Network.loadingFinished", finished)
-    page.goto(f"{door.url}/chats/hello-world")
+    page.goto(f"{server.url}/chats/hello-world")
     told["usable"] = page.evaluate("usable")
     page.wait_for_load_state("networkidle")
     told["asked"] = len(answers)
@@ -135,11 +135,11 @@ def visit_room(
 
 def first_answer() -> float:
     """Seconds that `make demo-03` takes until there is a page."""
-    door = Door()
-    door.port = some_port()
+    server = Client()
+    server.port = some_port()
     begun = time.perf_counter()
     process = subprocess.Popen(
-        ["make", "demo-03", f"PORT={door.port}"],
+        ["make", "demo-03", f"PORT={server.port}"],
         cwd=ROOT,
         env=environment(
             {"RELOAD": "1", "AI": "", "PYTHONDONTWRITEBYTECODE": ""}
@@ -151,7 +151,7 @@ def first_answer() -> float:
     try:
         while process.poll() is None:
             with suppress(OSError):
-                assert door.get("/").status == 200
+                assert server.get("/").status == 200
                 return time.perf_counter() - begun
             time.sleep(0.01)
         sys.exit("make demo-03 does not run.")
@@ -160,7 +160,7 @@ def first_answer() -> float:
         process.wait()
 
 
-def resident(running: Running) -> float:
+def resident(running: ServerProcess) -> float:
     """MiB of memory that a server's process holds."""
     status = Path(f"/proc/{running.process.pid}/status").read_text("utf-8")
     (line,) = [each for each in status.splitlines() if each[:5] == "VmRSS"]

@@ -12,7 +12,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from shared.web.traceback_summary import trouble
-from tests.support.server_process import Running, started
+from tests.support.server_process import ServerProcess, started
 
 LONGEST = 300
 """Characters that are shown of what came instead."""
@@ -40,7 +40,7 @@ class Report:
         self.left: Counter[str] = Counter()
         self.wrong: dict[str, str] = {}
         self.skipped: dict[str, str] = {}
-        self.logged: dict[Running, int] = {}
+        self.logged: dict[ServerProcess, int] = {}
         self.said = ""
         self.headed = False
         self.stage = 0

@@ -22,7 +22,7 @@ from tests.support.browser import (
     open_chromium,
     people,
 )
-from tests.support.server_process import ROOT, Running, Stage, start
+from tests.support.server_process import ROOT, ServerProcess, Stage, start
 
 DOCS = ROOT / "docs"
 MOST_BYTES = 400_000
@@ -115,7 +115,7 @@ def take_all(chromium: Browser, folder: Path) -> None:
         save_all(grace, folder, "reconnecting")
 
 
-def run(folder: Path) -> AbstractContextManager[Running]:
+def run(folder: Path) -> AbstractContextManager[ServerProcess]:
     """Run a stage with the model that the environment names."""
     model = {k: v for k, v in os.environ.items() if MODEL.fullmatch(k)}
     stage = Stage(int(folder.name.removeprefix("demo_")), folder)
@@ -123,7 +123,7 @@ def run(folder: Path) -> AbstractContextManager[Running]:
 
 
 def talk(
-    running: Running, person: People, **options: Any
+    running: ServerProcess, person: People, **options: Any
 ) -> tuple[Person, Person]:
     """Two people and an AI talk; it is answering when this returns."""
     ada = person(running, "Ada", **LAPTOP, **options)

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from ..support.browser import People, Person
-from ..support.server_process import Running
+from ..support.server_process import ServerProcess
 from ..support.stubs import Fault, OpenAIStub, last_message
 
 pytestmark = pytest.mark.stages(3)
@@ -75,7 +75,9 @@ def model() -> Iterator[OpenAIStub]:
 
 
 @pytest.fixture
-def running(serve: Callable[..., Running], model: OpenAIStub) -> Running:
+def running(
+    serve: Callable[..., ServerProcess], model: OpenAIStub
+) -> ServerProcess:
     """The stage, with that model."""
     return serve(
         AI="openai",
@@ -92,7 +94,7 @@ def replies(person: Person) -> Locator:
 
 @pytest.mark.behaviour("In the browser: everybody sees the reply grow")
 def test_everybody_sees_the_ai_think_and_its_reply_grow(
-    running: Running, model: OpenAIStub, person: People
+    running: ServerProcess, model: OpenAIStub, person: People
 ) -> None:
     model.held = True
     model.reply = ["Clicks ", "in ", "the\n", "deep"]
@@ -120,7 +122,7 @@ def test_everybody_sees_the_ai_think_and_its_reply_grow(
 
 
 def test_who_comes_in_the_middle_sees_the_rest_of_a_reply(
-    running: Running, model: OpenAIStub, person: People
+    running: ServerProcess, model: OpenAIStub, person: People
 ) -> None:
     model.held = True
     model.reply = ["one ", "two ", "three"]
@@ -136,7 +138,7 @@ def test_who_comes_in_the_middle_sees_the_rest_of_a_reply(
 
 
 def test_the_asker_may_leave_and_the_others_get_the_whole_reply(
-    running: Running, model: OpenAIStub, person: People
+    running: ServerProcess, model: OpenAIStub, person: People
 ) -> None:
     model.held = True
     model.reply = ["one ", "two ", "three ", "four"]
@@ -158,7 +160,7 @@ def test_the_asker_may_leave_and_the_others_get_the_whole_reply(
 
 
 def test_two_questions_at_once_are_answered_in_turn(
-    running: Running, model: OpenAIStub, person: People
+    running: ServerProcess, model: OpenAIStub, person: People
 ) -> None:
     model.held = True
     ada = person(running, "Ada")
@@ -177,7 +179,7 @@ def test_two_questions_at_once_are_answered_in_turn(
 
 
 def test_a_reply_that_fails_says_so_and_the_next_question_works(
-    serve: Callable[..., Running], model: OpenAIStub, person: People
+    serve: Callable[..., ServerProcess], model: OpenAIStub, person: People
 ) -> None:
     running = serve(
         AI="openai",
@@ -201,7 +203,7 @@ def test_a_reply_that_fails_says_so_and_the_next_question_works(
 
 
 def test_a_reply_that_was_cut_and_a_judge_that_fails_are_told(
-    serve: Callable[..., Running], model: OpenAIStub, person: People
+    serve: Callable[..., ServerProcess], model: OpenAIStub, person: People
 ) -> None:
     running = serve(
         AI="openai",
@@ -231,7 +233,7 @@ def test_a_reply_that_was_cut_and_a_judge_that_fails_are_told(
 
 
 def test_the_page_says_which_model_answers(
-    running: Running, person: People
+    running: ServerProcess, person: People
 ) -> None:
     ada = person(running)
     ada.enter()
@@ -242,7 +244,7 @@ def test_the_page_says_which_model_answers(
 
 
 def test_what_the_model_writes_is_text(
-    running: Running, model: OpenAIStub, person: People
+    running: ServerProcess, model: OpenAIStub, person: People
 ) -> None:
     reply = "<img src=x onerror=alert(1)><b>bold</b>"
     model.reply = reply
@@ -253,7 +255,7 @@ def test_what_the_model_writes_is_text(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_all_can_be_read_on_a_phone(
-    running: Running, model: OpenAIStub, person: People, scheme: str
+    running: ServerProcess, model: OpenAIStub, person: People, scheme: str
 ) -> None:
     ada = person(
         running, "W" * 40, "room-4", viewport=PHONE, color_scheme=scheme
@@ -278,7 +280,7 @@ def test_all_can_be_read_on_a_phone(
 
 @pytest.mark.timeout(200)
 def test_the_model_in_here_writes_haikus_for_everybody(
-    serve: Callable[..., Running], person: People
+    serve: Callable[..., ServerProcess], person: People
 ) -> None:
     """The demo script of this stage, with nothing but what is installed."""
     running = serve(AI="local")
@@ -305,7 +307,7 @@ def test_the_model_in_here_writes_haikus_for_everybody(
 
 
 def test_selection_in_a_growing_reply_stays(
-    running: Running, model: OpenAIStub, person: People
+    running: ServerProcess, model: OpenAIStub, person: People
 ) -> None:
     """Also when it ends, although its element is another one then."""
     model.held = True

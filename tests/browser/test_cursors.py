@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, WebSocket, expect
 
 from ..support.browser import NO_SERVER, People, Person
-from ..support.server_process import Running, Stage, start
+from ..support.server_process import ServerProcess, Stage, start
 
 pytestmark = pytest.mark.stages(5)
 
@@ -26,14 +26,14 @@ ROOM = "hello-world"
 
 
 @pytest.fixture(scope="module")
-def server(stage: Stage) -> Iterator[Running]:
+def server(stage: Stage) -> Iterator[ServerProcess]:
     """One server for all the tests that do not stop it."""
     with start(stage) as running:
         yield running
 
 
 @pytest.fixture
-def at(server: Running, person: People) -> Callable[..., Person]:
+def at(server: ServerProcess, person: People) -> Callable[..., Person]:
     """Seat somebody in a room, who is there once this returns."""
 
     def seat(locale: str = "de-DE", name: str = "", **options: Any) -> Person:
@@ -79,7 +79,10 @@ def sees_at(person: Person, x: float, y: float) -> None:
 
 @pytest.mark.stages(1, 4)
 def test_the_stages_before_have_no_cursors(
-    at: Callable[..., Person], stage: Stage, server: Running, person: People
+    at: Callable[..., Person],
+    stage: Stage,
+    server: ServerProcess,
+    person: People,
 ) -> None:
     ada, bob = person(server, "Ada"), person(server, "Bob")
     point(ada, 0.3, 0.3)
@@ -271,7 +274,7 @@ def test_a_tap_leaves_no_cursor_behind(at: Callable[..., Person]) -> None:
 
 @pytest.mark.behaviour("In the browser: moves are sent once a frame at most")
 def test_moves_are_sent_once_a_frame_at_most(
-    server: Running, person: People
+    server: ServerProcess, person: People
 ) -> None:
     sent: list[Any] = []
 
@@ -319,7 +322,7 @@ def test_moves_are_sent_once_a_frame_at_most(
 
 
 def test_cursors_are_back_soon_after_the_server_was_killed(
-    serve: Callable[..., Running],
+    serve: Callable[..., ServerProcess],
     person: People,
     record_property: Callable[[str, object], None],
 ) -> None:

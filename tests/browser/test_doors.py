@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from ..support.browser import NO_SERVER, People
-from ..support.server_process import Running
+from ..support.server_process import ServerProcess
 from .test_join import Address
 
 pytestmark = pytest.mark.stages(2)
@@ -17,7 +17,7 @@ ONE_ID = "crypto.randomUUID = () => 'the-same'"
 
 
 def test_nobody_is_moved_by_who_comes_from_another_browser(
-    running: Running, person: People
+    running: ServerProcess, person: People
 ) -> None:
     """As two tabs of one browser would be, under one id."""
     ada = person(running)
@@ -46,7 +46,7 @@ def test_nobody_is_moved_by_who_comes_from_another_browser(
 
 @pytest.mark.soak
 def test_who_was_there_is_there_again_after_the_server(
-    running: Running, person: People
+    running: ServerProcess, person: People
 ) -> None:
     ada = person(running, "Ada")
     second = person(running, beside=ada)
@@ -68,7 +68,7 @@ def test_who_was_there_is_there_again_after_the_server(
 
 
 def test_at_an_address_of_ipv6_the_policy_is_one_that_browsers_know(
-    serve: Callable[..., Running], person: People
+    serve: Callable[..., ServerProcess], person: People
 ) -> None:
     with socket.socket(socket.AF_INET6) as probe:
         try:
@@ -84,7 +84,7 @@ def test_at_an_address_of_ipv6_the_policy_is_one_that_browsers_know(
 
 @pytest.mark.parametrize("fast", ["1", "0"])
 def test_cookies_of_another_port_are_accepted_or_named(
-    serve: Callable[..., Running], person: People, fast: str
+    serve: Callable[..., ServerProcess], person: People, fast: str
 ) -> None:
     """Browsers keep one set of cookies for all ports of a host."""
     running = serve(FAST_TRANSPORT=fast)

@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 
 from ..integration.test_join import LAN
 from ..support.browser import People
-from ..support.server_process import Door, Running, free_port
+from ..support.server_process import Client, ServerProcess, free_port
 from ..support.tcp_proxy import TCPProxy, run_proxy
 
 pytestmark = [pytest.mark.soak, pytest.mark.stages(5)]
@@ -28,7 +28,7 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1
 """
 
 
-class Address(Door):
+class Address(Client):
     """The app as somebody opens it, where it listens or elsewhere."""
 
     def __init__(self, url: str) -> None:
@@ -90,7 +90,7 @@ def tls(tmp_path: Path) -> SSLContext:
 @pytest.fixture
 def tunnel(tls: SSLContext) -> Iterator[Tunnel]:
     """A tunnel to where nobody listens yet."""
-    far = Door()
+    far = Client()
     far.port = free_port()
     tunnel = Tunnel(far)
     tunnel.tls = tls
@@ -100,7 +100,7 @@ def tunnel(tls: SSLContext) -> Iterator[Tunnel]:
 
 @pytest.mark.stages(5)
 def test_the_code_on_the_screen_leads_to_the_page(
-    serve: Callable[..., Running], person: People
+    serve: Callable[..., ServerProcess], person: People
 ) -> None:
     running = serve(**LAN)
     expected = f"http://127.0.0.2:{running.port}/"
@@ -121,7 +121,7 @@ def test_the_code_on_the_screen_leads_to_the_page(
 
 @pytest.mark.stages(5)
 def test_all_works_at_a_plain_address_of_the_room(
-    serve: Callable[..., Running], person: People
+    serve: Callable[..., ServerProcess], person: People
 ) -> None:
     running = serve(**LAN)
     room = Address(f"http://192.0.2.10:{running.port}")
@@ -143,7 +143,10 @@ def test_all_works_at_a_plain_address_of_the_room(
 @pytest.mark.stages(5)
 @pytest.mark.parametrize("host", ["the tunnel's", "the server's"])
 def test_a_tunnel_with_https_leads_into_the_room(
-    host: str, tunnel: Tunnel, serve: Callable[..., Running], person: People
+    host: str,
+    tunnel: Tunnel,
+    serve: Callable[..., ServerProcess],
+    person: People,
 ) -> None:
     port = str(tunnel.server.port)
     running = serve(PORT=port, PUBLIC_URL=tunnel.url)

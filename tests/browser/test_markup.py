@@ -16,7 +16,12 @@ from ..integration.test_presenter import KEY, Presenter
 from ..support.browser import People, Person
 from ..support.markup import PAYLOADS
 from ..support.presenting import copy_stages
-from ..support.server_process import Guest, Running, Stage, start
+from ..support.server_process import (
+    ServerProcess,
+    Stage,
+    WebSocketClient,
+    start,
+)
 from ..support.stubs import OpenAIStub
 
 pytestmark = [pytest.mark.soak, pytest.mark.stages(5)]
@@ -110,7 +115,7 @@ class Target(Person):
         self.problems.append(f"{what} was opened.")
 
     def _asked(self, url: str) -> None:
-        if not url.startswith((self.door.url, "data:image/svg+xml")):
+        if not url.startswith((self.server.url, "data:image/svg+xml")):
             self.problems.append(f"{url} was asked for.")
 
     def is_unharmed(self, page: Page | None = None) -> None:
@@ -140,7 +145,7 @@ def model() -> Iterator[OpenAIStub]:
 
 
 @pytest.fixture(scope="module")
-def server(stage: Stage, model: OpenAIStub) -> Iterator[Running]:
+def server(stage: Stage, model: OpenAIStub) -> Iterator[ServerProcess]:
     """One server for all the tests of this file."""
     settings = {
         "AI": "openai",
@@ -153,7 +158,7 @@ def server(stage: Stage, model: OpenAIStub) -> Iterator[Running]:
 
 
 @pytest.fixture
-def target(server: Running, person: People) -> Target:
+def target(server: ServerProcess, person: People) -> Target:
     return Target(person(server))
 
 
@@ -162,7 +167,7 @@ def name_in(payload: str) -> str:
     return payload if payload in NAMES else "Eve"
 
 
-def answer(eve: Guest) -> str:
+def answer(eve: WebSocketClient) -> str:
     """Wait until the AI has answered: what it says."""
     frame = eve.until(
         "an answer",
@@ -173,7 +178,7 @@ def answer(eve: Guest) -> str:
     return str(frame["message"]["body"])
 
 
-def say_all(eve: Guest, model: OpenAIStub | None) -> list[list[str]]:
+def say_all(eve: WebSocketClient, model: OpenAIStub | None) -> list[list[str]]:
     """Say each payload, in its own name, and have it said: who said what."""
     said = []
     for number, payload in enumerate(PAYLOADS):
@@ -189,7 +194,7 @@ def say_all(eve: Guest, model: OpenAIStub | None) -> list[list[str]]:
 
 
 def test_what_people_and_the_ai_say_is_text(
-    server: Running, target: Target, model: OpenAIStub
+    server: ServerProcess, target: Target, model: OpenAIStub
 ) -> None:
     """In a name, a body and an id: as it comes, from the history, and on the
     wire.
@@ -214,7 +219,7 @@ def test_what_people_and_the_ai_say_is_text(
         target.is_unharmed()
 
 
-def test_what_is_no_text_is_refused(server: Running) -> None:
+def test_what_is_no_text_is_refused(server: ServerProcess) -> None:
     with server.join() as eve, server.join("room-4", "presence") as ghost:
         eve.wait_for("history")
         for value in NO_TEXTS:
@@ -229,7 +234,7 @@ def test_what_is_no_text_is_refused(server: Running) -> None:
 
 
 def test_what_somebody_writes_in_their_own_page_is_text(
-    server: Running, target: Target, model: OpenAIStub
+    server: ServerProcess, target: Target, model: OpenAIStub
 ) -> None:
     name = "<svg onload=pwned()>"
     text = "\n".join(each for each in PAYLOADS if each.isprintable())[:3_900]
@@ -247,7 +252,7 @@ def test_what_somebody_writes_in_their_own_page_is_text(
 
 
 def test_names_and_ids_at_cursors_are_text(
-    server: Running, target: Target, person: People
+    server: ServerProcess, target: Target, person: People
 ) -> None:
     host = f"127.0.0.1:{server.port}"
     crowd = person(server)
@@ -269,7 +274,7 @@ def test_names_and_ids_at_cursors_are_text(
 
 
 def test_the_wire_shows_frames_and_rooms_as_text(
-    server: Running, target: Target
+    server: ServerProcess, target: Target
 ) -> None:
     hand = Presenter(server)
     hand.does("pause")
@@ -307,7 +312,7 @@ def test_the_wire_shows_frames_and_rooms_as_text(
 
 
 def test_the_presenters_page_shows_names_as_text(
-    server: Running, target: Target
+    server: ServerProcess, target: Target
 ) -> None:
     hand = Presenter(server)
     muted = list({normalize_name(name): name for name in NAMES}.values())[:100]
@@ -333,7 +338,7 @@ def test_the_presenters_page_shows_names_as_text(
 
 
 def test_a_page_that_does_not_exist_repeats_nothing(
-    server: Running, target: Target
+    server: ServerProcess, target: Target
 ) -> None:
     usual = server.get("/chats/nowhere").text
     for payload in PAYLOADS:

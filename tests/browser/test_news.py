@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from ..integration.test_news import PAGE, before, named_by_diff
 from ..support.browser import People, Person
-from ..support.server_process import Running, Stage, start
+from ..support.server_process import ServerProcess, Stage, start
 
 pytestmark = [pytest.mark.soak, pytest.mark.stages(5)]
 
@@ -55,13 +55,15 @@ PAIRS = """
 
 
 @pytest.fixture(scope="module")
-def running(stage: Stage) -> Iterator[Running]:
+def running(stage: Stage) -> Iterator[ServerProcess]:
     """One server for all tests of this file: they only read."""
     with start(stage) as running:
         yield running
 
 
-def look(person: People, running: Running, size: Any, **options: Any) -> Person:
+def look(
+    person: People, running: ServerProcess, size: Any, **options: Any
+) -> Person:
     """Somebody who looks at the page, when all of it is there."""
     ada = person(running, viewport=size, **options)
     ada.go(PAGE)
@@ -83,7 +85,7 @@ def fits(ada: Person) -> bool:
 
 @pytest.mark.parametrize("size", [PROJECTOR, PHONE], ids=["wide", "narrow"])
 def test_exactly_the_files_that_diff_names_are_shown(
-    running: Running, stage: Stage, person: People, size: Any
+    running: ServerProcess, stage: Stage, person: People, size: Any
 ) -> None:
     ada = look(person, running, size)
     headings = ada.page.locator(".file h3 > code")
@@ -94,7 +96,7 @@ def test_exactly_the_files_that_diff_names_are_shown(
 
 
 def test_on_a_projector_old_lines_stand_beside_the_new_ones(
-    running: Running, person: People
+    running: ServerProcess, person: People
 ) -> None:
     ada = look(person, running, PROJECTOR)
     assert fits(ada)
@@ -110,7 +112,7 @@ def test_on_a_projector_old_lines_stand_beside_the_new_ones(
 
 
 def test_on_a_phone_old_lines_stand_above_the_new_ones(
-    running: Running, person: People
+    running: ServerProcess, person: People
 ) -> None:
     ada = look(person, running, PHONE)
     assert fits(ada)
@@ -127,7 +129,7 @@ def test_on_a_phone_old_lines_stand_above_the_new_ones(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_colour_can_be_read(
-    running: Running, person: People, scheme: Any
+    running: ServerProcess, person: People, scheme: Any
 ) -> None:
     ada = look(person, running, PROJECTOR, color_scheme=scheme)
     pairs = ada.page.evaluate(PAIRS)
@@ -150,7 +152,7 @@ def luminance(colour: str) -> float:
 
 
 def test_the_footer_leads_there_and_the_list_to_each_file(
-    running: Running, person: People
+    running: ServerProcess, person: People
 ) -> None:
     ada = person(running, viewport=PHONE)
     ada.go("/chats/hello-world")
@@ -167,7 +169,7 @@ def test_the_footer_leads_there_and_the_list_to_each_file(
 
 
 def test_what_is_folded_opens_by_keyboard(
-    running: Running, person: People
+    running: ServerProcess, person: People
 ) -> None:
     ada = person(running, viewport=PROJECTOR)
     ada.go(PAGE)
@@ -182,7 +184,7 @@ def test_what_is_folded_opens_by_keyboard(
 
 
 def test_added_and_removed_are_told_in_signs_and_words(
-    running: Running, person: People
+    running: ServerProcess, person: People
 ) -> None:
     ada = look(person, running, PROJECTOR)
     for side, sign in (
@@ -195,7 +197,9 @@ def test_added_and_removed_are_told_in_signs_and_words(
         assert shown == sign
 
 
-def test_the_page_needs_no_javascript(running: Running, person: People) -> None:
+def test_the_page_needs_no_javascript(
+    running: ServerProcess, person: People
+) -> None:
     ada = person(running, viewport=PROJECTOR, java_script_enabled=False)
     ada.go(PAGE)
     expect(ada.page.locator(".file").first).to_be_visible()

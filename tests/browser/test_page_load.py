@@ -7,7 +7,7 @@ from playwright.sync_api import Request, expect
 
 from ..integration.test_page_load import FILE
 from ..support.browser import People, Person
-from ..support.server_process import Running
+from ..support.server_process import ServerProcess
 
 pytestmark = pytest.mark.stages(5)
 
@@ -40,7 +40,7 @@ class Asked(Person):
 
     def _asked(self, request: Request) -> None:
         if request.resource_type in ("script", "stylesheet"):
-            self.files.append(request.url.removeprefix(self.door.url))
+            self.files.append(request.url.removeprefix(self.server.url))
 
     def opens(self, path: str) -> None:
         """Go to a page, and wait until it is drawn."""
@@ -50,7 +50,7 @@ class Asked(Person):
 
 
 def test_a_page_asks_for_what_it_names_and_once_for_each(
-    serve: Callable[..., Running], person: People
+    serve: Callable[..., ServerProcess], person: People
 ) -> None:
     running = serve(PRESENTER_KEY="a-key-of-16-letters")
     ada = Asked(person(running))
@@ -65,7 +65,7 @@ def test_a_page_asks_for_what_it_names_and_once_for_each(
 
 
 def test_what_was_fetched_is_not_fetched_again(
-    running: Running, person: People
+    running: ServerProcess, person: People
 ) -> None:
     ada = Asked(person(running))
     ada.opens("/chats/room-4")

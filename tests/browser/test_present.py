@@ -8,7 +8,7 @@ from playwright.sync_api import Route, expect
 
 from ..support.browser import People, Person
 from ..support.presenting import Presenting, copy_stages, presenting
-from ..support.server_process import Running, Stage, start
+from ..support.server_process import ServerProcess, Stage, start
 
 
 def is_of(tab: Person, stage: int) -> None:
@@ -94,7 +94,7 @@ def test_pages_wait_for_a_stage_that_starts(
 
 
 @pytest.fixture
-def saved(tmp_path: Path) -> Iterator[Running]:
+def saved(tmp_path: Path) -> Iterator[ServerProcess]:
     """Stage 2, in a copy that can be changed while it runs."""
     stage = Stage(2, copy_stages(tmp_path) / "demo_02")
     with start(stage, RELOAD="1") as running:
@@ -103,7 +103,7 @@ def saved(tmp_path: Path) -> Iterator[Running]:
 
 @pytest.mark.soak
 def test_a_saved_module_runs_at_once_and_nothing_is_lost(
-    saved: Running, person: People
+    saved: ServerProcess, person: People
 ) -> None:
     """Neither what was said, nor what is being written in this room."""
     ada, eve = person(saved, "Ada"), person(saved)
@@ -140,7 +140,7 @@ def test_a_saved_module_runs_at_once_and_nothing_is_lost(
 
 @pytest.mark.soak
 def test_a_page_is_reloaded_once_for_a_build_that_it_does_not_get(
-    running: Running, person: People
+    running: ServerProcess, person: People
 ) -> None:
     """As behind a balancer, with servers of two builds."""
     ada = person(running)

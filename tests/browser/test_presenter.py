@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from ..integration.test_presenter import KEY, Presenter
 from ..support.browser import People, Person
-from ..support.server_process import Running, Stage, start
+from ..support.server_process import ServerProcess, Stage, start
 from ..support.stubs import OpenAIStub
 from .test_ai import FADED, WIDER
 
@@ -28,7 +28,7 @@ def model() -> Iterator[OpenAIStub]:
 
 
 @pytest.fixture(scope="module")
-def server(stage: Stage, model: OpenAIStub) -> Iterator[Running]:
+def server(stage: Stage, model: OpenAIStub) -> Iterator[ServerProcess]:
     """One server for all the tests of this file."""
     settings = {
         "AI": "openai",
@@ -40,7 +40,9 @@ def server(stage: Stage, model: OpenAIStub) -> Iterator[Running]:
 
 
 @pytest.fixture
-def running(server: Running, model: OpenAIStub) -> Iterator[Running]:
+def running(
+    server: ServerProcess, model: OpenAIStub
+) -> Iterator[ServerProcess]:
     """The stage, in which nothing is stopped when a test begins."""
     yield server
     model.held = False
@@ -53,7 +55,7 @@ def running(server: Running, model: OpenAIStub) -> Iterator[Running]:
         hand.does("clear", party=room["party"], room=room["room"])
 
 
-def open_link(running: Running, person: People, **options: Any) -> Person:
+def open_link(running: ServerProcess, person: People, **options: Any) -> Person:
     """Seat the presenter at their page."""
     presenter = person(running, **options)
     presenter.go(f"/presenter#{KEY}")
@@ -75,7 +77,7 @@ def notice(person: Person, words: str) -> None:
 
 
 def test_the_key_goes_out_of_sight_and_outlives_a_refresh(
-    running: Running, person: People
+    running: ServerProcess, person: People
 ) -> None:
     presenter = open_link(running, person)
     assert presenter.page.url == f"{running.url}/presenter"
@@ -88,7 +90,7 @@ def test_the_key_goes_out_of_sight_and_outlives_a_refresh(
 
 
 def test_without_the_link_the_page_shows_nothing(
-    running: Running, person: People
+    running: ServerProcess, person: People
 ) -> None:
     curious = person(running)
     curious.expect_error(FORBIDDEN)
@@ -109,7 +111,7 @@ def test_without_the_link_the_page_shows_nothing(
 
 @pytest.mark.stages(1, 1)
 def test_before_there_are_rooms_the_page_says_so(
-    running: Running, person: People
+    running: ServerProcess, person: People
 ) -> None:
     presenter = open_link(running, person)
     main = presenter.page.get_by_role("main")
@@ -123,7 +125,7 @@ def test_before_there_are_rooms_the_page_says_so(
 
 @pytest.mark.stages(5)
 def test_the_ai_is_paused_for_everybody(
-    running: Running, person: People, model: OpenAIStub
+    running: ServerProcess, person: People, model: OpenAIStub
 ) -> None:
     presenter = open_link(running, person)
     ada, bob = person(running, "Ada"), person(running, "Bob")
@@ -156,7 +158,7 @@ def test_the_ai_is_paused_for_everybody(
 
 @pytest.mark.stages(5)
 def test_a_room_is_cleared_and_goes_on(
-    running: Running, person: People
+    running: ServerProcess, person: People
 ) -> None:
     ada, bob = person(running, "Ada"), person(running, "Bob")
     ada.say("forget this")
@@ -186,7 +188,7 @@ def test_a_room_is_cleared_and_goes_on(
 
 @pytest.mark.stages(5)
 def test_the_page_sees_by_itself_who_comes_and_speaks(
-    running: Running, person: People
+    running: ServerProcess, person: People
 ) -> None:
     presenter = open_link(running, person)
     bob = person(running, "Bob", room="party-chat")
@@ -201,7 +203,7 @@ def test_the_page_sees_by_itself_who_comes_and_speaks(
 
 @pytest.mark.stages(5)
 def test_whoever_is_muted_reads_why_and_the_others_nothing(
-    running: Running, person: People
+    running: ServerProcess, person: People
 ) -> None:
     presenter = open_link(running, person)
     ada, eve = person(running, "Ada"), person(running, "Eve")
@@ -232,7 +234,7 @@ def test_whoever_is_muted_reads_why_and_the_others_nothing(
 
 @pytest.mark.stages(5)
 def test_a_name_that_has_not_spoken_is_typed(
-    running: Running, person: People
+    running: ServerProcess, person: People
 ) -> None:
     presenter = open_link(running, person)
     name = presenter.page.get_by_label("Another name")
@@ -251,7 +253,7 @@ def test_a_name_that_has_not_spoken_is_typed(
 
 @pytest.mark.stages(5)
 def test_cursors_are_hidden_for_everybody(
-    running: Running, person: People
+    running: ServerProcess, person: People
 ) -> None:
     presenter = open_link(running, person)
     ada = person(running, "Ada")
@@ -283,7 +285,7 @@ def test_cursors_are_hidden_for_everybody(
 @pytest.mark.stages(5)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_can_be_read_and_pressed(
-    running: Running, person: People, scheme: str
+    running: ServerProcess, person: People, scheme: str
 ) -> None:
     hand = Presenter(running)
     hand.does("pause")

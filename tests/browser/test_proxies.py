@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import expect
 
 from ..support.browser import People, Person, no_browser
-from ..support.server_process import PATIENCE, Running, free_port
+from ..support.server_process import PATIENCE, ServerProcess, free_port
 from .test_join import Address, certify, read_codes
 
 pytestmark = [pytest.mark.soak, pytest.mark.stages(5)]
@@ -172,7 +172,7 @@ def visit(person: Person) -> list[str]:
     page.get_by_role("link", name="See all chats").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("All Chats")
     person.go("/chats/?wire")
-    assert page.url == urljoin(person.door.url, "/app/chats?wire")
+    assert page.url == urljoin(person.server.url, "/app/chats?wire")
     expect(page.get_by_role("region", name="Wire")).to_be_visible()
     return asked
 
@@ -182,7 +182,7 @@ def visit(person: Person) -> list[str]:
 def test_everything_works_at_a_path_behind_a_proxy(
     kind: str,
     behind: Callable[..., Proxy],
-    serve: Callable[..., Running],
+    serve: Callable[..., ServerProcess],
     person: People,
 ) -> None:
     proxy = behind(*PROXIES[kind])
@@ -217,7 +217,7 @@ def test_everything_works_at_a_path_behind_a_proxy(
 def test_sockets_go_to_the_party_host_by_its_scheme(
     scheme: str,
     behind: Callable[..., Proxy],
-    serve: Callable[..., Running],
+    serve: Callable[..., ServerProcess],
     person: People,
 ) -> None:
     proxy = behind(*PROXIES["haproxy"])
@@ -241,7 +241,7 @@ def test_a_proxy_that_drops_the_upgrade_is_named_on_the_page_and_in_the_log(
     fast: str,
     kind: str,
     behind: Callable[..., Proxy],
-    serve: Callable[..., Running],
+    serve: Callable[..., ServerProcess],
     person: People,
 ) -> None:
     configuration, lines = BLOCKING[kind]

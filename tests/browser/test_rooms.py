@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Locator, WebSocket, WebSocketRoute, expect
 
 from ..support.browser import NO_SERVER, People, Person
-from ..support.server_process import PATIENCE, ROOT, Running, Stage, start
+from ..support.server_process import PATIENCE, ROOT, ServerProcess, Stage, start
 from ..support.tcp_proxy import LateHandshake, TCPProxy, proxy_to, run_proxy
 
 pytestmark = pytest.mark.stages(2)
@@ -23,14 +23,14 @@ CHATS = re.compile("/parties/chatroom/")
 
 
 @pytest.fixture(scope="module")
-def rooms(stage: Stage) -> Iterator[Running]:
+def rooms(stage: Stage) -> Iterator[ServerProcess]:
     """One server for the tests to which it is the same what was said before."""
     with start(stage) as running:
         yield running
 
 
 @pytest.fixture
-def proxy(running: Running) -> Iterator[TCPProxy]:
+def proxy(running: ServerProcess) -> Iterator[TCPProxy]:
     """A connection to the stage that can be cut."""
     with proxy_to(running) as proxy:
         yield proxy
@@ -40,7 +40,7 @@ def proxy(running: Running) -> Iterator[TCPProxy]:
     "In the browser: what one says, everybody in the room sees"
 )
 def test_what_one_says_everybody_in_the_room_sees(
-    running: Running, person: People
+    running: ServerProcess, person: People
 ) -> None:
     ada = person(running, "Ada")
     bob = person(running, "Bob")
@@ -60,7 +60,7 @@ def test_what_one_says_everybody_in_the_room_sees(
 
 @pytest.mark.behaviour("In the browser: a refresh shows what was said")
 def test_who_is_alone_and_refreshes_still_sees_what_was_said(
-    running: Running, person: People
+    running: ServerProcess, person: People
 ) -> None:
     ada = person(running, "Ada")
     ada.say("first")
@@ -75,7 +75,7 @@ def test_who_is_alone_and_refreshes_still_sees_what_was_said(
 
 
 def test_my_messages_are_those_of_this_tab_and_not_of_my_name(
-    running: Running, person: People
+    running: ServerProcess, person: People
 ) -> None:
     one = person(running, "Ada")
     other = person(running, "Ada", beside=one)
@@ -103,7 +103,7 @@ def on_the_right(person: Person, text: str) -> bool:
 
 
 def test_the_conversation_goes_on_after_the_server_was_killed(
-    serve: Callable[..., Running], person: People
+    serve: Callable[..., ServerProcess], person: People
 ) -> None:
     running = serve()
     ada = person(running, "Ada")
@@ -141,7 +141,7 @@ def test_the_conversation_goes_on_after_the_server_was_killed(
     "In the browser: who was cut off is told so, and catches up"
 )
 def test_who_was_offline_sees_what_was_said_meanwhile(
-    running: Running, proxy: TCPProxy, person: People
+    running: ServerProcess, proxy: TCPProxy, person: People
 ) -> None:
     ada = person(running, "Ada")
     bob = person(proxy, "Bob")
@@ -168,7 +168,7 @@ def test_who_was_offline_sees_what_was_said_meanwhile(
 
 @pytest.mark.parametrize("way", ["up", "down"])
 def test_a_message_that_a_dead_connection_swallows_is_kept_once(
-    running: Running, proxy: TCPProxy, person: People, way: str
+    running: ServerProcess, proxy: TCPProxy, person: People, way: str
 ) -> None:
     """As on the way out of the Wi-Fi: either the message or its ack is lost."""
     ada = person(proxy, "Ada")
@@ -190,7 +190,7 @@ def test_a_message_that_a_dead_connection_swallows_is_kept_once(
 
 
 def test_a_connection_that_only_looks_open_is_given_up(
-    running: Running, proxy: TCPProxy, person: People
+    running: ServerProcess, proxy: TCPProxy, person: People
 ) -> None:
     ada = person(proxy)
     ada.page.clock.install()
@@ -209,7 +209,7 @@ def test_a_connection_that_only_looks_open_is_given_up(
 
 
 def test_frozen_connection_is_noticed_and_the_page_catches_up(
-    running: Running, proxy: TCPProxy, person: People
+    running: ServerProcess, proxy: TCPProxy, person: People
 ) -> None:
     ada = person(proxy)
     ada.expect_error(NO_SERVER)
@@ -249,7 +249,7 @@ def test_page_connects_over_a_slow_line(
 
 
 def test_page_is_not_superseded_by_its_own_late_handshake(
-    running: Running, person: People
+    running: ServerProcess, person: People
 ) -> None:
     with run_proxy(LateHandshake(running)) as proxy:
         ada = person(proxy)
@@ -266,7 +266,7 @@ def test_page_is_not_superseded_by_its_own_late_handshake(
 
 @pytest.mark.stages(5)
 def test_idle_sockets_are_asked_and_answered_out_of_sight(
-    rooms: Running, person: People
+    rooms: ServerProcess, person: People
 ) -> None:
     """Those of all parties; the wire panel shows none of it."""
 
@@ -304,7 +304,7 @@ def chat_sockets(person: Person) -> list[str]:
 
 
 def test_the_same_page_opened_again_takes_over_without_a_fight(
-    running: Running, person: People
+    running: ServerProcess, person: People
 ) -> None:
     """Both have one `_pk`, as a browser's copy of a tab may have."""
     old = person(running)
@@ -342,7 +342,7 @@ class Line:
 
 
 def test_what_was_not_sent_yet_survives_a_refresh(
-    rooms: Running, person: People
+    rooms: ServerProcess, person: People
 ) -> None:
     ada = person(rooms)
     line = Line(ada)
@@ -369,7 +369,7 @@ def test_what_was_not_sent_yet_survives_a_refresh(
 @pytest.mark.soak
 @pytest.mark.stages(3)
 def test_what_was_not_sent_yet_is_sent_to_the_next_stage(
-    stage: Stage, serve: Callable[..., Running], person: People
+    stage: Stage, serve: Callable[..., ServerProcess], person: People
 ) -> None:
     """Its pages reload themselves."""
     level = stage.level - 1
@@ -392,7 +392,7 @@ def test_what_was_not_sent_yet_is_sent_to_the_next_stage(
 
 
 def test_what_was_refused_can_be_sent_again_or_removed(
-    serve: Callable[..., Running], person: People
+    serve: Callable[..., ServerProcess], person: People
 ) -> None:
     running = serve(PRESENTER_KEY="a-key-of-16-letters")
     phone = {"width": 390, "height": 844}
@@ -431,7 +431,7 @@ def test_what_was_refused_can_be_sent_again_or_removed(
     ada.sees_all("three", "one")
 
 
-def presenter(running: Running, action: str, name: str) -> None:
+def presenter(running: ServerProcess, action: str, name: str) -> None:
     """Do what the presenter can do to a name."""
     does = {"action": action, "name": name}
     answer = running.ask(
@@ -446,7 +446,7 @@ def choice(person: Person, text: str, name: str) -> Locator:
 
 
 @pytest.fixture
-def talkative(serve: Callable[..., Running]) -> Running:
+def talkative(serve: Callable[..., ServerProcess]) -> ServerProcess:
     """A stage that tells newcomers little of the much that was said."""
     running = serve(HISTORY_LIMIT="40", MAX_MESSAGES_PER_SECOND="1000")
     with running.join() as guest:
@@ -458,7 +458,7 @@ def talkative(serve: Callable[..., Running]) -> Running:
 
 
 def test_older_messages_come_as_somebody_scrolls_up(
-    talkative: Running, person: People
+    talkative: ServerProcess, person: People
 ) -> None:
     ada = person(talkative)
     asked: list[str | bytes] = []
@@ -499,7 +499,7 @@ def to_the_top(person: Person, top: Locator) -> float:
 
 
 def test_long_room_is_drawn_in_parts(
-    serve: Callable[..., Running], person: People
+    serve: Callable[..., ServerProcess], person: People
 ) -> None:
     """A message far from view costs no time when another one comes."""
     count = 1_100
@@ -534,7 +534,7 @@ def test_long_room_is_drawn_in_parts(
 
 @pytest.mark.soak
 def test_older_messages_are_asked_for_again_when_no_answer_comes(
-    talkative: Running, person: People
+    talkative: ServerProcess, person: People
 ) -> None:
     ada = person(talkative)
     sockets: list[WebSocketRoute] = []
@@ -599,7 +599,7 @@ TRIES = "[tries, tried.readyState === WebSocket.CLOSED]"
 
 @pytest.mark.soak
 def test_who_was_sent_away_comes_back_later_each_time(
-    rooms: Running, person: People
+    rooms: ServerProcess, person: People
 ) -> None:
     ada = person(rooms)
     sockets: list[WebSocketRoute] = []
@@ -651,7 +651,7 @@ def waits_until(person: Person, count: int) -> list[int]:
 
 
 def test_what_the_server_refuses_says_why_and_is_nobody_elses(
-    rooms: Running, person: People
+    rooms: ServerProcess, person: People
 ) -> None:
     """Also under a name that was kept from before it was refused."""
     eve = person(rooms, "Eve", "on-page-help")
@@ -670,7 +670,7 @@ def test_what_the_server_refuses_says_why_and_is_nobody_elses(
 
 
 def test_refused_message_is_not_sent_again_and_the_rest_is(
-    serve: Callable[..., Running], person: People
+    serve: Callable[..., ServerProcess], person: People
 ) -> None:
     """It was, every 5 s on a new connection, as nobody knew which it was."""
     running = serve(MAX_FRAME_BYTES="1024")
@@ -688,7 +688,7 @@ def test_refused_message_is_not_sent_again_and_the_rest_is(
 
 
 def test_message_that_is_too_early_is_sent_again_by_itself(
-    serve: Callable[..., Running], person: People
+    serve: Callable[..., ServerProcess], person: People
 ) -> None:
     ada = person(serve(MAX_MESSAGES_PER_SECOND="2"), "Ada")
     said = [f"number {number}" for number in range(16)]
@@ -702,7 +702,7 @@ def test_message_that_is_too_early_is_sent_again_by_itself(
 
 
 def test_who_reads_further_up_is_not_torn_away(
-    rooms: Running, person: People
+    rooms: ServerProcess, person: People
 ) -> None:
     ada = person(rooms, "Ada", "party-chat")
     bob = person(rooms, "Bob", "party-chat")
@@ -726,7 +726,7 @@ def test_who_reads_further_up_is_not_torn_away(
 
 
 def test_an_open_page_becomes_one_of_the_next_stage_when_that_starts(
-    stage: Stage, serve: Callable[..., Running], person: People
+    stage: Stage, serve: Callable[..., ServerProcess], person: People
 ) -> None:
     """As on a stage: stop one, and start the next."""
     level = stage.level - 1

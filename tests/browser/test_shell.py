@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Route, WebSocketRoute, expect
 
 from ..support.browser import NO_SERVER, People, Person
-from ..support.server_process import NEWEST, ROOT, Running, Stage, start
+from ..support.server_process import NEWEST, ROOT, ServerProcess, Stage, start
 
 pytestmark = pytest.mark.stages(1)
 
@@ -36,14 +36,14 @@ MARKUP = [
 
 
 @pytest.fixture(scope="module")
-def shell(stage: Stage) -> Iterator[Running]:
+def shell(stage: Stage) -> Iterator[ServerProcess]:
     """One server for all these tests: no page changes what another shows."""
     with start(stage) as running:
         yield running
 
 
 def test_every_page_can_be_reached_by_its_links(
-    shell: Running, person: People
+    shell: ServerProcess, person: People
 ) -> None:
     ada = person(shell)
     heading = ada.page.get_by_role("heading", level=1)
@@ -70,7 +70,7 @@ def test_every_page_can_be_reached_by_its_links(
 
 
 def test_an_address_that_leads_nowhere_has_a_way_back(
-    shell: Running, person: People
+    shell: ServerProcess, person: People
 ) -> None:
     ada = person(shell)
     ada.go("/chats/nowhere", status=404)
@@ -84,7 +84,9 @@ def test_an_address_that_leads_nowhere_has_a_way_back(
 
 
 @shared
-def test_people_sign_in_and_log_out(shell: Running, person: People) -> None:
+def test_people_sign_in_and_log_out(
+    shell: ServerProcess, person: People
+) -> None:
     ada = person(shell)
     ada.go("/")
     banner = ada.page.get_by_role("banner")
@@ -100,7 +102,7 @@ def test_people_sign_in_and_log_out(shell: Running, person: People) -> None:
 
 @shared
 def test_a_name_is_kept_over_a_refresh_and_belongs_to_its_tab(
-    shell: Running, person: People
+    shell: ServerProcess, person: People
 ) -> None:
     ada = person(shell, "Ada")
     bob = person(shell, "Bob", beside=ada)
@@ -117,7 +119,7 @@ def test_a_name_is_kept_over_a_refresh_and_belongs_to_its_tab(
 
 @shared
 def test_a_name_that_will_not_do_is_refused_in_words(
-    shell: Running, person: People
+    shell: ServerProcess, person: People
 ) -> None:
     ada = person(shell)
     ada.go("/")
@@ -146,7 +148,7 @@ def test_a_name_that_will_not_do_is_refused_in_words(
 
 
 def test_what_is_said_appears_in_the_order_it_was_said(
-    shell: Running, person: People
+    shell: ServerProcess, person: People
 ) -> None:
     ada = person(shell, "Ada", "party-chat")
     expect(ada.writing).to_be_focused()  # whichever button she took
@@ -169,7 +171,7 @@ def height(element: Locator) -> float:
 
 @shared
 def test_enter_sends_and_breaks_a_line_only_with_shift(
-    shell: Running, person: People
+    shell: ServerProcess, person: People
 ) -> None:
     ada = person(shell, "Ada", "on-page-help")
     ada.writing.type("one")
@@ -185,7 +187,7 @@ def test_enter_sends_and_breaks_a_line_only_with_shift(
 
 @shared
 def test_a_message_that_is_too_long_or_empty_is_not_sent(
-    shell: Running, person: People
+    shell: ServerProcess, person: People
 ) -> None:
     ada = person(shell, "Ada", "room-4")
     ada.writing.fill("  ")
@@ -202,7 +204,7 @@ def test_a_message_that_is_too_long_or_empty_is_not_sent(
 
 
 def test_markup_is_shown_as_it_was_typed(
-    shell: Running, person: People
+    shell: ServerProcess, person: People
 ) -> None:
     ada = person(shell, MARKUP[1], "room-4")
     ada.page.on("dialog", lambda dialog: ada.problems.append(dialog.message))
@@ -214,7 +216,7 @@ def test_markup_is_shown_as_it_was_typed(
         assert message.locator(".body *").count() == 0
 
 
-def test_the_keyboard_is_enough(shell: Running, person: People) -> None:
+def test_the_keyboard_is_enough(shell: ServerProcess, person: People) -> None:
     ada = person(shell)
     ada.go("/chats")
     press = ada.page.keyboard.press
@@ -252,7 +254,9 @@ def reach(person: Person, wanted: Locator) -> None:
     raise AssertionError(f"Tab does not reach {wanted}")
 
 
-def test_a_screen_reader_finds_its_way(shell: Running, person: People) -> None:
+def test_a_screen_reader_finds_its_way(
+    shell: ServerProcess, person: People
+) -> None:
     ada = person(shell, "Ada", "room-4")
     ada.say("hello")
     ada.sees("hello")
@@ -286,7 +290,7 @@ def hear(person: Person) -> None:
 
 
 @pytest.mark.stages(1, 3)
-def test_usage_is_a_big_zero(shell: Running, person: People) -> None:
+def test_usage_is_a_big_zero(shell: ServerProcess, person: People) -> None:
     ada = person(shell)
     ada.go("/usage")
     number = ada.page.get_by_role("main").get_by_text("0", exact=True)
@@ -298,7 +302,7 @@ def test_usage_is_a_big_zero(shell: Running, person: People) -> None:
 
 @pytest.mark.stages(1, 1)
 def test_in_stage_1_a_message_lives_in_one_page_only(
-    shell: Running, person: People
+    shell: ServerProcess, person: People
 ) -> None:
     ada = person(shell, "Ada")
     bob = person(shell, "Bob")
@@ -317,14 +321,14 @@ def test_in_stage_1_a_message_lives_in_one_page_only(
 
 
 @pytest.fixture(params=[1, NEWEST])
-def first_or_newest(request: pytest.FixtureRequest) -> Iterator[Running]:
+def first_or_newest(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
     """The stage whose messages live in a page, and the one that has most."""
     with start(Stage(request.param, ROOT / f"demo_0{request.param}")) as each:
         yield each
 
 
 def test_room_is_never_larger_than_the_window(
-    first_or_newest: Running, person: People
+    first_or_newest: ServerProcess, person: People
 ) -> None:
     """In no state, at no size: what is hidden stretched the document."""
 
@@ -382,7 +386,7 @@ PASTE = """async (isPlain) => {
 
 @shared
 def test_pasting_1_mb_takes_little_longer_than_into_a_plain_textarea(
-    shell: Running, person: People
+    shell: ServerProcess, person: People
 ) -> None:
     """It took ten times as long: for its direction, and to grow with it."""
     ada = person(shell, "Ada")
@@ -394,7 +398,7 @@ def test_pasting_1_mb_takes_little_longer_than_into_a_plain_textarea(
 
 @shared
 def test_message_is_written_in_the_direction_of_its_script(
-    shell: Running, person: People
+    shell: ServerProcess, person: People
 ) -> None:
     ada = person(shell, "Ada")
     for text, direction in [
@@ -411,7 +415,7 @@ def test_message_is_written_in_the_direction_of_its_script(
 @shared
 @pytest.mark.parametrize("name", ["message_list.js", "style.css", "hooks.mjs"])
 def test_page_is_loaded_again_when_a_part_of_it_did_not_load(
-    shell: Running, person: People, name: str
+    shell: ServerProcess, person: People, name: str
 ) -> None:
     ada = person(shell)
     ada.expect_error(NO_SERVER)
@@ -424,7 +428,7 @@ def test_page_is_loaded_again_when_a_part_of_it_did_not_load(
 
 @shared
 def test_page_that_does_not_load_says_so_and_can_be_tried_again(
-    shell: Running, person: People
+    shell: ServerProcess, person: People
 ) -> None:
     ada = person(shell)
     ada.expect_error(NO_SERVER)
@@ -442,7 +446,7 @@ def test_page_that_does_not_load_says_so_and_can_be_tried_again(
 
 @shared
 def test_page_without_the_wire_panel_is_there_all_the_same(
-    shell: Running, person: People
+    shell: ServerProcess, person: People
 ) -> None:
     ada = person(shell)
     ada.expect_error(NO_SERVER)
@@ -453,7 +457,7 @@ def test_page_without_the_wire_panel_is_there_all_the_same(
 
 @pytest.mark.parametrize("path", ["/", "/chats/hello-world"])
 def test_page_asks_seldom_while_a_proxy_answers_for_the_server(
-    shell: Running, person: People, path: str
+    shell: ServerProcess, person: People, path: str
 ) -> None:
     """It asked 116 times in 30 s: for each socket, twice a second."""
 

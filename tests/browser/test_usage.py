@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from ..support.browser import NO_SERVER, People, Person
-from ..support.server_process import Running
+from ..support.server_process import ServerProcess
 from ..support.stubs import OpenAIStub
 
 pytestmark = pytest.mark.stages(4)
@@ -29,7 +29,9 @@ def model() -> Iterator[OpenAIStub]:
 
 
 @pytest.fixture
-def running(serve: Callable[..., Running], model: OpenAIStub) -> Running:
+def running(
+    serve: Callable[..., ServerProcess], model: OpenAIStub
+) -> ServerProcess:
     """The stage, with that model."""
     return serve(
         AI="openai",
@@ -65,7 +67,7 @@ def spend(person: Person, model: OpenAIStub, text: str) -> int:
 
 @pytest.mark.behaviour("In the browser: the number goes up when others chat")
 def test_the_number_goes_up_in_a_third_browser_when_two_chat(
-    running: Running, model: OpenAIStub, person: People
+    running: ServerProcess, model: OpenAIStub, person: People
 ) -> None:
     eve = person(running)
     watch(eve)
@@ -81,7 +83,7 @@ def test_the_number_goes_up_in_a_third_browser_when_two_chat(
 
 
 def test_the_number_counts_up_to_the_tally(
-    running: Running, model: OpenAIStub, person: People
+    running: ServerProcess, model: OpenAIStub, person: People
 ) -> None:
     model.reply = ["word "] * 3000
     eve = person(running, reduced_motion="no-preference")
@@ -98,7 +100,7 @@ def test_the_number_counts_up_to_the_tally(
 
 
 def test_who_wants_less_motion_sees_the_tally_at_once(
-    running: Running, model: OpenAIStub, person: People
+    running: ServerProcess, model: OpenAIStub, person: People
 ) -> None:
     eve = person(running, reduced_motion="reduce")
     watch(eve)
@@ -110,7 +112,7 @@ def test_who_wants_less_motion_sees_the_tally_at_once(
 
 
 def test_the_tally_is_right_again_after_the_server_was_killed(
-    running: Running, model: OpenAIStub, person: People
+    running: ServerProcess, model: OpenAIStub, person: People
 ) -> None:
     """The server forgets; the page does not add the new to the old."""
     eve = person(running)
@@ -131,7 +133,9 @@ def test_the_tally_is_right_again_after_the_server_was_killed(
     shows(eve, second)
 
 
-def test_the_page_names_the_model(running: Running, person: People) -> None:
+def test_the_page_names_the_model(
+    running: ServerProcess, person: People
+) -> None:
     eve = person(running)
     watch(eve)
     main = eve.page.get_by_role("main")
@@ -143,7 +147,7 @@ def test_the_page_names_the_model(running: Running, person: People) -> None:
     "In the browser: the page has one socket, to the usage party"
 )
 def test_the_page_has_one_socket_and_it_is_the_usage_partys(
-    running: Running, person: People
+    running: ServerProcess, person: People
 ) -> None:
     eve = person(running)
     watch(eve)

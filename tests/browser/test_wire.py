@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Locator, WebSocket, expect
 
 from ..support.browser import NO_SERVER, People, Person
-from ..support.server_process import Running, Stage, start
+from ..support.server_process import ServerProcess, Stage, start
 
 pytestmark = [pytest.mark.soak, pytest.mark.stages(5)]
 
@@ -141,17 +141,17 @@ class Watcher:
 
 
 @pytest.fixture(scope="module")
-def server(stage: Stage) -> Iterator[Running]:
+def server(stage: Stage) -> Iterator[ServerProcess]:
     """One server for the tests that do not stop it."""
     with start(stage, MAX_MESSAGES_PER_SECOND="1000") as running:
         yield running
 
 
 @pytest.fixture
-def watch(server: Running, person: People) -> Callable[..., Watcher]:
+def watch(server: ServerProcess, person: People) -> Callable[..., Watcher]:
     """Seat somebody who looks at the wire."""
 
-    def seat(at: Running = server, **options: Any) -> Watcher:
+    def seat(at: ServerProcess = server, **options: Any) -> Watcher:
         return Watcher(person(at, **options))
 
     return seat
@@ -175,7 +175,7 @@ def test_off_it_is_not_loaded_and_touches_no_socket(
 
 
 def test_it_shows_the_frames_of_a_chat_from_the_first(
-    watch: Callable[..., Watcher], server: Running
+    watch: Callable[..., Watcher], server: ServerProcess
 ) -> None:
     """Direction and size are those that Playwright saw."""
     ada = watch()
@@ -250,7 +250,7 @@ def test_a_page_without_sockets_says_so(watch: Callable[..., Watcher]) -> None:
 
 @pytest.mark.stages(5)
 def test_it_decodes_what_is_binary_and_shows_bytes_where_it_cannot(
-    watch: Callable[..., Watcher], server: Running, person: People
+    watch: Callable[..., Watcher], server: ServerProcess, person: People
 ) -> None:
     ada = watch()
     ada.go()
@@ -273,7 +273,7 @@ def test_it_decodes_what_is_binary_and_shows_bytes_where_it_cannot(
 
 @pytest.mark.stages(4, 4)
 def test_a_pause_holds_the_rows_and_counts_what_comes(
-    watch: Callable[..., Watcher], server: Running
+    watch: Callable[..., Watcher], server: ServerProcess
 ) -> None:
     """Without presence, which would add frames of its own."""
     ada = watch()
@@ -296,7 +296,7 @@ def test_a_pause_holds_the_rows_and_counts_what_comes(
 
 
 def test_text_is_never_markup(
-    watch: Callable[..., Watcher], server: Running
+    watch: Callable[..., Watcher], server: ServerProcess
 ) -> None:
     ada = watch()
     ada.go()
@@ -347,7 +347,7 @@ def test_of_a_long_frame_it_keeps_the_beginning(
 
 
 def test_a_lost_connection_is_seen_to_close_and_to_open_again(
-    serve: Callable[..., Running], watch: Callable[..., Watcher]
+    serve: Callable[..., ServerProcess], watch: Callable[..., Watcher]
 ) -> None:
     running = serve()
     ada = watch(running)

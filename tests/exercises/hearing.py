@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from ..support.server_process import Guest, in_short
+from ..support.server_process import WebSocketClient, in_short
 
 NO_SENSE: list[Any] = ["nonsense", "[]", b"\xff", {"type": "what?"}]
 """Frames that every room refuses."""
 
 
-def hear_names(guest: Guest, type: str, *names: str) -> None:
+def hear_names(guest: WebSocketClient, type: str, *names: str) -> None:
     """Wait until a room tells somebody these names, and no others."""
     came = "nothing"
     while True:
@@ -26,7 +26,7 @@ def hear_names(guest: Guest, type: str, *names: str) -> None:
             came = in_short(frame)
 
 
-def hear_refusals(guest: Guest, *frames: Any) -> None:
+def hear_refusals(guest: WebSocketClient, *frames: Any) -> None:
     """Send what the room is to refuse, and wait for its words."""
     for frame in (*NO_SENSE, *frames):
         guest.send(frame)

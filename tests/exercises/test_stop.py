@@ -10,7 +10,7 @@ from websockets.exceptions import InvalidStatus
 
 from ..integration.test_ai import DONE, hear_ai, using
 from ..support.browser import People
-from ..support.server_process import Guest, Running
+from ..support.server_process import ServerProcess, WebSocketClient
 from ..support.stubs import OpenAIStub
 from .hearing import hear_refusals
 
@@ -27,22 +27,24 @@ def model() -> Iterator[OpenAIStub]:
 
 
 @pytest.fixture
-def chat(serve: Callable[..., Running], model: OpenAIStub) -> Running:
+def chat(
+    serve: Callable[..., ServerProcess], model: OpenAIStub
+) -> ServerProcess:
     return serve(**using(model))
 
 
-def begun(asker: Guest) -> dict[str, Any]:
+def begun(asker: WebSocketClient) -> dict[str, Any]:
     """Ask something, and wait until the reply grows."""
     asker.say("Go on!")
     return hear_ai(asker, "streaming")
 
 
-def stop(guest: Guest, reply: dict[str, Any]) -> None:
+def stop(guest: WebSocketClient, reply: dict[str, Any]) -> None:
     """Ask the room to stop a reply."""
     guest.send({"type": "stop", "id": reply["id"]})
 
 
-def hear_the_end(guest: Guest) -> dict[str, Any]:
+def hear_the_end(guest: WebSocketClient) -> dict[str, Any]:
     """Wait until a reply has ended, as one that was stopped; returns it."""
     reply = hear_ai(guest, *DONE)
     assert reply.get("status") == "interrupted"
@@ -50,7 +52,7 @@ def hear_the_end(guest: Guest) -> dict[str, Any]:
 
 
 @pytest.mark.behaviour("Anybody can stop the reply, and everybody sees it")
-def test_anybody_can_stop_the_reply(chat: Running) -> None:
+def test_anybody_can_stop_the_reply(chat: ServerProcess) -> None:
     with chat.join() as ada, chat.join() as ben:
         reply = begun(ada)
         stop(ben, reply)
@@ -63,14 +65,16 @@ def test_anybody_can_stop_the_reply(chat: Running) -> None:
 @pytest.mark.behaviour(
     "The model writes no more", expected="its stream to be closed"
 )
-def test_the_model_writes_no_more(chat: Running, model: OpenAIStub) -> None:
+def test_the_model_writes_no_more(
+    chat: ServerProcess, model: OpenAIStub
+) -> None:
     with chat.join() as ada:
         stop(ada, begun(ada))
         assert not model.next_request().wait_until_over()
 
 
 @pytest.mark.behaviour("A newcomer sees the reply as it was stopped")
-def test_a_newcomer_sees_it_as_it_was_stopped(chat: Running) -> None:
+def test_a_newcomer_sees_it_as_it_was_stopped(chat: ServerProcess) -> None:
     with chat.join() as ada:
         stop(ada, begun(ada))
         stopped = hear_the_end(ada)
@@ -79,7 +83,9 @@ def test_a_newcomer_sees_it_as_it_was_stopped(chat: Running) -> None:
 
 
 @pytest.mark.behaviour("A model that has gone silent is stopped as well")
-def test_a_silent_model_is_stopped(chat: Running, model: OpenAIStub) -> None:
+def test_a_silent_model_is_stopped(
+    chat: ServerProcess, model: OpenAIStub
+) -> None:
     model.held = True
     with chat.join() as ada:
         ada.say("Go on!")
@@ -90,7 +96,7 @@ def test_a_silent_model_is_stopped(chat: Running, model: OpenAIStub) -> None:
 
 @pytest.mark.behaviour("The question that waits is answered")
 def test_the_question_that_waits_is_answered(
-    chat: Running, model: OpenAIStub
+    chat: ServerProcess, model: OpenAIStub
 ) -> None:
     with chat.join() as ada, chat.join() as ben:
         reply = begun(ada)
@@ -101,7 +107,7 @@ def test_the_question_that_waits_is_answered(
 
 
 @pytest.mark.behaviour("What the reply took is reported")
-def test_what_it_took_is_reported(chat: Running) -> None:
+def test_what_it_took_is_reported(chat: ServerProcess) -> None:
     try:
         total = chat.join(party="usage", room="total")
         with total as watching, chat.join() as ada:
@@ -114,7 +120,9 @@ def test_what_it_took_is_reported(chat: Running) -> None:
 
 
 @pytest.mark.behaviour("Still: a stop that comes too late stops nothing")
-def test_a_late_stop_stops_nothing(chat: Running, model: OpenAIStub) -> None:
+def test_a_late_stop_stops_nothing(
+    chat: ServerProcess, model: OpenAIStub
+) -> None:
     model.reply = "It is four."
     with chat.join() as ada:
         ada.say("Two and two?")
@@ -130,13 +138,13 @@ def test_a_late_stop_stops_nothing(chat: Running, model: OpenAIStub) -> None:
 
 
 @pytest.mark.behaviour("Still: what makes no sense is refused in words")
-def test_what_makes_no_sense_is_refused(chat: Running) -> None:
+def test_what_makes_no_sense_is_refused(chat: ServerProcess) -> None:
     with chat.join() as ada:
         hear_refusals(ada, {"type": "stop"}, {"type": "stop", "id": 7})
 
 
 @pytest.mark.behaviour("In the browser: a button stops the reply, and goes")
-def test_a_button_stops_the_reply(chat: Running, person: People) -> None:
+def test_a_button_stops_the_reply(chat: ServerProcess, person: People) -> None:
     ada = person(chat, "Ada")
     ada.say("Go on!")
     button = ada.page.get_by_role("button", name=re.compile("stop", re.I)).first

@@ -6,19 +6,19 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from ..support.browser import People, Person
-from ..support.server_process import Guest, Running
+from ..support.server_process import ServerProcess, WebSocketClient
 from .hearing import hear_names, hear_refusals
 
 pytestmark = pytest.mark.stages(2)
 
 
-def types(guest: Guest, name: str | None) -> None:
+def types(guest: WebSocketClient, name: str | None) -> None:
     """Say who types at a page, or that nobody does any more."""
     guest.send({"type": "typing", "name": name})
 
 
 @pytest.mark.behaviour("The others hear who is typing")
-def test_the_others_hear_who_is_typing(running: Running) -> None:
+def test_the_others_hear_who_is_typing(running: ServerProcess) -> None:
     with running.join() as ada, running.join() as ben, running.join() as eve:
         types(ada, "Ada")
         hear_names(eve, "typing", "Ada")
@@ -27,7 +27,9 @@ def test_the_others_hear_who_is_typing(running: Running) -> None:
 
 
 @pytest.mark.behaviour("Who is typing hears of the others alone")
-def test_who_is_typing_hears_of_the_others_alone(running: Running) -> None:
+def test_who_is_typing_hears_of_the_others_alone(
+    running: ServerProcess,
+) -> None:
     with running.join() as ada, running.join() as ben:
         types(ada, "Ada")
         types(ben, "Ben")
@@ -37,7 +39,7 @@ def test_who_is_typing_hears_of_the_others_alone(running: Running) -> None:
 
 @pytest.mark.behaviour("Of two who have one name, each hears of the other")
 def test_of_two_who_have_one_name_each_hears_of_the_other(
-    running: Running,
+    running: ServerProcess,
 ) -> None:
     with running.join() as ada, running.join() as other:
         types(other, "Ada")
@@ -47,7 +49,7 @@ def test_of_two_who_have_one_name_each_hears_of_the_other(
 
 
 @pytest.mark.behaviour("A newcomer hears who is typing")
-def test_a_newcomer_hears_who_is_typing(running: Running) -> None:
+def test_a_newcomer_hears_who_is_typing(running: ServerProcess) -> None:
     with running.join() as ada, running.join() as ben:
         types(ada, "Ada")
         hear_names(ben, "typing", "Ada")
@@ -56,7 +58,7 @@ def test_a_newcomer_hears_who_is_typing(running: Running) -> None:
 
 
 @pytest.mark.behaviour("It ends when they stop")
-def test_it_ends_when_they_stop(running: Running) -> None:
+def test_it_ends_when_they_stop(running: ServerProcess) -> None:
     with running.join() as ada, running.join() as ben:
         types(ada, "Ada")
         hear_names(ben, "typing", "Ada")
@@ -65,7 +67,7 @@ def test_it_ends_when_they_stop(running: Running) -> None:
 
 
 @pytest.mark.behaviour("It ends when they send what they wrote")
-def test_it_ends_when_they_send_what_they_wrote(running: Running) -> None:
+def test_it_ends_when_they_send_what_they_wrote(running: ServerProcess) -> None:
     with running.join() as ada, running.join() as ben:
         types(ada, "Ada")
         hear_names(ben, "typing", "Ada")
@@ -74,7 +76,7 @@ def test_it_ends_when_they_send_what_they_wrote(running: Running) -> None:
 
 
 @pytest.mark.behaviour("It ends when they leave")
-def test_it_ends_when_they_leave(running: Running) -> None:
+def test_it_ends_when_they_leave(running: ServerProcess) -> None:
     with running.join() as ben:
         with running.join() as ada:
             types(ada, "Ada")
@@ -83,7 +85,7 @@ def test_it_ends_when_they_leave(running: Running) -> None:
 
 
 @pytest.mark.behaviour("Still: what one says, the others hear")
-def test_what_one_says_the_others_hear(running: Running) -> None:
+def test_what_one_says_the_others_hear(running: ServerProcess) -> None:
     with running.join() as ada, running.join() as ben:
         types(ada, "Ada")
         ada.wait_for("ack", id=ada.say("hello")["id"])
@@ -91,7 +93,7 @@ def test_what_one_says_the_others_hear(running: Running) -> None:
 
 
 @pytest.mark.behaviour("Still: what makes no sense is refused in words")
-def test_what_makes_no_sense_is_refused(running: Running) -> None:
+def test_what_makes_no_sense_is_refused(running: ServerProcess) -> None:
     with running.join() as ada:
         names = (7, "x" * 41)
         hear_refusals(ada, *({"type": "typing", "name": n} for n in names))
@@ -114,7 +116,7 @@ def is_not_told(person: Person) -> None:
 
 @pytest.mark.behaviour("In the browser: the others see it, until it is over")
 def test_the_others_see_it_until_it_is_over(
-    running: Running, person: People
+    running: ServerProcess, person: People
 ) -> None:
     ada = person(running, "Ada")
     ben = person(running, "Ben")

@@ -6,19 +6,19 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from ..support.browser import People, Person
-from ..support.server_process import Guest, Running
+from ..support.server_process import ServerProcess, WebSocketClient
 from .hearing import hear_names, hear_refusals
 
 pytestmark = pytest.mark.stages(2)
 
 
-def come(guest: Guest, name: str | None) -> None:
+def come(guest: WebSocketClient, name: str | None) -> None:
     """Say who sits at a page."""
     guest.send({"type": "here", "name": name})
 
 
 @pytest.mark.behaviour("Everybody hears who is here")
-def test_everybody_hears_who_is_here(running: Running) -> None:
+def test_everybody_hears_who_is_here(running: ServerProcess) -> None:
     with running.join() as ada, running.join() as ben:
         come(ada, "Ada")
         hear_names(ben, "who", "Ada")
@@ -28,7 +28,7 @@ def test_everybody_hears_who_is_here(running: Running) -> None:
 
 
 @pytest.mark.behaviour("A newcomer hears it at once, before they have a name")
-def test_a_newcomer_hears_who_is_here(running: Running) -> None:
+def test_a_newcomer_hears_who_is_here(running: ServerProcess) -> None:
     with running.join() as ada:
         come(ada, "Ada")
         hear_names(ada, "who", "Ada")
@@ -37,7 +37,7 @@ def test_a_newcomer_hears_who_is_here(running: Running) -> None:
 
 
 @pytest.mark.behaviour("Who leaves is here no more")
-def test_who_leaves_is_here_no_more(running: Running) -> None:
+def test_who_leaves_is_here_no_more(running: ServerProcess) -> None:
     with running.join() as ada:
         come(ada, "Ada")
         with running.join() as ben:
@@ -47,7 +47,7 @@ def test_who_leaves_is_here_no_more(running: Running) -> None:
 
 
 @pytest.mark.behaviour("Who takes another name, or none, loses the first")
-def test_who_takes_another_name_loses_the_first(running: Running) -> None:
+def test_who_takes_another_name_loses_the_first(running: ServerProcess) -> None:
     with running.join() as ada, running.join() as ben:
         come(ada, "Ada")
         come(ben, "Ben")
@@ -59,7 +59,7 @@ def test_who_takes_another_name_loses_the_first(running: Running) -> None:
 
 
 @pytest.mark.behaviour("Two tabs of one name are one, until both are closed")
-def test_two_tabs_of_one_name_are_one(running: Running) -> None:
+def test_two_tabs_of_one_name_are_one(running: ServerProcess) -> None:
     with running.join() as ben, running.join() as ada:
         come(ada, "Ada")
         with running.join() as tab:
@@ -71,7 +71,7 @@ def test_two_tabs_of_one_name_are_one(running: Running) -> None:
 
 
 @pytest.mark.behaviour("Who comes back under the same id was never away")
-def test_who_comes_back_was_never_away(running: Running) -> None:
+def test_who_comes_back_was_never_away(running: ServerProcess) -> None:
     with running.join() as ben, running.join(pk="ada") as before:
         come(before, "Ada")
         hear_names(ben, "who", "Ada")
@@ -82,7 +82,7 @@ def test_who_comes_back_was_never_away(running: Running) -> None:
 
 
 @pytest.mark.behaviour("Each room knows its own people alone")
-def test_each_room_knows_its_own_people(running: Running) -> None:
+def test_each_room_knows_its_own_people(running: ServerProcess) -> None:
     with running.join() as ada, running.join("room-4") as eve:
         come(ada, "Ada")
         hear_names(ada, "who", "Ada")
@@ -91,7 +91,7 @@ def test_each_room_knows_its_own_people(running: Running) -> None:
 
 
 @pytest.mark.behaviour("Still: what one says, the others hear")
-def test_what_one_says_the_others_hear(running: Running) -> None:
+def test_what_one_says_the_others_hear(running: ServerProcess) -> None:
     with running.join() as ada, running.join() as ben:
         come(ada, "Ada")
         ada.wait_for("ack", id=ada.say("hello")["id"])
@@ -99,7 +99,7 @@ def test_what_one_says_the_others_hear(running: Running) -> None:
 
 
 @pytest.mark.behaviour("Still: what makes no sense is refused in words")
-def test_what_makes_no_sense_is_refused(running: Running) -> None:
+def test_what_makes_no_sense_is_refused(running: ServerProcess) -> None:
     with running.join() as ada:
         hear_refusals(
             ada, *({"type": "here", "name": n} for n in (7, "x" * 41))
@@ -124,7 +124,9 @@ def forgets(person: Person, name: str) -> None:
 
 
 @pytest.mark.behaviour("In the browser: the page names who is here")
-def test_the_page_names_who_is_here(running: Running, person: People) -> None:
+def test_the_page_names_who_is_here(
+    running: ServerProcess, person: People
+) -> None:
     ada = person(running, "Ada")
     ben = person(running, "Ben")
     names(ada, "Ben")

@@ -13,12 +13,18 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from ..support.server_process import PATIENCE, Guest, Running, Stage, start
+from ..support.server_process import (
+    PATIENCE,
+    ServerProcess,
+    Stage,
+    WebSocketClient,
+    start,
+)
 from ..support.stubs import Exchange, Fault, OllamaStub, OpenAIStub, lines
 
 pytestmark = pytest.mark.stages(3)
 
-Serve = Callable[..., Running]
+Serve = Callable[..., ServerProcess]
 Stub = OpenAIStub | OllamaStub
 
 KEY = "sk-test-0123456789"
@@ -57,7 +63,7 @@ def stack() -> Iterator[ExitStack]:
 
 
 @pytest.fixture
-def chat(serve: Serve, openai: OpenAIStub) -> Running:
+def chat(serve: Serve, openai: OpenAIStub) -> ServerProcess:
     """A stage in which the stub of OpenAI answers."""
     return serve(**using(openai))
 
@@ -68,7 +74,7 @@ class Talk:
     What they say stays in its rooms, so each says something of its own.
     """
 
-    def __init__(self, running: Running, stub: Stub) -> None:
+    def __init__(self, running: ServerProcess, stub: Stub) -> None:
         self.running = running
         self.stub = stub
         self.join = running.join
@@ -105,13 +111,13 @@ def talk(long_talk: Talk) -> Iterator[Talk]:
         exchange.release()
 
 
-def enter(guest: Guest) -> list[dict[str, Any]]:
+def enter(guest: WebSocketClient) -> list[dict[str, Any]]:
     """Wait until a guest was told what had been said; returns it."""
     messages: list[dict[str, Any]] = guest.wait_for("history")["messages"]
     return messages
 
 
-def hear_ai(guest: Guest, *statuses: str | None) -> dict[str, Any]:
+def hear_ai(guest: WebSocketClient, *statuses: str | None) -> dict[str, Any]:
     """Wait until a reply has one of those statuses; None: finished."""
     wanted = " or ".join(status or "finished" for status in statuses)
     if {"thinking", *DONE} <= {*statuses}:
@@ -127,14 +133,14 @@ def hear_ai(guest: Guest, *statuses: str | None) -> dict[str, Any]:
     return message
 
 
-def hear_out(guest: Guest) -> list[dict[str, Any]]:
+def hear_out(guest: WebSocketClient) -> list[dict[str, Any]]:
     """Wait until a reply has ended, in any way; returns how it grew."""
     heard = hear_all(guest, 1)[0]
     assert heard[0]["status"] == "thinking"
     return heard
 
 
-def hear_all(guest: Guest, count: int) -> list[list[dict[str, Any]]]:
+def hear_all(guest: WebSocketClient, count: int) -> list[list[dict[str, Any]]]:
     """Wait until so many replies have ended; returns how each grew.
 
     The last frame of one may come after the first of the next, as both have
@@ -150,7 +156,7 @@ def hear_all(guest: Guest, count: int) -> list[list[dict[str, Any]]]:
     return sorted(replies.values(), key=lambda heard: heard[0]["seq"])
 
 
-def closing_code(guest: Guest) -> int:
+def closing_code(guest: WebSocketClient) -> int:
     """Wait until the server closes a socket: the code that it gives."""
     with pytest.raises(ConnectionClosed) as closed:
         guest.wait_for("nothing")
@@ -200,7 +206,9 @@ def test_everybody_sees_the_reply_grow(talk: Talk) -> None:
 
 
 @pytest.mark.behaviour("Every message gets a reply")
-def test_every_message_gets_a_reply(chat: Running, openai: OpenAIStub) -> None:
+def test_every_message_gets_a_reply(
+    chat: ServerProcess, openai: OpenAIStub
+) -> None:
     with chat.join() as ada, chat.join() as bob:
         enter(ada), enter(bob)
         replies = []
@@ -224,7 +232,7 @@ def test_every_message_gets_a_reply(chat: Running, openai: OpenAIStub) -> None:
 
 
 def test_a_reply_keeps_the_place_where_it_began(
-    chat: Running, openai: OpenAIStub
+    chat: ServerProcess, openai: OpenAIStub
 ) -> None:
     openai.held = True
     with chat.join() as ada, chat.join() as bob:
@@ -357,7 +365,7 @@ def test_a_fast_model_makes_30_frames_a_second_at_most(talk: Talk) -> None:
 
 @pytest.mark.behaviour("What is said during a reply is kept and shared at once")
 def test_what_is_said_during_a_reply_is_kept_and_shared(
-    chat: Running, openai: OpenAIStub
+    chat: ServerProcess, openai: OpenAIStub
 ) -> None:
     openai.held = True
     with chat.join() as ada, chat.join() as bob:
@@ -380,7 +388,7 @@ def test_what_is_said_during_a_reply_is_kept_and_shared(
 
 @pytest.mark.behaviour("One reply is written at a time, in the order asked")
 def test_one_reply_is_written_at_a_time_in_the_order_asked(
-    chat: Running, openai: OpenAIStub
+    chat: ServerProcess, openai: OpenAIStub
 ) -> None:
     openai.held = True
     questions = [f"question {number}" for number in range(5)]
@@ -404,7 +412,7 @@ def test_one_reply_is_written_at_a_time_in_the_order_asked(
 
 @pytest.mark.behaviour("The AI is told what was said before the question")
 def test_a_question_is_answered_with_what_was_said_until_then(
-    chat: Running, openai: OpenAIStub
+    chat: ServerProcess, openai: OpenAIStub
 ) -> None:
     """What was said after it, and waits for its own turn, is not in it."""
     openai.held = True
@@ -429,7 +437,7 @@ def test_a_question_is_answered_with_what_was_said_until_then(
 
 
 def test_five_replies_wait_and_the_last_answers_all_that_is_beyond(
-    chat: Running, openai: OpenAIStub
+    chat: ServerProcess, openai: OpenAIStub
 ) -> None:
     openai.held = True
     questions = [f"question {number}" for number in range(12)]
@@ -452,7 +460,7 @@ def test_five_replies_wait_and_the_last_answers_all_that_is_beyond(
 
 @pytest.mark.behaviour("Two rooms do not wait for each other")
 def test_two_rooms_do_not_wait_for_each_other(
-    chat: Running, openai: OpenAIStub
+    chat: ServerProcess, openai: OpenAIStub
 ) -> None:
     openai.held = True
     with chat.join("hello-world") as ada, chat.join("party-chat") as bob:
@@ -471,7 +479,7 @@ def test_two_rooms_do_not_wait_for_each_other(
 
 
 def test_a_prompt_is_a_bounded_window(
-    chat: Running, openai: OpenAIStub
+    chat: ServerProcess, openai: OpenAIStub
 ) -> None:
     with chat.join() as ada:
         enter(ada)
@@ -659,7 +667,7 @@ def test_a_model_that_was_not_pulled_is_a_failure_in_words(
 # The end of the server
 
 
-def wait_until_it_ends(running: Running) -> None:
+def wait_until_it_ends(running: ServerProcess) -> None:
     """Tell the server to end, and wait until it takes nobody in."""
     running.process.send_signal(SIGTERM)
     deadline = time.monotonic() + PATIENCE
@@ -837,7 +845,7 @@ def test_nobody_answers_where_there_is_no_ai(
     assert "No AI answers" in chat.get("/chats/hello-world").text
 
 
-def stays_silent(chat: Running, stub: Stub) -> None:
+def stays_silent(chat: ServerProcess, stub: Stub) -> None:
     """See that people talk, and that nobody else does."""
     with chat.join() as ada, chat.join() as bob:
         enter(ada), enter(bob)
@@ -898,7 +906,7 @@ def test_the_local_model_really_answers(serve: Serve) -> None:
     assert "SHOULD_REPLY is ignored" in chat.errors()
 
 
-def hear_local(guest: Guest) -> dict[str, Any]:
+def hear_local(guest: WebSocketClient) -> dict[str, Any]:
     """Wait for a reply of the local model, on a machine that is busy."""
     while True:
         message: dict[str, Any] = guest.next(timeout=55).get("message", {})

@@ -17,10 +17,10 @@ from shared.party import Log
 from shared.party.registry import Parties
 from shared.settings import Settings
 
-from ..support.server_process import PATIENCE, Guest, Running
+from ..support.server_process import PATIENCE, ServerProcess, WebSocketClient
 from ..support.stubs import OllamaStub, OpenAIStub
 
-Serve = Callable[..., Running]
+Serve = Callable[..., ServerProcess]
 Stub = OpenAIStub | OllamaStub
 
 ASKED: Prompt = [{"role": "user", "content": "What is two and two?"}]
@@ -245,7 +245,7 @@ def using(stub: Stub) -> dict[str, str]:
     return {"AI": "openai", "OPENAI_BASE_URL": stub.base_url}
 
 
-def end_of_reply(guest: Guest) -> dict[str, Any]:
+def end_of_reply(guest: WebSocketClient) -> dict[str, Any]:
     """Wait until a reply has ended, in any way; returns it."""
     message: dict[str, Any] = guest.until(
         "the end of a reply",

@@ -14,7 +14,7 @@ import pytest
 
 from shared.web.traceback_summary import trouble
 
-from ..support.server_process import ROOT, Running, Stage, start
+from ..support.server_process import ROOT, ServerProcess, Stage, start
 
 CHROMIUM = "There is no Chromium on this machine."
 
@@ -55,7 +55,7 @@ def check(what: str, folder: Path, **environment: str) -> tuple[int, list[str]]:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Path:
+def project(tmp_path: Path) -> Path:
     """The project without its later stages, as far as a start needs it."""
     for name in ("tools", "docs/exercises", "demo_01", "demo_02"):
         ignored = shutil.ignore_patterns("__pycache__")
@@ -63,9 +63,9 @@ def house(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def begin(house: Path, number: str, **again: str) -> tuple[int, list[str]]:
+def begin(project: Path, number: str, **again: str) -> tuple[int, list[str]]:
     """What `make start-NN` does there."""
-    return run(str(house / "tools/start.py"), number, **again)
+    return run(str(project / "tools/start.py"), number, **again)
 
 
 def names(folder: Path) -> set[str]:
@@ -75,12 +75,12 @@ def names(folder: Path) -> set[str]:
 
 
 def test_a_start_copies_the_stage_before_and_says_what_to_do(
-    house: Path,
+    project: Path,
 ) -> None:
-    (house / "demo_02/__pycache__").mkdir()
-    (house / "demo_02/__pycache__/app.pyc").touch()
-    status, lines = begin(house, "03")
-    mine = house / "my_demo"
+    (project / "demo_02/__pycache__").mkdir()
+    (project / "demo_02/__pycache__/app.pyc").touch()
+    status, lines = begin(project, "03")
+    mine = project / "my_demo"
     assert status == 0
     expected = names(ROOT / "demo_02") - {"README.md"} | {".started-from"}
     assert names(mine) == {each for each in expected if ".pyc" not in each}
@@ -93,39 +93,39 @@ def test_a_start_copies_the_stage_before_and_says_what_to_do(
 
 
 def test_hidden_files_and_dangling_links_are_neither_copied_nor_compared(
-    house: Path,
+    project: Path,
 ) -> None:
-    shutil.copy(ROOT / "Makefile", house)
+    shutil.copy(ROOT / "Makefile", project)
     for lock in (".#app.py", "gone.py"):
-        (house / "demo_02" / lock).symlink_to("ada@house.1234")
-    (house / "demo_02/.idea").mkdir()
-    (house / "demo_02/.idea/mine.xml").touch()
-    assert begin(house, "03")[0] == 0
+        (project / "demo_02" / lock).symlink_to("ada@project.1234")
+    (project / "demo_02/.idea").mkdir()
+    (project / "demo_02/.idea/mine.xml").touch()
+    assert begin(project, "03")[0] == 0
     expected = names(ROOT / "demo_02") - {"README.md"} | {".started-from"}
-    mine = {path.name for path in (house / "my_demo").rglob("*")}
+    mine = {path.name for path in (project / "my_demo").rglob("*")}
     assert mine & {".#app.py", "gone.py", ".idea"} == set()
-    assert names(house / "my_demo") == {
+    assert names(project / "my_demo") == {
         each for each in expected if ".pyc" not in each
     }
-    diff = ["make", "--silent", "-C", str(house), "diff-02"]
+    diff = ["make", "--silent", "-C", str(project), "diff-02"]
     shown = subprocess.check_output(diff, encoding="utf-8")
     assert "demo_02/party/chat_room.py" in shown
     assert not re.search(r"\.#app|gone\.py|mine\.xml", shown)
 
 
-def test_a_start_never_overwrites_what_somebody_built(house: Path) -> None:
-    begin(house, "03")
+def test_a_start_never_overwrites_what_somebody_built(project: Path) -> None:
+    begin(project, "03")
     for old in ("my_demo_1", "my_demo_2"):
-        (house / "my_demo/mine.py").write_text(old, "utf-8")
-        status, lines = begin(house, "02")
+        (project / "my_demo/mine.py").write_text(old, "utf-8")
+        status, lines = begin(project, "02")
         assert status == 1
         (line,) = lines
         assert "make start-02 AGAIN=1" in line
-        assert (house / "my_demo/mine.py").read_text("utf-8") == old
-        assert begin(house, "02", AGAIN="1")[0] == 0
-        assert (house / old / "mine.py").read_text("utf-8") == old
-        assert not (house / "my_demo/mine.py").exists()
-    assert (house / "my_demo/.started-from").read_text("utf-8") == "demo_01\n"
+        assert (project / "my_demo/mine.py").read_text("utf-8") == old
+        assert begin(project, "02", AGAIN="1")[0] == 0
+        assert (project / old / "mine.py").read_text("utf-8") == old
+        assert not (project / "my_demo/mine.py").exists()
+    assert (project / "my_demo/.started-from").read_text("utf-8") == "demo_01\n"
 
 
 @pytest.mark.parametrize(
@@ -137,12 +137,12 @@ def test_a_start_never_overwrites_what_somebody_built(house: Path) -> None:
     ],
 )
 def test_what_cannot_be_started_is_one_line(
-    house: Path, number: str, words: str
+    project: Path, number: str, words: str
 ) -> None:
-    status, (line,) = begin(house, number)
+    status, (line,) = begin(project, number)
     assert status == 1
     assert words in line
-    assert not (house / "my_demo").exists()
+    assert not (project / "my_demo").exists()
 
 
 # To run
@@ -165,14 +165,14 @@ def test_a_traceback_becomes_a_place_and_words(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def reloading(tmp_path: Path) -> Iterator[Running]:
+def reloading(tmp_path: Path) -> Iterator[ServerProcess]:
     """A stage of one's own that runs as `make my-demo` runs it."""
     with start(Stage(1, copy(1, tmp_path)), RELOAD="1") as running:
         yield running
 
 
 def test_a_mistake_on_save_is_one_line_and_its_repair_is_noticed(
-    reloading: Running,
+    reloading: ServerProcess,
 ) -> None:
     app = reloading.stage.folder / "app.py"
     right = app.read_text("utf-8")

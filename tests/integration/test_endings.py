@@ -9,7 +9,7 @@ import pytest
 from shared.party import Connection, Frame, Room, Server
 from shared.party.transport.write_batcher import WriteBatcher
 
-from ..support.party_server import House, open_house
+from ..support.party_server import TestServer, serve_parties
 from ..support.server_process import PATIENCE
 from ..support.ws_frames import CLOSE, TEXT, closing, frame, read_all, unwrap
 
@@ -42,19 +42,19 @@ class Later(Server):
 PARTIES: dict[str, type[Server]] = {"stage": Stage, "later": Later}
 
 
-def the_room(house: House, party: str = "stage") -> Room:
+def the_room(server: TestServer, party: str = "stage") -> Room:
     """The room in which the tests are."""
-    room = house.parties.room(party, "1")
+    room = server.parties.room(party, "1")
     assert room
     return room
 
 
-def fill(house: House, party: str = "stage") -> Any:
+def fill(server: TestServer, party: str = "stage") -> Any:
     """Have something unread by ada, and no reason to wait: their line."""
-    room = the_room(house, party)
+    room = the_room(server, party)
     line = room.present["ada"].websocket.scope["extensions"]["party.line"]
-    while not house.call(line.buffered_bytes):
-        house.call(room.broadcast, b"x" * 8_000, ["nobody"])
+    while not server.call(line.buffered_bytes):
+        server.call(room.broadcast, b"x" * 8_000, ["nobody"])
     assert line.writable.is_set()
     return line
 
@@ -69,9 +69,9 @@ def heard(bare: socket.socket) -> list[tuple[int, bytes]]:
 def test_what_is_told_to_one_keeps_its_place() -> None:
     """Also where one does not keep up for a moment, amid a turn."""
     with (
-        open_house(**PARTIES) as house,
-        house.join("1", "stage", pk="ada") as ada,
-        house.join("1", "stage", pk="bob") as bob,
+        serve_parties(**PARTIES) as server,
+        server.join("1", "stage", pk="ada") as ada,
+        server.join("1", "stage", pk="bob") as bob,
     ):
         ada.send("falter")
         said = [ada.socket.recv(PATIENCE) for _ in range(3)]
@@ -82,8 +82,8 @@ def test_what_is_told_to_one_keeps_its_place() -> None:
 
 def test_who_is_sent_away_hears_nothing_after_that() -> None:
     with (
-        open_house(**PARTIES) as house,
-        house.stalled("/parties/stage/1?_pk=ada") as ada,
+        serve_parties(**PARTIES) as server,
+        server.stalled("/parties/stage/1?_pk=ada") as ada,
     ):
         ada.sendall(frame(TEXT, b"close"))
         ada.sendall(closing(4000))
@@ -93,8 +93,8 @@ def test_who_is_sent_away_hears_nothing_after_that() -> None:
 def test_who_is_left_behind_hears_nothing_after_that() -> None:
     """As one who answers no ping, without the outbox."""
     with (
-        open_house(**PARTIES) as house,
-        house.stalled("/parties/stage/1?_pk=ada") as ada,
+        serve_parties(**PARTIES) as server,
+        server.stalled("/parties/stage/1?_pk=ada") as ada,
     ):
         ada.sendall(frame(TEXT, b"silent"))
         assert heard(ada)[-1] == (CLOSE, b"\x0f\xa0bye")
@@ -109,10 +109,10 @@ def test_who_is_left_behind_hears_nothing_after_that() -> None:
 def test_nothing_comes_behind_the_end(party: str, end: bytes) -> None:
     """Which a reader has asked for, or caused, that has much to read."""
     with (
-        open_house(**PARTIES) as house,
-        house.stalled(f"/parties/{party}/1?_pk=ada") as ada,
+        serve_parties(**PARTIES) as server,
+        server.stalled(f"/parties/{party}/1?_pk=ada") as ada,
     ):
-        fill(house, party)
+        fill(server, party)
         ada.sendall(frame(TEXT, b"go") + end)
         kinds = [opcode for opcode, _ in heard(ada)]
     assert kinds.index(CLOSE) == len(kinds) - 1
@@ -120,14 +120,14 @@ def test_nothing_comes_behind_the_end(party: str, end: bytes) -> None:
 
 def test_the_end_takes_no_harm_from_one_who_is_leaving() -> None:
     with (
-        open_house(**PARTIES) as house,
-        house.stalled("/parties/stage/1?_pk=ada") as ada,
+        serve_parties(**PARTIES) as server,
+        server.stalled("/parties/stage/1?_pk=ada") as ada,
     ):
-        line = fill(house)
+        line = fill(server)
         ada.sendall(closing(1000))
-        while the_room(house).present:
-            house.call(int)
-        house.call(line.shutdown)
+        while the_room(server).present:
+            server.call(int)
+        server.call(line.shutdown)
         assert heard(ada)[-1][0] == CLOSE
 
 
@@ -139,8 +139,8 @@ def test_a_close_behind_what_ends_a_connection_is_read(
         "shared.party.transport.websocket_protocol.CLOSE_TIMEOUT", 10 * PATIENCE
     )
     with (
-        open_house(**PARTIES) as house,
-        house.stalled("/parties/stage/1?_pk=ada") as ada,
+        serve_parties(**PARTIES) as server,
+        server.stalled("/parties/stage/1?_pk=ada") as ada,
     ):
         ada.sendall(frame(TEXT, b"cut") + closing(4000))
         opcode, payload = heard(ada)[-1]

@@ -11,7 +11,13 @@ from starlette.routing import Route
 
 from shared.web.log_redaction import MAX_LINES
 
-from ..support.server_process import BOTH_WAYS, ROOT, Running, Stage, start
+from ..support.server_process import (
+    BOTH_WAYS,
+    ROOT,
+    ServerProcess,
+    Stage,
+    start,
+)
 from ..support.stubs import serve
 
 CHAT = Stage(3, ROOT / "demo_03")
@@ -24,12 +30,12 @@ CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 @pytest.fixture(scope="module", params=BOTH_WAYS)
-def running(request: pytest.FixtureRequest) -> Iterator[Running]:
+def running(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
     with start(CHAT, FAST_TRANSPORT=request.param, PRESENTER_KEY=KEY) as found:
         yield found
 
 
-def send(running: Running, *parts: bytes) -> bytes:
+def send(running: ServerProcess, *parts: bytes) -> bytes:
     """Send each part once the server has read the one before it."""
     with running.connected() as bare:
         for part in parts:
@@ -52,7 +58,7 @@ def send(running: Running, *parts: bytes) -> bytes:
     ],
 )
 def test_a_bad_request_is_at_most_one_line(
-    running: Running, parts: list[bytes]
+    running: ServerProcess, parts: list[bytes]
 ) -> None:
     logged = running.errors()
     assert re.match(rb"HTTP/1\.1 4\d\d ", send(running, *parts))
@@ -62,7 +68,7 @@ def test_a_bad_request_is_at_most_one_line(
 
 
 def test_a_sender_who_leaves_in_the_middle_is_no_error(
-    running: Running,
+    running: ServerProcess,
 ) -> None:
     logged = running.errors()
     with running.connected() as bare:
@@ -72,7 +78,7 @@ def test_a_sender_who_leaves_in_the_middle_is_no_error(
     assert running.errors() == logged
 
 
-def test_many_bad_requests_are_few_lines(running: Running) -> None:
+def test_many_bad_requests_are_few_lines(running: ServerProcess) -> None:
     logged = running.errors()
     for _ in range(MAX_LINES * 3):
         assert send(running, b"no request\r\n\r\n").startswith(b"HTTP/1.1 400")

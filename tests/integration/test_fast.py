@@ -23,9 +23,9 @@ from shared.party import Connection, Frame, Server
 from ..support.browser import something_runs
 from ..support.pages import find_node
 from ..support.party_server import (
-    UNHURRIED,
-    House,
-    open_house,
+    HIGH_LIMITS,
+    TestServer,
+    serve_parties,
     take_the_fast_path,
 )
 from ..support.server_process import PATIENCE, ROOT
@@ -113,11 +113,11 @@ def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Frame]]:
 
 
 @pytest.fixture
-def house(monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    """A house with a stage, on the fast path."""
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[TestServer]:
+    """A server with a stage, on the fast path."""
     take_the_fast_path(monkeypatch)
-    with open_house(stage=Stage, bounds=UNHURRIED) as house:
-        yield house
+    with serve_parties(stage=Stage, bounds=HIGH_LIMITS) as server:
+        yield server
 
 
 def listen(socket: ClientConnection, most: int = 10_000) -> list[Frame]:
@@ -128,13 +128,13 @@ def listen(socket: ClientConnection, most: int = 10_000) -> list[Frame]:
     return heard
 
 
-def come_and_go(house: House, number: int) -> dict[str, list[Frame]]:
+def come_and_go(server: TestServer, number: int) -> dict[str, list[Frame]]:
     """Be in the room for a moment, and again: what was heard each time."""
     heard: dict[str, list[Frame]] = {}
     for visit in range(8):
         id = f"visitor-{number}-{visit}"
         kind = INFLATES if visit % 3 else DOES_NOT
-        with house.join("1", "stage", pk=id, **kind) as guest:
+        with server.join("1", "stage", pk=id, **kind) as guest:
             heard[id] = listen(guest.socket, 10)
     return heard
 
@@ -145,26 +145,26 @@ def as_text(frames: list[Frame]) -> list[str]:
 
 
 @contextmanager
-def page_in(chromium: Browser, house: House, id: str) -> Iterator[Page]:
+def page_in(chromium: Browser, server: TestServer, id: str) -> Iterator[Page]:
     """A page that listens in the room; `end` is what it hears."""
-    url = f"ws://127.0.0.1:{house.port}/parties/stage/1?_pk={id}"
+    url = f"ws://127.0.0.1:{server.port}/parties/stage/1?_pk={id}"
     with something_runs(chromium):
         page = chromium.new_page()
-        page.goto(house.url)
+        page.goto(server.url)
         assert page.evaluate(LISTEN, url) == AGREED
         yield page
         page.close()
 
 
 @contextmanager
-def published(house: House, id: str) -> Iterator[IO[str]]:
+def published(server: TestServer, id: str) -> Iterator[IO[str]]:
     """The published client in the room: what it hears, line by line."""
     script = [
         find_node(),
         "--experimental-websocket",
         "tests/support/partysocket.mjs",
     ]
-    told = [f"127.0.0.1:{house.port}", "stage", "1", id]
+    told = [f"127.0.0.1:{server.port}", "stage", "1", id]
     with Popen(
         [*script, *told], cwd=ROOT, stdout=PIPE, encoding="utf-8"
     ) as node:
@@ -175,7 +175,7 @@ def published(house: House, id: str) -> Iterator[IO[str]]:
 
 @pytest.mark.parametrize("seed", ["1", "2"])
 def test_everybody_hears_all_of_it_whoever_comes_and_goes(
-    house: House,
+    server: TestServer,
     chromium: Browser,
     told: dict[str, list[Frame]],
     seed: str,
@@ -183,14 +183,14 @@ def test_everybody_hears_all_of_it_whoever_comes_and_goes(
     """Chromium, the published client, and two guests, one without inflation."""
     with (
         ThreadPoolExecutor(4) as threads,
-        house.join("1", "stage", pk="ada", **INFLATES) as ada,
-        house.join("1", "stage", pk="bob", **DOES_NOT) as bob,
-        published(house, "node") as node,
-        page_in(chromium, house, "page") as page,
+        server.join("1", "stage", pk="ada", **INFLATES) as ada,
+        server.join("1", "stage", pk="bob", **DOES_NOT) as bob,
+        published(server, "node") as node,
+        page_in(chromium, server, "page") as page,
     ):
         ada.send(seed)
         readers = [threads.submit(listen, who.socket) for who in (ada, bob)]
-        visits = [threads.submit(come_and_go, house, n) for n in range(2)]
+        visits = [threads.submit(come_and_go, server, n) for n in range(2)]
         assert page.evaluate("window.end") == as_text(told["page"])
         heard = [base64.b64decode(line).decode() for line in node]
         assert heard == as_text(told["node"])

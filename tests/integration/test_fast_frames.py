@@ -27,12 +27,12 @@ from shared.party.transport.handshake import FastHandshakeHTTP, parse_handshake
 from shared.party.transport.http_protocol import BoundedHTTP
 
 from ..support.party_server import (
-    UNHURRIED,
-    House,
-    open_house,
+    HIGH_LIMITS,
+    TestServer,
+    serve_parties,
     take_the_fast_path,
 )
-from ..support.server_process import HANDSHAKE, PATIENCE, Running
+from ..support.server_process import HANDSHAKE, PATIENCE, ServerProcess
 from ..support.ws_frames import (
     BINARY,
     CLOSE,
@@ -370,11 +370,11 @@ class Radio(Server):
 
 
 @pytest.fixture
-def house(monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    """A house with a radio, on the fast path."""
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[TestServer]:
+    """A server with a radio, on the fast path."""
     take_the_fast_path(monkeypatch)
-    with open_house(radio=Radio, bounds=UNHURRIED) as house:
-        yield house
+    with serve_parties(radio=Radio, bounds=HIGH_LIMITS) as server:
+        yield server
 
 
 class Recorder:
@@ -408,11 +408,11 @@ def writes(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[bytes]]:
 
 
 def test_what_is_said_in_one_turn_is_written_at_once(
-    house: House, writes: dict[str, list[bytes]]
+    server: TestServer, writes: dict[str, list[bytes]]
 ) -> None:
     with (
-        house.join("1", "radio", pk="ada") as ada,
-        house.join("1", "radio", pk="bob") as bob,
+        server.join("1", "radio", pk="ada") as ada,
+        server.join("1", "radio", pk="bob") as bob,
     ):
         ada.send("go")
         for number in range(16):
@@ -428,12 +428,12 @@ def test_what_is_said_in_one_turn_is_written_at_once(
 
 @pytest.mark.parametrize("when", ["amid a turn", "before it"])
 def test_whose_line_is_cut_takes_nothing_from_the_others(
-    house: House, when: str
+    server: TestServer, when: str
 ) -> None:
     """Their own part of the app hears of the end only later."""
 
     def speak() -> None:
-        room = house.parties.room("radio", "1")
+        room = server.parties.room("radio", "1")
         assert room
         line, soon = room.present["bob"].shortcut, room_loop().call_soon
         if when == "amid a turn":
@@ -445,63 +445,63 @@ def test_whose_line_is_cut_takes_nothing_from_the_others(
 
     room_loop = asyncio.get_running_loop
     with (
-        house.join("1", "radio", pk="bob"),
-        house.join("1", "radio", pk="ada") as ada,
+        server.join("1", "radio", pk="bob"),
+        server.join("1", "radio", pk="ada") as ada,
     ):
-        house.call(speak)
+        server.call(speak)
         assert ada.socket.recv(PATIENCE) == "news"
 
 
 def test_who_does_not_keep_up_is_left_to_the_outbox(
-    house: House, writes: dict[str, list[bytes]]
+    server: TestServer, writes: dict[str, list[bytes]]
 ) -> None:
     """Which evicts them, although they had the same as all until then."""
     with (
-        house.stalled("/parties/radio/1?_pk=phone"),
-        house.join("1", "radio", pk="ada", compression=None) as ada,
+        server.stalled("/parties/radio/1?_pk=phone"),
+        server.join("1", "radio", pk="ada", compression=None) as ada,
     ):
         for _ in range(60):
-            room = house.parties.room("radio", "1")
+            room = server.parties.room("radio", "1")
             assert room
-            house.call(room.broadcast, b"x" * 32_000)
+            server.call(room.broadcast, b"x" * 32_000)
             assert len(ada.socket.recv(PATIENCE)) == 32_000
         assert list(room.present) == ["ada"]
     assert sum(map(len, writes["phone"])) < 30 * 32_000
 
 
 def test_a_hook_that_says_very_much_is_not_waited_for(
-    house: House, writes: dict[str, list[bytes]]
+    server: TestServer, writes: dict[str, list[bytes]]
 ) -> None:
     """Else all of it would wait for each, who may not even read it."""
 
     def speak() -> None:
-        room = house.parties.room("radio", "1")
+        room = server.parties.room("radio", "1")
         assert room
         for _ in range(30):
             room.broadcast(b"x" * 10_000)
 
-    with house.join("1", "radio", pk="ada", compression=None) as ada:
-        house.call(speak)
+    with server.join("1", "radio", pk="ada", compression=None) as ada:
+        server.call(speak)
         for _ in range(30):
             assert len(ada.socket.recv(PATIENCE)) == 10_000
     assert max(map(len, writes["ada"])) < 80_000
 
 
 def test_a_reply_that_grows_costs_what_is_new_in_it(
-    house: House, writes: dict[str, list[bytes]]
+    server: TestServer, writes: dict[str, list[bytes]]
 ) -> None:
     words = [f"word{n * n}" for n in range(150)]
 
     def room() -> Any:
-        return house.parties.room("radio", "1")
+        return server.parties.room("radio", "1")
 
     with (
-        house.join("1", "radio", pk="ada", compression=None) as ada,
-        house.join("1", "radio", pk="bob") as bob,
+        server.join("1", "radio", pk="ada", compression=None) as ada,
+        server.join("1", "radio", pk="bob") as bob,
     ):
         for number in range(150):
             said = " ".join(words[:number])
-            house.call(room().broadcast, said)
+            server.call(room().broadcast, said)
             assert (
                 ada.socket.recv(PATIENCE) == bob.socket.recv(PATIENCE) == said
             )
@@ -510,17 +510,17 @@ def test_a_reply_that_grows_costs_what_is_new_in_it(
         compressor = room().deliver.__self__.compressor
         assert compressor() is not None
     while room().present:
-        house.call(int)
+        server.call(int)
     assert compressor() is None
 
 
 def test_who_was_skipped_is_compressed_for_again(
-    house: House, writes: dict[str, list[bytes]]
+    server: TestServer, writes: dict[str, list[bytes]]
 ) -> None:
     """Also where something small is said before."""
 
     def speak(*said: str) -> None:
-        room = house.parties.room("radio", "1")
+        room = server.parties.room("radio", "1")
         assert room
         for each in said:
             if each == "busy":
@@ -528,9 +528,9 @@ def test_who_was_skipped_is_compressed_for_again(
             else:
                 room.broadcast(each)
 
-    with house.join("1", "radio", pk="bob") as bob:
+    with server.join("1", "radio", pk="bob") as bob:
         for said in (["x" * 400], ["busy", "y" * 400], ["small"], ["z" * 400]):
-            house.call(speak, *said)
+            server.call(speak, *said)
             assert bob.socket.recv(PATIENCE) == said[-1]
         kinds = [each[0] for each in writes["bob"]]
     assert kinds == [TEXT | 0xC0, TEXT | 0x80, TEXT | 0x80, TEXT | 0xC0]
@@ -539,36 +539,36 @@ def test_who_was_skipped_is_compressed_for_again(
 KEPT = BatchingProtocol, ServerProtocol, Connection
 
 
-def test_a_connection_that_ended_is_no_garbage(house: House) -> None:
+def test_a_connection_that_ended_is_no_garbage(server: TestServer) -> None:
     """It is gone at once: garbage is rarely collected otherwise."""
     gc.collect()
     gc.disable()
     try:
-        with house.join("2", "radio") as guest:
+        with server.join("2", "radio") as guest:
             guest.send("first")
             assert guest.socket.recv(PATIENCE) == "end"
         for kind in (None, "deflate"):
-            with house.join("1", "radio", compression=kind) as guest:
+            with server.join("1", "radio", compression=kind) as guest:
                 guest.send("go")
                 while guest.socket.recv(PATIENCE) != "end":
                     pass
-                room = house.parties.room("radio", "1")
+                room = server.parties.room("radio", "1")
                 assert room
-                house.call(room.broadcast, "bye")
+                server.call(room.broadcast, "bye")
                 assert guest.socket.recv(PATIENCE) == "bye"
                 del room
-        with house.stalled("/parties/radio/1") as bare:
+        with server.stalled("/parties/radio/1") as bare:
             bare.sendall(frame(3, b"makes no sense"))
             read_all(bare)
-        with house.stalled("/parties/radio/1"):
-            room = house.parties.room("radio", "1")
+        with server.stalled("/parties/radio/1"):
+            room = server.parties.room("radio", "1")
             assert room
             for _ in range(2):
-                house.call(room.broadcast, b"x" * 200_000)
+                server.call(room.broadcast, b"x" * 200_000)
             del room
-        while house.call(len, house.server_state.tasks):
+        while server.call(len, server.server_state.tasks):
             pass
-        house.call(int)
+        server.call(int)
         left = [o for o in gc.get_objects() if type(o) in KEPT]
         assert left == []
     finally:
@@ -592,11 +592,11 @@ def test_a_connection_that_ended_is_no_garbage(house: House) -> None:
     ],
 )
 def test_an_offer_that_limits_our_window_is_declined(
-    house: House, offer: str, agreed: bool
+    server: TestServer, offer: str, agreed: bool
 ) -> None:
     """RFC 7692, 7.1."""
     request = HANDSHAKE % b"/parties/radio/1"
-    answer = house.raw(request[:-2] + OFFER % offer.encode())
+    answer = server.raw(request[:-2] + OFFER % offer.encode())
     assert answer.startswith(b"HTTP/1.1 101 ")
     taken = b": permessage-deflate; client_no_context_takeover\r\n" in answer
     assert taken == agreed
@@ -606,7 +606,7 @@ def test_an_offer_that_limits_our_window_is_declined(
 @pytest.mark.stages(2)
 @pytest.mark.parametrize("fast", ["1", "0"])
 def test_a_setting_turns_it_off(serve: Any, fast: str) -> None:
-    running: Running = serve(FAST_TRANSPORT=fast)
+    running: ServerProcess = serve(FAST_TRANSPORT=fast)
     with running.join() as ada:
         assert ada.socket.response
         taken = "Sec-WebSocket-Extensions" in ada.socket.response.headers

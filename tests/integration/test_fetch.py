@@ -18,7 +18,7 @@ from shared.party import Connection, Frame, Refused, Server
 from shared.party.fetch import Reply, from_party
 from shared.party.registry import Parties
 
-from ..support.party_server import open_house
+from ..support.party_server import serve_parties
 
 
 class Mirror(Server):
@@ -132,9 +132,9 @@ def test_nobody_from_outside_can_claim_to_be_a_party() -> None:
         "forwarded": "host=party",
         "x-forwarded-host": "party",
     }
-    with open_house(mirror=Mirror) as house:
+    with serve_parties(mirror=Mirror) as server:
         path = "/parties/mirror/1?party.caller=1"
-        answer = house.ask("POST", path, {"party.caller": True}, **claims)
+        answer = server.ask("POST", path, {"party.caller": True}, **claims)
         assert answer.json()["from_party"] is False
 
 
@@ -155,10 +155,10 @@ def test_a_hook_asks_another_party_and_itself_goes_on() -> None:
             sender.send({"reply": reply.json()})
 
     with (
-        open_house(chat=Chat, counter=Counter) as house,
-        house.join("total", "counter") as watcher,
-        house.join("1", "chat") as ada,
-        house.join("2", "chat") as bob,
+        serve_parties(chat=Chat, counter=Counter) as server,
+        server.join("total", "counter") as watcher,
+        server.join("1", "chat") as ada,
+        server.join("2", "chat") as bob,
     ):
         ada.send("40")
         assert ada.next() == {"reply": 40}

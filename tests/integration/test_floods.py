@@ -31,7 +31,7 @@ from shared.party.transport.http_protocol import (
     RequestQueue,
 )
 
-from ..support.party_server import Echo, open_house
+from ..support.party_server import Echo, serve_parties
 from ..support.server_process import HANDSHAKE, PATIENCE
 from ..support.ws_frames import (
     BINARY,
@@ -107,7 +107,10 @@ def test_a_message_is_gathered_and_inflated_up_to_the_limit(
     parts: list[bytes], party: str, most: int
 ) -> None:
     """It is refused in words, though nobody has kept it."""
-    with open_house(echo=Echo, small=Small) as house, house.connected() as eve:
+    with (
+        serve_parties(echo=Echo, small=Small) as server,
+        server.connected() as eve,
+    ):
         if not joined(eve, party) and parts[0][0] & 0x40:
             return  # there is no compression without the fast path
         tracemalloc.start()
@@ -144,7 +147,7 @@ def test_a_message_has_to_be_complete_in_time(
         "shared.party.transport.bounded_protocol.MESSAGE_TIMEOUT", 0.5
     )
     is_between_frames = "part" in name
-    with open_house(echo=Echo) as house, house.connected() as eve:
+    with serve_parties(echo=Echo) as server, server.connected() as eve:
         joined(eve, "echo")
         eve.sendall(UNFINISHED[name])
         eve.settimeout(0.1)
@@ -169,7 +172,7 @@ def test_a_message_that_comes_slowly_but_in_time_is_taken(
     monkeypatch.setattr(
         "shared.party.transport.bounded_protocol.MESSAGE_TIMEOUT", 0.5
     )
-    with open_house(echo=Echo) as house, house.connected() as ada:
+    with serve_parties(echo=Echo) as server, server.connected() as ada:
         joined(ada, "echo")
         whole = frame(TEXT, b"hello")
         ada.sendall(whole[:5])
@@ -205,9 +208,9 @@ def test_a_flood_of_any_kind_ends_its_own_connection_alone(kind: str) -> None:
     """Nothing that comes after the limit is parsed."""
     bounds = Bounds(max_messages_per_second=1)
     with (
-        open_house(bounds=bounds, echo=Echo) as house,
-        house.join("1", "echo") as bob,
-        house.connected() as eve,
+        serve_parties(bounds=bounds, echo=Echo) as server,
+        server.join("1", "echo") as bob,
+        server.connected() as eve,
         ThreadPoolExecutor() as threads,
     ):
         if not joined(eve, "echo") and KINDS[kind][0] & 0x40:
@@ -313,8 +316,8 @@ def test_a_body_in_tiny_chunks_is_read_in_portions(
     monkeypatch.setattr(BoundedHTTP, "handle_events", count)
     head = b"POST /parties/body/1 HTTP/1.1\r\nHost: localhost\r\n"
     chunked = b"Transfer-Encoding: chunked\r\n\r\n"
-    with open_house(body=Body) as house:
-        answer = house.raw(
+    with serve_parties(body=Body) as server:
+        answer = server.raw(
             head + chunked + b"1\r\nx\r\n" * 9_000 + b"0\r\n\r\n"
         )
     assert answer.endswith(b"9000")
@@ -325,8 +328,8 @@ def test_a_body_in_tiny_chunks_is_read_in_portions(
 def test_what_comes_right_behind_a_handshake_is_read() -> None:
     """Also half a frame, and what is larger than what is kept of others."""
     bounds = Bounds(max_frame_bytes=3 * MB)
-    with open_house(bounds=bounds, echo=Echo) as house:
-        with house.connected() as ada:
+    with serve_parties(bounds=bounds, echo=Echo) as server:
+        with server.connected() as ada:
             request = HANDSHAKE % b"/parties/echo/1"
             sent = frame(TEXT, b"first") + frame(TEXT, b"second")
             ada.sendall(request + sent[:-3])
@@ -334,7 +337,7 @@ def test_what_comes_right_behind_a_handshake_is_read() -> None:
                 pass
             ada.sendall(sent[-3:])
             assert answers(ada, lambda _, payload: b'"second"' in payload)
-        with house.join("1", "echo", max_size=None) as ada:
+        with server.join("1", "echo", max_size=None) as ada:
             ada.next()
             ada.send("x" * 3 * MB)
             assert len(ada.next()["echo"]) == 3 * MB

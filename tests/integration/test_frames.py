@@ -12,11 +12,16 @@ from urllib.parse import urlencode
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from ..support.server_process import Guest, Running, Stage, start
+from ..support.server_process import (
+    ServerProcess,
+    Stage,
+    WebSocketClient,
+    start,
+)
 
 pytestmark = pytest.mark.stages(2)
 
-Pair = tuple[Guest, Guest]
+Pair = tuple[WebSocketClient, WebSocketClient]
 
 ID = "A message needs an id: text of 1 to 64 characters."
 NAME = "A message needs a name: text of 1 to 40 characters."
@@ -34,14 +39,14 @@ KEPT = "Another message has this id already."
 
 
 @pytest.fixture(scope="module")
-def rooms(stage: Stage) -> Iterator[Running]:
+def rooms(stage: Stage) -> Iterator[ServerProcess]:
     """One server for all tests of this file; it must print no traceback."""
     with start(stage, MAX_MESSAGES_PER_SECOND="1000") as running:
         yield running
 
 
 @pytest.fixture
-def pair(rooms: Running) -> Iterator[Pair]:
+def pair(rooms: ServerProcess) -> Iterator[Pair]:
     """Two guests in a room."""
     with rooms.join("room-4") as ada, rooms.join("room-4") as bob:
         ada.wait_for("history")
@@ -57,7 +62,7 @@ def message(**changes: Any) -> dict[str, Any]:
     return {"type": "message", "message": kept}
 
 
-def notices_nothing(bob: Guest, ada: Guest) -> None:
+def notices_nothing(bob: WebSocketClient, ada: WebSocketClient) -> None:
     """Check that the next thing each hears is what the other says now."""
     said = ada.say("does it still work?")
     assert ada.next()["id"] == said["id"]
@@ -209,7 +214,7 @@ def test_people_cannot_speak_as_the_model_does(pair: Pair, role: Any) -> None:
     ids=ascii,
 )
 def test_nobody_else_has_the_ais_name(
-    rooms: Running, pair: Pair, name: str
+    rooms: ServerProcess, pair: Pair, name: str
 ) -> None:
     is_refused(pair, message(user=name), TAKEN, id="m1")
     assert checked_name(rooms, name) == TAKEN
@@ -265,7 +270,7 @@ def test_names_of_people_are_accepted(pair: Pair) -> None:
     ids=ascii,
 )
 def test_a_name_is_text_that_can_be_seen(
-    rooms: Running, pair: Pair, name: Any
+    rooms: ServerProcess, pair: Pair, name: Any
 ) -> None:
     is_refused(pair, message(user=name), NAME, id="m1")
     if isinstance(name, str):
@@ -273,7 +278,7 @@ def test_a_name_is_text_that_can_be_seen(
     assert checked_name(rooms, "Ada") == ""
 
 
-def checked_name(rooms: Running, name: str) -> str:
+def checked_name(rooms: ServerProcess, name: str) -> str:
     """Return the answer to a page about a name at sign-in."""
     return rooms.get(f"/name?{urlencode({'name': name})}").text
 
@@ -318,7 +323,7 @@ def test_the_id_of_another_message_is_refused(pair: Pair) -> None:
 
 
 def test_the_history_holds_nothing_that_was_refused(
-    rooms: Running, pair: Pair
+    rooms: ServerProcess, pair: Pair
 ) -> None:
     is_refused(pair, message(id="refused", body=5), BODY, id="refused")
     is_refused(pair, message(id="refused", role="system"), ROLE, id="refused")
@@ -371,9 +376,9 @@ def test_a_frame_in_many_small_parts_is_as_large(pair: Pair) -> None:
 
 
 def test_a_frame_of_3_mb_ends_its_own_socket_alone(
-    rooms: Running, pair: Pair
+    rooms: ServerProcess, pair: Pair
 ) -> None:
-    def send_too_much(eve: Guest) -> None:
+    def send_too_much(eve: WebSocketClient) -> None:
         eve.send("x" * 3_000_000)
         while True:
             assert eve.next()["type"] == "history"
@@ -399,7 +404,7 @@ def test_a_frame_of_3_mb_ends_its_own_socket_alone(
     ids=repr,
 )
 def test_what_is_no_frame_ends_its_own_socket_alone(
-    rooms: Running, pair: Pair, sent: bytes, code: bytes
+    rooms: ServerProcess, pair: Pair, sent: bytes, code: bytes
 ) -> None:
     with rooms.stalled("/parties/chatroom/on-page-help") as bare:
         bare.sendall(sent)

@@ -10,7 +10,7 @@ from shared.chat.messages import Message
 from shared.party.storage.sqlite import NOT_KEPT, DurableStore
 
 from ..conftest import STAGES
-from ..support.server_process import Running, start
+from ..support.server_process import ServerProcess, start
 from ..support.stubs import OpenAIStub
 from .test_presence import User
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def limit(running: Running, size: int) -> None:
+def limit(running: ServerProcess, size: int) -> None:
     """Let no file of a server's grow beyond that, as if the disk were full."""
     sizes = size, resource.RLIM_INFINITY
     resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, sizes)

@@ -18,7 +18,7 @@ from shared.web.security_headers import SafeApp
 from ..support.server_process import (
     PATIENCE,
     ROOT,
-    Running,
+    ServerProcess,
     Stage,
     environment,
     start,
@@ -74,13 +74,13 @@ PARTIES: list[tuple[int, str, str, dict[str, str]]] = [
 
 
 @pytest.fixture(scope="module")
-def server(stage: Stage) -> Iterator[Running]:
+def server(stage: Stage) -> Iterator[ServerProcess]:
     with start(stage, PRESENTER_KEY="a-key-of-16-letters") as running:
         yield running
 
 
 def ask(
-    server: Running, method: str, path: str, headers: dict[str, str]
+    server: ServerProcess, method: str, path: str, headers: dict[str, str]
 ) -> tuple[int, HTTPMessage]:
     """Send a request just so: the status and the headers that come back."""
     line = HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
@@ -135,7 +135,7 @@ def check(headers: HTTPMessage, of: object) -> None:
 
 @pytest.mark.stages(1)
 def test_every_route_and_every_refusal_says_what_browsers_may_do(
-    stage: Stage, server: Running
+    stage: Stage, server: ServerProcess
 ) -> None:
     for path in routes(stage):
         for method in METHODS:
@@ -151,7 +151,7 @@ def test_every_route_and_every_refusal_says_what_browsers_may_do(
 
 
 @pytest.mark.stages(1)
-def test_a_file_that_did_not_change_says_it_too(server: Running) -> None:
+def test_a_file_that_did_not_change_says_it_too(server: ServerProcess) -> None:
     _, headers = ask(server, "GET", STYLE, {})
     check(headers, STYLE)
     tag = {"If-None-Match": headers["ETag"]}

@@ -28,7 +28,7 @@ from shared.settings import Settings
 from ..support.server_process import (
     PATIENCE,
     ROOT,
-    Running,
+    ServerProcess,
     Stage,
     environment,
     free_port,
@@ -193,7 +193,7 @@ def test_only_lan_listens_for_others() -> None:
 
 
 @pytest.mark.stages(1)
-def test_without_lan_nobody_else_gets_in(running: Running) -> None:
+def test_without_lan_nobody_else_gets_in(running: ServerProcess) -> None:
     for host in ("127.0.0.2", *lan.lan_addresses()):
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((host, running.port), PATIENCE)

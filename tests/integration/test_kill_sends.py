@@ -15,7 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from ..conftest import STAGES
-from ..support.server_process import Running, start
+from ..support.server_process import ServerProcess, start
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(240)]
 
@@ -27,7 +27,7 @@ UNBOUND = {"HISTORY_LIMIT": "5000", "MAX_MESSAGES_PER_SECOND": "10000"}
 class Person:
     """Somebody who sends each message until it is acknowledged."""
 
-    def __init__(self, name: str, running: Running, each: int) -> None:
+    def __init__(self, name: str, running: ServerProcess, each: int) -> None:
         self.name, self.port = name, running.port
         self.left = [f"{name} {number}" for number in range(each)]
         self.unsure: list[str] = []
@@ -85,7 +85,7 @@ class Person:
         assert self.seen.setdefault(id, seq) == seq
 
 
-async def kill_often(running: Running, people: list[Person]) -> int:
+async def kill_often(running: ServerProcess, people: list[Person]) -> int:
     """Kill the server twenty times; in how many a send was in doubt."""
     doubtful = 0
     for kill in range(KILLS):
@@ -104,7 +104,7 @@ async def kill_often(running: Running, people: list[Person]) -> int:
     return doubtful
 
 
-def told(running: Running) -> list[tuple[int, str]]:
+def told(running: ServerProcess) -> list[tuple[int, str]]:
     """What a newcomer is told: sequence numbers and ids."""
     with running.join("room-4", max_size=None) as newcomer:
         messages = newcomer.wait_for("history")["messages"]
@@ -112,7 +112,7 @@ def told(running: Running) -> list[tuple[int, str]]:
 
 
 def test_nothing_acknowledged_is_lost_by_twenty_kills(tmp_path: Path) -> None:
-    async def test(running: Running) -> tuple[list[Person], int]:
+    async def test(running: ServerProcess) -> tuple[list[Person], int]:
         names = "Ada", "Ben", "Eve", "Kim", "Zoe"
         people = [Person(name, running, EACH) for name in names]
         talks = [asyncio.create_task(p.talk()) for p in people]
@@ -136,7 +136,7 @@ def test_nothing_acknowledged_is_lost_by_twenty_kills(tmp_path: Path) -> None:
 
 
 def test_two_servers_on_one_file_make_one_order(tmp_path: Path) -> None:
-    async def test(*servers: Running) -> list[Person]:
+    async def test(*servers: ServerProcess) -> list[Person]:
         people = [
             Person(f"{name}{number}", running, 100)
             for name, running in zip(("one", "two"), servers, strict=True)

@@ -28,16 +28,16 @@ from shared.party.registry import Parties
 from shared.settings import Settings
 from shared.web.browser_id import COOKIE, sign
 
-from ..support.party_server import Echo, open_house
+from ..support.party_server import Echo, serve_parties
 from ..support.server_process import (
     BOTH_WAYS,
     HANDSHAKE,
     PATIENCE,
     Answer,
-    Door,
-    Guest,
-    Running,
+    Client,
+    ServerProcess,
     Stage,
+    WebSocketClient,
     start,
 )
 from ..support.ws_frames import read_all
@@ -52,20 +52,22 @@ STRICT = {
     "PRESENTER_KEY": KEY,
 }
 
-Serve = Callable[..., Running]
+Serve = Callable[..., ServerProcess]
 
 
 @pytest.fixture(scope="module")
-def strict(stage: Stage) -> Iterator[Running]:
+def strict(stage: Stage) -> Iterator[ServerProcess]:
     """A server with limits that a test soon reaches."""
     with start(stage, **STRICT) as running:
         yield running
 
 
-def refusal(door: Door, room: str, party: str = "chatroom") -> Answer | None:
+def refusal(
+    server: Client, room: str, party: str = "chatroom"
+) -> Answer | None:
     """How a handshake is refused; None if it is not."""
     try:
-        with door.join(room, party):
+        with server.join(room, party):
             return None
     except InvalidStatus as refused:
         headers = {k.lower(): v for k, v in refused.response.headers.items()}
@@ -73,10 +75,10 @@ def refusal(door: Door, room: str, party: str = "chatroom") -> Answer | None:
         return Answer(refused.response.status_code, headers, text)
 
 
-def let_in(door: Door, room: str, party: str = "chatroom") -> None:
+def let_in(server: Client, room: str, party: str = "chatroom") -> None:
     """Knock until there is place: who has left is not noticed at once."""
     deadline = time.monotonic() + PATIENCE
-    while (refused := refusal(door, room, party)) is not None:
+    while (refused := refusal(server, room, party)) is not None:
         assert refused.status == 503
         assert time.monotonic() < deadline
 
@@ -93,7 +95,7 @@ def test_each_bound_is_a_setting_with_the_same_default() -> None:
 
 @pytest.mark.stages(2)
 def test_what_is_too_much_at_once_is_refused_and_may_be_sent_again(
-    strict: Running,
+    strict: ServerProcess,
 ) -> None:
     page = strict.get("/").headers["set-cookie"]
     hers = {"Cookie": page.partition(";")[0]}
@@ -126,7 +128,7 @@ def test_what_is_too_much_at_once_is_refused_and_may_be_sent_again(
 
 
 @pytest.mark.stages(2)
-def test_the_largest_frame_is_a_setting(strict: Running) -> None:
+def test_the_largest_frame_is_a_setting(strict: ServerProcess) -> None:
     with strict.join() as ada, strict.join() as bob:
         bob.wait_for("history")
         ada.wait_for("history")
@@ -139,7 +141,7 @@ def test_the_largest_frame_is_a_setting(strict: Running) -> None:
 
 @pytest.mark.stages(2)
 def test_a_full_room_lets_somebody_in_when_another_has_left(
-    strict: Running,
+    strict: ServerProcess,
 ) -> None:
     with strict.join("party-chat") as ada, strict.join("party-chat") as bob:
         bob.wait_for("history")
@@ -159,7 +161,9 @@ def test_a_full_room_lets_somebody_in_when_another_has_left(
 
 @pytest.mark.stages(2)
 @pytest.mark.parametrize("path", ["/parties/chatroom/room-4", "/presenter"])
-def test_the_largest_body_is_a_setting(strict: Running, path: str) -> None:
+def test_the_largest_body_is_a_setting(
+    strict: ServerProcess, path: str
+) -> None:
     why = {"error": "A request may have 2,048 bytes at most."}
     key = {"authorization": f"Bearer {KEY}"}
     answer = strict.ask("POST", path, "x" * 2_047, **key)
@@ -168,7 +172,9 @@ def test_the_largest_body_is_a_setting(strict: Running, path: str) -> None:
 
 
 @pytest.mark.stages(2)
-def test_a_body_of_unknown_length_ends_at_the_limit(strict: Running) -> None:
+def test_a_body_of_unknown_length_ends_at_the_limit(
+    strict: ServerProcess,
+) -> None:
     head = (
         "POST /presenter HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
         f"Authorization: Bearer {KEY}\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -211,16 +217,16 @@ def test_rooms_that_anybody_may_name_are_bounded_and_the_chats_let_in() -> None:
         rooms = ("kitchen", "hall")
 
     bounds = Bounds(max_rooms=1, max_new_rooms_per_minute=2)
-    with open_house(bounds=bounds, open=Echo, listed=Listed) as house:
-        with house.join("a", "open"):
-            refused = refusal(house, "b", "open")
+    with serve_parties(bounds=bounds, open=Echo, listed=Listed) as server:
+        with server.join("a", "open"):
+            refused = refusal(server, "b", "open")
             assert refused
             assert refused.status == 503
-            with house.join("kitchen", "listed") as ada:
+            with server.join("kitchen", "listed") as ada:
                 assert ada.next()["room"] == "kitchen"
-        let_in(house, "b", "open")
+        let_in(server, "b", "open")
         deadline = time.monotonic() + PATIENCE
-        while (refused := refusal(house, "c", "open")) is None or (
+        while (refused := refusal(server, "c", "open")) is None or (
             refused.status == 503
         ):
             assert time.monotonic() < deadline
@@ -229,7 +235,7 @@ def test_rooms_that_anybody_may_name_are_bounded_and_the_chats_let_in() -> None:
         assert refused.json() == {"error": words}
         assert refused.headers["retry-after"] == "5"
         for room in Listed.rooms:
-            assert refusal(house, room, "listed") is None
+            assert refusal(server, room, "listed") is None
 
 
 # How fast a connection may send
@@ -242,7 +248,7 @@ class Teller(Server):
         sender.send({"type": "heard", "frame": message})
 
 
-def heard(guest: Guest, last: str) -> list[str]:
+def heard(guest: WebSocketClient, last: str) -> list[str]:
     """The frames that were let through, up to that one."""
     through = [guest.wait_for("heard")["frame"]]
     while through[-1] != last:
@@ -276,17 +282,17 @@ def test_sender_that_reconnects_keeps_its_bucket(kind: str) -> None:
             taken += 1
 
     signed = cookie()
-    with open_house(bounds=Bounds(), counter=Counter) as house:
+    with serve_parties(bounds=Bounds(), counter=Counter) as server:
         began = time.monotonic()
         for number in range(40):
             made_up = {"Cookie": f"{COOKIE}={number}.{number}"}
             headers = {"signed": signed, "made up": made_up}.get(kind)
-            with house.join(
+            with server.join(
                 "1", "counter", additional_headers=headers, max_queue=None
             ) as eve:
                 for _ in range(50):
                     eve.send("x")
-        with house.join("1", "counter", additional_headers=cookie()) as ada:
+        with server.join("1", "counter", additional_headers=cookie()) as ada:
             ada.send("hello")
             ada.send("hello")
         # All is read: a later handshake in this loop was answered.
@@ -334,8 +340,8 @@ def test_hall_of_500_behind_one_address_all_say_hello(
         await asyncio.wait([flooding])
 
     opened, begin = asyncio.Semaphore(0), asyncio.Event()
-    with open_house(bounds=Bounds(), teller=Teller) as house:
-        url = f"ws://127.0.0.1:{house.port}/parties/teller/1"
+    with serve_parties(bounds=Bounds(), teller=Teller) as server:
+        url = f"ws://127.0.0.1:{server.port}/parties/teller/1"
         asyncio.run(hall(url))
 
 
@@ -414,10 +420,10 @@ def test_senders_are_bounded_and_an_ipv6_network_is_one(
 
 def test_who_floods_on_and_on_is_sent_away_and_may_come_back() -> None:
     with (
-        open_house(bounds=Bounds(), teller=Teller) as house,
-        house.join("1", "teller", additional_headers=cookie()) as bob,
+        serve_parties(bounds=Bounds(), teller=Teller) as server,
+        server.join("1", "teller", additional_headers=cookie()) as bob,
     ):
-        with house.join("1", "teller", max_queue=None) as eve:
+        with server.join("1", "teller", max_queue=None) as eve:
             with suppress(ConnectionClosed):
                 while True:
                     eve.send("x")
@@ -431,7 +437,7 @@ def test_who_floods_on_and_on_is_sent_away_and_may_come_back() -> None:
             assert told["error"] >= 1_000
         bob.send("still here")
         assert heard(bob, "still here")
-        with house.join("1", "teller") as eve:
+        with server.join("1", "teller") as eve:
             while not eve.send("me too") and eve.next()["type"] == "error":
                 pass
 
@@ -482,8 +488,8 @@ class Pointer(Teller):
 
 def test_of_what_comes_too_fast_the_latest_survives() -> None:
     with (
-        open_house(pointer=Pointer) as house,
-        house.join("1", "pointer") as ada,
+        serve_parties(pointer=Pointer) as server,
+        server.join("1", "pointer") as ada,
     ):
         for number in range(500):
             ada.send(str(number))
@@ -507,8 +513,8 @@ def test_what_waits_for_its_turn_is_forgotten_when_its_sender_leaves() -> None:
             heard_of.append("left")
             left.set()
 
-    with open_house(short=Short) as house, house.join("1", "short") as bob:
-        with house.join("1", "short", pk="ada", max_queue=None) as ada:
+    with serve_parties(short=Short) as server, server.join("1", "short") as bob:
+        with server.join("1", "short", pk="ada", max_queue=None) as ada:
             for number in range(30):
                 ada.send(str(number))
         assert left.wait(PATIENCE)
@@ -522,10 +528,10 @@ def test_what_waits_for_its_turn_is_forgotten_when_its_sender_leaves() -> None:
 @pytest.mark.parametrize("most", [50, 2_000])
 def test_a_partys_own_largest_frame_wins(most: int) -> None:
     with (
-        open_house(
+        serve_parties(
             bounds=Bounds(max_frame_bytes=most), pointer=Pointer
-        ) as house,
-        house.join("1", "pointer") as ada,
+        ) as server,
+        server.join("1", "pointer") as ada,
     ):
         ada.send("x" * 100)
         assert ada.next() == {"type": "heard", "frame": "x" * 100}
@@ -571,18 +577,18 @@ def test_new_rooms_are_refused_before_anything_is_made() -> None:
 
     bounds = Bounds(max_new_rooms_per_minute=3)
     with (
-        open_house(bounds=bounds, open=Open, listed=Listed) as house,
-        house.join("1", "open") as ada,
+        serve_parties(bounds=bounds, open=Open, listed=Listed) as server,
+        server.join("1", "open") as ada,
     ):
-        assert house.get("/parties/open/2").status == 200
-        assert house.get("/parties/open/3").status == 200
-        answer = house.get("/parties/open/4")
+        assert server.get("/parties/open/2").status == 200
+        assert server.get("/parties/open/3").status == 200
+        answer = server.get("/parties/open/4")
         assert answer.status == 429
         assert answer.headers["retry-after"] == "5"
-        assert house.refused("5", "open") == 429
+        assert server.refused("5", "open") == 429
         for room in ("kitchen", "hall"):
-            assert house.get(f"/parties/listed/{room}").status == 200
-        assert house.get("/parties/open/2").status == 200
+            assert server.get(f"/parties/listed/{room}").status == 200
+        assert server.get("/parties/open/2").status == 200
         assert ada.next()["room"] == "1"
     assert started == ["1", "2", "3", "kitchen", "hall"]
 
@@ -594,9 +600,9 @@ def test_the_room_that_was_empty_longest_is_let_go() -> None:
         async def on_start(self) -> None:
             started.append(self.room.id)
 
-    with open_house(bounds=Bounds(max_rooms=2), open=Open) as house:
+    with serve_parties(bounds=Bounds(max_rooms=2), open=Open) as server:
         for room in "1213132":
-            assert house.get(f"/parties/open/{room}").status == 200
+            assert server.get(f"/parties/open/{room}").status == 200
     assert started == ["1", "2", "3", "2"]
 
 
@@ -622,20 +628,20 @@ def test_a_room_that_still_starts_is_not_let_go() -> None:
 
 
 def test_a_party_that_answers_no_requests_makes_no_room_for_them() -> None:
-    with open_house(mute=Server) as house:
-        assert house.get("/parties/mute/1").status == 404
-        assert house.parties.room("mute", "1") is None
+    with serve_parties(mute=Server) as server:
+        assert server.get("/parties/mute/1").status == 404
+        assert server.parties.room("mute", "1") is None
 
 
 def test_requests_reach_a_room_that_is_full() -> None:
     with (
-        open_house(
+        serve_parties(
             bounds=Bounds(max_connections_per_room=1), echo=Echo
-        ) as house,
-        house.join("1", "echo"),
+        ) as server,
+        server.join("1", "echo"),
     ):
-        assert house.refused("1", "echo") == 503
-        assert house.get("/parties/echo/1").status == 200
+        assert server.refused("1", "echo") == 503
+        assert server.get("/parties/echo/1").status == 200
 
 
 class Reader(Server):
@@ -652,9 +658,9 @@ def test_a_party_that_reads_too_large_a_body_is_not_to_blame() -> None:
         chunked = b"Transfer-Encoding: chunked\r\n\r\n"
         return head + chunked + part * number + b"0\r\n\r\n"
 
-    with open_house(reader=Reader) as house:
-        assert house.raw(parts(16)).startswith(b"HTTP/1.1 200 ")
-        answer = house.raw(parts(17))
+    with serve_parties(reader=Reader) as server:
+        assert server.raw(parts(16)).startswith(b"HTTP/1.1 200 ")
+        answer = server.raw(parts(17))
         assert answer.startswith(b"HTTP/1.1 413 ")
         assert b"65,536 bytes" in answer
 
@@ -664,13 +670,13 @@ def test_refused_handshakes_are_not_logged_one_by_one(
 ) -> None:
     bounds = Bounds(max_new_rooms_per_minute=1, max_connections_per_room=1)
     with (
-        open_house(bounds=bounds, echo=Echo) as house,
-        house.join("1", "echo") as ada,
+        serve_parties(bounds=bounds, echo=Echo) as server,
+        server.join("1", "echo") as ada,
     ):
         for _ in range(20):
-            assert house.refused("1", "echo") == 503
-            assert house.refused("2", "echo") == 429
-            assert house.refused("3", "nobody") == 404
+            assert server.refused("1", "echo") == 503
+            assert server.refused("2", "echo") == 429
+            assert server.refused("3", "nobody") == 404
         assert ada.next()["room"] == "1"
     assert caplog.messages == []
 
@@ -729,12 +735,12 @@ def test_an_incomplete_request_ends_at_its_deadline(
     monkeypatch.setattr(
         "shared.party.transport.http_protocol.REQUEST_TIMEOUT", 0.3
     )
-    with open_house(reader=Reader) as house, house.connected() as slow:
+    with serve_parties(reader=Reader) as server, server.connected() as slow:
         slow.sendall(sent)
         drop = b"x" if sent.endswith(b"\r\n") else b" "
         heard = dripping(slow, drop) if drips and sent else read_all(slow)
         assert heard.startswith(answer)
-        assert house.get("/parties/reader/1").json() == 0
+        assert server.get("/parties/reader/1").json() == 0
     assert "Traceback" not in caplog.text
 
 
@@ -744,9 +750,9 @@ def test_socket_has_no_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
         "shared.party.transport.http_protocol.REQUEST_TIMEOUT", 0.1
     )
     with (
-        open_house(echo=Echo) as house,
-        house.join("1", "echo") as ada,
-        house.connected() as idle,
+        serve_parties(echo=Echo) as server,
+        server.join("1", "echo") as ada,
+        server.connected() as idle,
     ):
         ada.next()
         assert idle.recv(1) == b""  # later than hers, and over
@@ -778,10 +784,10 @@ def test_a_socket_accepts_the_headers_that_a_page_accepts(
     request_: bytes,
 ) -> None:
     accepted = b"HTTP/1.1 101 " if request_ is UPGRADE else b"HTTP/1.1 200 "
-    with open_house(reader=Reader) as house:
+    with serve_parties(reader=Reader) as server:
         for headers in HEADERS.values():
-            answer = house.raw(request_[:-2] + headers + b"\r\n")
+            answer = server.raw(request_[:-2] + headers + b"\r\n")
             assert answer.startswith(accepted)
         for headers in TOO_MANY.values():
-            answer = house.raw(request_[:-2] + headers + b"\r\n")
+            answer = server.raw(request_[:-2] + headers + b"\r\n")
             assert answer.startswith(b"HTTP/1.1 431 ")

@@ -24,7 +24,7 @@ from shared.party import (
 from shared.party.storage.memory import Store
 from shared.party.storage.sqlite import DurableStore
 
-from ..support.party_server import open_house
+from ..support.party_server import serve_parties
 
 
 class Note(Entry):
@@ -138,7 +138,7 @@ def test_id_of_a_forgotten_message_cannot_be_taken() -> None:
             await self.notes.append(note)
             self.room.broadcast({"type": "update", "message": note})
 
-    with open_house(chat=Chat) as moderation:
+    with serve_parties(chat=Chat) as moderation:
         moderation.parties.store.most = 10
         with (
             moderation.join("1", "chat") as ada,

@@ -11,14 +11,14 @@ import pytest
 
 from shared.party import Connection, Frame, Server
 
-from ..support.party_server import open_house
+from ..support.party_server import serve_parties
 from ..support.server_process import (
     BOTH_WAYS,
     HANDSHAKE,
     PATIENCE,
-    Guest,
-    Running,
+    ServerProcess,
     Stage,
+    WebSocketClient,
     start,
 )
 from ..support.ws_frames import (
@@ -40,7 +40,9 @@ ROOM = "/parties/chatroom/room-4"
 
 
 @pytest.fixture(scope="module", params=BOTH_WAYS)
-def rooms(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Running]:
+def rooms(
+    stage: Stage, request: pytest.FixtureRequest
+) -> Iterator[ServerProcess]:
     """One server for all tests of this file; it must print no traceback."""
     settings = {
         "FAST_TRANSPORT": request.param,
@@ -51,7 +53,9 @@ def rooms(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Running]:
 
 
 @pytest.fixture(scope="module")
-def pair(rooms: Running) -> Iterator[tuple[Guest, Guest]]:
+def pair(
+    rooms: ServerProcess,
+) -> Iterator[tuple[WebSocketClient, WebSocketClient]]:
     """Two guests of the room, who talk all the time."""
     with rooms.join("room-4") as ada, rooms.join("room-4") as bob:
         ada.wait_for("history")
@@ -60,7 +64,9 @@ def pair(rooms: Running) -> Iterator[tuple[Guest, Guest]]:
 
 
 @pytest.fixture(autouse=True)
-def others_notice_nothing(pair: tuple[Guest, Guest]) -> Iterator[None]:
+def others_notice_nothing(
+    pair: tuple[WebSocketClient, WebSocketClient],
+) -> Iterator[None]:
     """Check that the next thing each hears is what the other says."""
     yield
     for one, other in (pair, pair[::-1]):
@@ -69,7 +75,7 @@ def others_notice_nothing(pair: tuple[Guest, Guest]) -> Iterator[None]:
         assert other.next()["message"]["id"] == said["id"]
 
 
-def answer(rooms: Running, sent: bytes) -> bytes:
+def answer(rooms: ServerProcess, sent: bytes) -> bytes:
     """All that a socket hears once it has sent something."""
     with rooms.stalled(ROOM) as bare:
         bare.sendall(sent)
@@ -173,7 +179,7 @@ MALFORMED = [
 
 @pytest.mark.parametrize(("sent", "code"), MALFORMED)
 def test_what_is_no_frame_is_answered_with_its_code(
-    rooms: Running, sent: bytes, code: int
+    rooms: ServerProcess, sent: bytes, code: int
 ) -> None:
     assert close_code(answer(rooms, sent)) == code
 
@@ -195,12 +201,14 @@ def test_what_is_no_frame_is_answered_with_its_code(
     ids=repr,
 )
 def test_an_end_is_an_end_whatever_comes_with_it(
-    rooms: Running, sent: bytes, code: int
+    rooms: ServerProcess, sent: bytes, code: int
 ) -> None:
     assert close_code(answer(rooms, sent)) == code
 
 
-def test_what_looks_odd_but_is_well_formed_is_taken(rooms: Running) -> None:
+def test_what_looks_odd_but_is_well_formed_is_taken(
+    rooms: ServerProcess,
+) -> None:
     """A ping among parts, a size in more bytes than it needs."""
     sent = (
         frame(TEXT, b"[", fin=False)
@@ -267,7 +275,7 @@ def plus(headers: bytes) -> bytes:
     ],
 )
 def test_what_is_no_handshake_is_refused(
-    rooms: Running, sent: bytes, status: int
+    rooms: ServerProcess, sent: bytes, status: int
 ) -> None:
     assert rooms.raw(sent).startswith(b"HTTP/1.1 %d " % status)
 
@@ -282,7 +290,7 @@ def test_what_is_no_handshake_is_refused(
     ids=["another", "none", "two"],
 )
 def test_another_version_is_told_which_one_is_spoken(
-    rooms: Running, sent: bytes
+    rooms: ServerProcess, sent: bytes
 ) -> None:
     refusal = rooms.raw(sent)
     assert refusal.startswith(b"HTTP/1.1 426 ")
@@ -313,12 +321,12 @@ def test_nonsense_before_one_is_let_in_ends_its_own_socket_alone(
 ) -> None:
     monkeypatch.setattr(Sleepy, "starts", threading.Event())
     monkeypatch.setattr(Sleepy, "ready", asyncio.Event())
-    with open_house(sleepy=Sleepy) as house, house.connected() as bare:
+    with serve_parties(sleepy=Sleepy) as server, server.connected() as bare:
         bare.sendall(HANDSHAKE % b"/parties/sleepy/1")
         assert Sleepy.starts.wait(PATIENCE)
         bare.sendall(sent)
         assert read_all(bare) == b""
-        house.call(Sleepy.ready.set)
-        with house.join("1", "sleepy") as ada:
+        server.call(Sleepy.ready.set)
+        with server.join("1", "sleepy") as ada:
             ada.send("awake?")
             assert ada.socket.recv(PATIENCE) == "awake?"

@@ -24,7 +24,7 @@ from shared.whats_new.diff import (
 from shared.whats_new.page import WhatsNewPage, previous_stage
 from shared.whats_new.talking_points import read_sections
 
-from ..support.server_process import ROOT, Running, Stage, start
+from ..support.server_process import ROOT, ServerProcess, Stage, start
 
 PAGE = "/whats-new"
 NASTY = """</code></li><script>alert(1)</script> &amp; "quoted" 'too' <b>"""
@@ -44,7 +44,7 @@ class Shown(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def news(stage: Stage) -> Iterator[Running]:
+def news(stage: Stage) -> Iterator[ServerProcess]:
     """One server for all tests that only read."""
     with start(stage) as running:
         yield running
@@ -61,13 +61,13 @@ def my_demo(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def mine(my_demo: Path) -> Iterator[Running]:
+def mine(my_demo: Path) -> Iterator[ServerProcess]:
     """That copy, as it runs."""
     with start(Stage(2, my_demo)) as running:
         yield running
 
 
-def shown(running: Running) -> dict[str, Shown]:
+def shown(running: ServerProcess) -> dict[str, Shown]:
     """The files on the page; their lines are numbered without a gap."""
     page = running.get(PAGE)
     assert page.status == 200
@@ -137,21 +137,21 @@ def is_whole(old: Path, new: Path, found: dict[str, Shown]) -> None:
 
 @pytest.mark.stages(2)
 def test_the_files_are_those_that_diff_names(
-    news: Running, stage: Stage
+    news: ServerProcess, stage: Stage
 ) -> None:
     assert shown(news).keys() == named_by_diff(before(stage), stage.folder)
 
 
 @pytest.mark.stages(2)
 def test_both_files_can_be_put_together_from_the_page(
-    news: Running, stage: Stage
+    news: ServerProcess, stage: Stage
 ) -> None:
     is_whole(before(stage), stage.folder, shown(news))
 
 
 @pytest.mark.stages(2)
 def test_the_page_has_the_talking_points_and_leads_to_the_files(
-    news: Running, stage: Stage
+    news: ServerProcess, stage: Stage
 ) -> None:
     text = news.get(PAGE).text
     words = " ".join(text_of(text).split())
@@ -168,7 +168,7 @@ def test_the_page_has_the_talking_points_and_leads_to_the_files(
 
 @pytest.mark.stages(2)
 def test_every_page_links_to_it_and_it_names_the_command(
-    news: Running, stage: Stage
+    news: ServerProcess, stage: Stage
 ) -> None:
     for path in ("/", "/chats", "/chats/hello-world", "/nowhere"):
         assert f'<a href="{PAGE}">What’s new</a>' in news.get(path).text
@@ -179,13 +179,13 @@ def test_every_page_links_to_it_and_it_names_the_command(
 
 
 @pytest.mark.stages(1, 1)
-def test_the_first_stage_has_nothing_new(news: Running) -> None:
+def test_the_first_stage_has_nothing_new(news: ServerProcess) -> None:
     assert news.get(PAGE).status == 404
     assert PAGE not in news.get("/").text
 
 
 def test_the_page_is_made_from_the_files_as_they_are_now(
-    mine: Running, my_demo: Path
+    mine: ServerProcess, my_demo: Path
 ) -> None:
     assert shown(mine) == {}
     assert "Nothing yet" in mine.get(PAGE).text
@@ -207,7 +207,7 @@ def test_the_page_is_made_from_the_files_as_they_are_now(
     assert shown(mine).keys() == {"ui/home.js", "ui/room.js"}
 
 
-def test_markup_in_a_file_is_text(mine: Running, my_demo: Path) -> None:
+def test_markup_in_a_file_is_text(mine: ServerProcess, my_demo: Path) -> None:
     for name in ("app.py", "x.html", "ui/room.js", "<b>&amp; 'x'"):
         path = my_demo / name
         text = path.read_text("utf-8") if path.exists() else ""
@@ -220,7 +220,7 @@ def test_markup_in_a_file_is_text(mine: Running, my_demo: Path) -> None:
 
 
 def test_what_cannot_be_shown_is_named_and_says_why(
-    mine: Running, my_demo: Path
+    mine: ServerProcess, my_demo: Path
 ) -> None:
     (my_demo / "empty.py").touch()
     (my_demo / "picture.png").write_bytes(b"\x89PNG\xff\xfe")
@@ -258,7 +258,7 @@ def test_hidden_files_and_caches_are_no_difference(my_demo: Path) -> None:
 
 
 def test_neither_links_that_lead_out_nor_hidden_files_are_served(
-    mine: Running, my_demo: Path, tmp_path: Path
+    mine: ServerProcess, my_demo: Path, tmp_path: Path
 ) -> None:
     secret = tmp_path / "secret.js"
     secret.write_text("secret", "utf-8")
@@ -291,7 +291,7 @@ def test_the_stage_before_is_the_one_copied_from_or_the_number_before(
     assert previous_stage(old.with_name("talk3")) == old.with_name("talk2")
 
 
-def seconds_of(running: Running) -> float:
+def seconds_of(running: ServerProcess) -> float:
     """The computing time that a server's own process has taken so far."""
     stat = Path(f"/proc/{running.process.pid}/stat").read_text("utf-8")
     user, system = stat.rpartition(")")[2].split()[11:13]

@@ -17,7 +17,7 @@ from ..support.presenting import copy_stages
 from ..support.server_process import (
     ROOT,
     Answer,
-    Running,
+    ServerProcess,
     Stage,
     environment,
     start,
@@ -47,14 +47,14 @@ print(*sys.modules)
 
 
 @pytest.fixture(scope="module")
-def room(stage: Stage) -> Iterator[Running]:
+def room(stage: Stage) -> Iterator[ServerProcess]:
     """One server for all tests of this file that only read."""
     with start(stage) as running:
         yield running
 
 
 @pytest.mark.stages(5)
-def test_a_room_is_small(room: Running) -> None:
+def test_a_room_is_small(room: ServerProcess) -> None:
     for how, most in (("identity", WHOLE), ("gzip", PACKED)):
         page = room.get(ROOM, Accept_Encoding=how)
         files = [
@@ -70,7 +70,7 @@ def test_a_room_is_small(room: Running) -> None:
     [("gzip;q=0, br", False), ("x-gzip", False), ("br, GZIP; q=0.5", True)],
 )
 def test_page_is_compressed_for_a_browser_that_takes_it(
-    room: Running, accepted: str, is_packed: bool
+    room: ServerProcess, accepted: str, is_packed: bool
 ) -> None:
     style = re.findall(r"/shared/ui/[^\"]+\.css", room.get("/").text)[0]
     for path in ("/", style):
@@ -80,7 +80,7 @@ def test_page_is_compressed_for_a_browser_that_takes_it(
 
 @pytest.mark.parametrize("path", ["/", "/chats", ROOM, "/usage", "/nowhere"])
 def test_a_page_names_each_module_that_it_loads_and_no_other(
-    room: Running, path: str
+    room: ServerProcess, path: str
 ) -> None:
     page = room.get(path)
     preloaded = PRELOAD.findall(page.text)
@@ -88,7 +88,7 @@ def test_a_page_names_each_module_that_it_loads_and_no_other(
     assert set(preloaded) == imported(room, page)
 
 
-def imported(room: Running, page: Answer) -> set[str]:
+def imported(room: ServerProcess, page: Answer) -> set[str]:
     """The URLs of what a page's modules import, and those, and so on."""
     names = json.loads(import_map(page))["imports"]
     entries = ENTRY.findall(page.text)
@@ -148,7 +148,7 @@ def test_what_is_saved_has_another_address_and_the_rest_has_not(
             assert named(running) == before
 
 
-def named(running: Running) -> dict[str, str]:
+def named(running: ServerProcess) -> dict[str, str]:
     """The files that a room's page names, and where they are."""
     found = FILE.findall(running.get(ROOM).text)
     return {BUILD.sub("/", url): url for url in found}
@@ -193,7 +193,7 @@ def test_a_stage_imports_nothing_heavy_that_it_does_not_use(
 
 
 def test_an_idle_server_holds_little(
-    serve: Callable[..., Running], memory: Callable[[Running], int]
+    serve: Callable[..., ServerProcess], memory: Callable[[ServerProcess], int]
 ) -> None:
     running = serve(AI="openai", OPENAI_BASE_URL="http://127.0.0.1:9/v1")
     assert named(running)

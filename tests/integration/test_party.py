@@ -17,16 +17,16 @@ from shared.party.limits import Bounds
 from shared.party.paths import LONGEST_ID
 from shared.party.registry import Parties
 
-from ..support.party_server import UNHURRIED, Echo, House, open_house
+from ..support.party_server import HIGH_LIMITS, Echo, TestServer, serve_parties
 from ..support.server_process import HANDSHAKE, PATIENCE
 from ..support.ws_frames import TEXT, frame
 
 
 @pytest.fixture(scope="module")
-def echo() -> Iterator[House]:
-    """One house for the tests that change nothing in it."""
-    with open_house(echo=Echo, mute=Server) as house:
-        yield house
+def echo() -> Iterator[TestServer]:
+    """One server for the tests that change nothing in it."""
+    with serve_parties(echo=Echo, mute=Server) as server:
+        yield server
 
 
 # Hooks
@@ -44,8 +44,8 @@ def test_a_hook_goes_on_when_its_asker_leaves() -> None:
         async def on_close(self, connection: Connection) -> None:
             left.set()
 
-    with open_house(chat=Chat) as house, house.join("1", "chat") as bob:
-        with house.join("1", "chat") as ada:
+    with serve_parties(chat=Chat) as server, server.join("1", "chat") as bob:
+        with server.join("1", "chat") as ada:
             ada.send("why?")
             assert bob.next() == {"asked": "why?"}
         assert bob.next() == {"answered": "why?"}
@@ -61,7 +61,7 @@ def test_the_askers_next_message_does_not_wait() -> None:
             second.set()
             sender.send({"done": message})
 
-    with open_house(chat=Chat) as house, house.join("1", "chat") as ada:
+    with serve_parties(chat=Chat) as server, server.join("1", "chat") as ada:
         ada.send("first")
         ada.send("second")
         assert ada.next() == {"done": "second"}
@@ -83,8 +83,8 @@ def test_messages_of_one_connection_start_in_order() -> None:
                 sender.send({"heard": self.heard})
 
     with (
-        open_house(bounds=UNHURRIED, chat=Chat) as house,
-        house.join("1", "chat") as ada,
+        serve_parties(bounds=HIGH_LIMITS, chat=Chat) as server,
+        server.join("1", "chat") as ada,
     ):
         for number in range(200):
             ada.send(str(number))
@@ -163,16 +163,16 @@ def test_an_error_in_a_hook_is_logged_and_the_room_lives_on(
     fragile: type[Fragile] | type[FragileAtOnce],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with open_house(fragile=fragile) as house:
-        with house.join("1", "fragile") as bob:
-            with house.join("1", "fragile") as ada:
+    with serve_parties(fragile=fragile) as server:
+        with server.join("1", "fragile") as bob:
+            with server.join("1", "fragile") as ada:
                 ada.send("break")
                 ada.send("hello")
                 assert ada.next() == bob.next() == {"echo": "hello"}
             assert fragile.closed.wait(PATIENCE)
             bob.send("again")
             assert bob.next() == {"echo": "again"}
-        answer = house.get("/parties/fragile/1")
+        answer = server.get("/parties/fragile/1")
         assert answer.status == 500
         assert answer.json() == {"error": "Something went wrong in here."}
     for hook in ("on_connect", "on_message", "on_close", "on_request"):
@@ -202,9 +202,9 @@ class PickyAtOnce(Server):
 @pytest.mark.parametrize("picky", [Picky, PickyAtOnce])
 def test_a_refusal_goes_to_whoever_caused_it_alone(picky: type[Server]) -> None:
     with (
-        open_house(picky=picky) as house,
-        house.join("1", "picky") as ada,
-        house.join("1", "picky") as bob,
+        serve_parties(picky=picky) as server,
+        server.join("1", "picky") as ada,
+        server.join("1", "picky") as bob,
     ):
         ada.send("now!")
         error = {"type": "error", "message": "Say please.", "id": "7"}
@@ -217,7 +217,7 @@ def test_a_refusal_goes_to_whoever_caused_it_alone(picky: type[Server]) -> None:
 def test_a_refusal_is_forgotten_when_it_has_been_sent(
     picky: type[Server],
 ) -> None:
-    with open_house(picky=picky) as house, house.join("1", "picky") as ada:
+    with serve_parties(picky=picky) as server, server.join("1", "picky") as ada:
         gc.collect()
         gc.disable()
         try:
@@ -253,20 +253,20 @@ def test_a_hook_that_waits_for_nothing_may_be_a_plain_function() -> None:
         def on_request(self, request: Request) -> Response:
             return JSONResponse(self.heard)
 
-    with open_house(plain=Plain) as house, house.join("1", "plain") as bob:
-        with house.join("1", "plain") as ada:
+    with serve_parties(plain=Plain) as server, server.join("1", "plain") as bob:
+        with server.join("1", "plain") as ada:
             ada.send("hello")
             expected = ["start", "connect", "connect", "hello"]
             assert ada.next() == {"heard": expected}
         assert left.wait(PATIENCE)
         expected.append("close")
-        assert house.get("/parties/plain/1").json() == expected
+        assert server.get("/parties/plain/1").json() == expected
         bob.send("hello")
         assert bob.next() == {"heard": [*expected, "hello"]}
 
 
 def test_a_frame_of_more_than_64_kib_does_not_reach_the_room(
-    echo: House,
+    echo: TestServer,
 ) -> None:
     with echo.join("1", "echo") as ada:
         ada.next()
@@ -301,17 +301,17 @@ def test_on_start_is_done_first_and_once_for_many_at_once() -> None:
             events.append("request")
             return Response()
 
-    with open_house(slow=Slow) as house, ThreadPoolExecutor(20) as threads:
+    with serve_parties(slow=Slow) as server, ThreadPoolExecutor(20) as threads:
 
         def join() -> None:
-            with house.join("1", "slow") as guest:
+            with server.join("1", "slow") as guest:
                 guest.send("hello")
                 guest.next()
 
         visits = [
             threads.submit(*visit)
             for _ in range(10)
-            for visit in ((join,), (house.get, "/parties/slow/1"))
+            for visit in ((join,), (server.get, "/parties/slow/1"))
         ]
         for visit in visits:
             visit.result(PATIENCE)
@@ -332,13 +332,13 @@ def test_a_room_that_cannot_start_is_logged_and_tried_again(
                     await asyncio.sleep(0)
                 raise RuntimeError("no luck")
 
-    with open_house(shaky=Shaky) as house:
+    with serve_parties(shaky=Shaky) as server:
         with ThreadPoolExecutor(5) as threads:
-            visit = (house.refused, "1", "shaky")
+            visit = (server.refused, "1", "shaky")
             visits = [threads.submit(*visit) for _ in range(5)]
             assert [each.result() for each in visits] == [500] * 5
         assert "shaky/1: on_start failed" in caplog.messages
-        with house.join("1", "shaky") as ada:
+        with server.join("1", "shaky") as ada:
             assert ada.next()["room"] == "1"
     assert tries == ["1", "1"]
 
@@ -374,24 +374,24 @@ def starts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_an_idle_room_is_let_go_and_its_log_survives(starts: list[str]) -> None:
-    with open_house(bounds=THREE_ROOMS, diary=Diary) as house:
+    with serve_parties(bounds=THREE_ROOMS, diary=Diary) as server:
         for room in "1234":
-            assert house.get(f"/parties/diary/{room}").json() == 1
-        assert house.get("/parties/diary/1").json() == 2
+            assert server.get(f"/parties/diary/{room}").json() == 1
+        assert server.get("/parties/diary/1").json() == 2
     assert starts == ["1", "2", "3", "4", "1"]
 
 
 def test_a_room_with_somebody_in_it_is_not_let_go(starts: list[str]) -> None:
     with (
-        open_house(bounds=THREE_ROOMS, diary=Diary) as house,
-        house.join("1", "diary") as ada,
-        house.join("2", "diary") as bob,
+        serve_parties(bounds=THREE_ROOMS, diary=Diary) as server,
+        server.join("1", "diary") as ada,
+        server.join("2", "diary") as bob,
     ):
         for room in "345":
-            assert house.get(f"/parties/diary/{room}").status == 200
-        with house.join("6", "diary"):
-            assert house.get("/parties/diary/7").status == 503
-            assert house.refused("8", "diary") == 503
+            assert server.get(f"/parties/diary/{room}").status == 200
+        with server.join("6", "diary"):
+            assert server.get("/parties/diary/7").status == 503
+            assert server.refused("8", "diary") == 503
         for guest in (ada, bob):
             guest.send("still here")
             assert guest.next() == {"heard": "still here"}
@@ -409,14 +409,14 @@ def test_a_room_in_which_a_hook_goes_on_is_not_let_go() -> None:
         async def on_close(self, connection: Connection) -> None:
             left.set()
 
-    with open_house(bounds=Bounds(max_rooms=1), chat=Chat) as house:
-        with house.join("1", "chat") as ada:
+    with serve_parties(bounds=Bounds(max_rooms=1), chat=Chat) as server:
+        with server.join("1", "chat") as ada:
             ada.next()
             ada.send("why?")
             ada.next()
         assert left.wait(PATIENCE)
-        assert house.get("/parties/chat/2").status == 503
-        house.call(done.set)
+        assert server.get("/parties/chat/2").status == 503
+        server.call(done.set)
 
 
 # Connections
@@ -433,10 +433,10 @@ def test_a_later_connection_supersedes_the_one_with_its_id() -> None:
             left.set()
 
     with (
-        open_house(chat=Chat) as house,
-        house.join("1", "chat", pk="bob") as bob,
-        house.join("1", "chat", pk="ada") as old,
-        house.join("1", "chat", pk="ada") as new,
+        serve_parties(chat=Chat) as server,
+        server.join("1", "chat", pk="bob") as bob,
+        server.join("1", "chat", pk="ada") as old,
+        server.join("1", "chat", pk="ada") as new,
     ):
         why = "Your place was taken from another window."
         assert old.closed() == (4001, why)
@@ -453,9 +453,9 @@ def test_who_was_superseded_says_nothing_any_more() -> None:
             self.room.broadcast({"said": message})
 
     with (
-        open_house(paced=Paced) as house,
-        house.join("1", "paced", pk="bob") as bob,
-        house.connected() as old,
+        serve_parties(paced=Paced) as server,
+        server.join("1", "paced", pk="bob") as bob,
+        server.connected() as old,
     ):
         bob.send("I am here")
         assert bob.next() == {"said": "I am here"}
@@ -464,7 +464,7 @@ def test_who_was_superseded_says_nothing_any_more() -> None:
         for word in (b"one", b"two", b"held back"):
             old.sendall(frame(TEXT, word))
         assert [bob.next()["said"] for _ in range(2)] == ["one", "two"]
-        with house.join("1", "paced", pk="ada"):
+        with server.join("1", "paced", pk="ada"):
             old.sendall(frame(TEXT, b"too late"))
             for word in "abcd":  # the last of them comes a second later
                 bob.send(word)
@@ -478,7 +478,7 @@ def test_heartbeat_is_answered_below_the_room(rate: int | None) -> None:
     class Paced(Echo):
         frames_a_second = rate
 
-    with open_house(paced=Paced) as house, house.join("1", "paced") as ada:
+    with serve_parties(paced=Paced) as server, server.join("1", "paced") as ada:
         ada.next()
         for said in ("ping", "ping", "ping ", "ping"):
             ada.send(said)
@@ -501,9 +501,9 @@ def test_a_failed_send_closes_that_connection_alone() -> None:
             self.room.broadcast({"left": connection.id})
 
     with (
-        open_house(chat=Chat) as house,
-        house.join("1", "chat", pk="ada") as ada,
-        house.join("1", "chat", pk="bob") as bob,
+        serve_parties(chat=Chat) as server,
+        server.join("1", "chat", pk="ada") as ada,
+        server.join("1", "chat", pk="bob") as bob,
     ):
         bob.send("emoji")
         assert bob.next() == {"said": "whole"}
@@ -521,12 +521,14 @@ def test_a_failed_send_closes_that_connection_alone() -> None:
         ("%FF", "\ufffd"),
     ],
 )
-def test_a_connection_may_have_any_id(echo: House, pk: str, id: str) -> None:
+def test_a_connection_may_have_any_id(
+    echo: TestServer, pk: str, id: str
+) -> None:
     with echo.join("1", "echo", pk=pk) as ada:
         assert ada.next()["you"] == id
 
 
-def test_a_connection_without_an_id_gets_one(echo: House) -> None:
+def test_a_connection_without_an_id_gets_one(echo: TestServer) -> None:
     with (
         echo.join("1", "echo") as ada,
         echo.join("1?_pk=", "echo") as bob,
@@ -534,7 +536,7 @@ def test_a_connection_without_an_id_gets_one(echo: House) -> None:
         assert ada.next()["you"] != bob.next()["you"] != ""
 
 
-def test_the_id_of_a_connection_is_bounded(echo: House) -> None:
+def test_the_id_of_a_connection_is_bounded(echo: TestServer) -> None:
     assert echo.refused("1", "echo", pk="x" * 257) == 400
     with echo.join("1", "echo", pk="x" * 256) as ada:
         assert ada.next()["you"] == "x" * LONGEST_ID
@@ -552,13 +554,13 @@ def test_who_leaves_before_the_room_has_started_harms_nobody() -> None:
             gone.set()
 
     begun = threading.Event()
-    with open_house(slow=Slow) as house:
+    with serve_parties(slow=Slow) as server:
         handshake = HANDSHAKE % b"/parties/slow/1"
-        with house.connected() as hasty:
+        with server.connected() as hasty:
             hasty.sendall(handshake)
             assert begun.wait(PATIENCE)
-        house.call(opened.set)
-        with house.join("1", "slow") as ada:
+        server.call(opened.set)
+        with server.join("1", "slow") as ada:
             assert ada.next()["room"] == "1"
         assert gone.wait(PATIENCE)
 
@@ -580,7 +582,7 @@ def test_who_leaves_before_the_room_has_started_harms_nobody() -> None:
         ("x" * 256, "x" * 256),
     ],
 )
-def test_a_room_may_have_any_id(echo: House, path: str, id: str) -> None:
+def test_a_room_may_have_any_id(echo: TestServer, path: str, id: str) -> None:
     assert echo.get(f"/parties/echo/{path}").json() == {"room": id}
     with echo.join(path, "ECHO") as ada:
         assert ada.next()["room"] == id
@@ -600,7 +602,7 @@ def test_a_room_may_have_any_id(echo: House, path: str, id: str) -> None:
     ],
 )
 def test_what_is_no_room_is_a_404_and_a_refused_handshake(
-    echo: House, path: str
+    echo: TestServer, path: str
 ) -> None:
     assert echo.get(path).status == 404
     answer = echo.raw(HANDSHAKE % path.encode())
@@ -611,12 +613,12 @@ def test_a_party_may_have_a_list_of_rooms_and_no_others() -> None:
     class Listed(Echo):
         rooms = ("kitchen",)
 
-    with open_house(listed=Listed) as house:
-        assert house.get("/parties/listed/kitchen").status == 200
-        assert house.get("/parties/listed/cellar").status == 404
-        assert house.refused("cellar", "listed") == 404
+    with serve_parties(listed=Listed) as server:
+        assert server.get("/parties/listed/kitchen").status == 200
+        assert server.get("/parties/listed/cellar").status == 404
+        assert server.refused("cellar", "listed") == 404
 
 
-def test_a_party_that_answers_no_requests_is_a_404(echo: House) -> None:
+def test_a_party_that_answers_no_requests_is_a_404(echo: TestServer) -> None:
     assert echo.get("/parties/mute/1").status == 404
     assert echo.ask("POST", "/parties/mute/1", {}).status == 404

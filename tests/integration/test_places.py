@@ -13,13 +13,13 @@ from websockets.exceptions import InvalidStatus
 
 from shared.party import id_reservations as places
 
-from ..support.party_server import Echo, House, open_house
+from ..support.party_server import Echo, TestServer, serve_parties
 from ..support.server_process import (
     PATIENCE,
-    Door,
-    Guest,
-    Running,
+    Client,
+    ServerProcess,
     Stage,
+    WebSocketClient,
     start,
 )
 
@@ -47,15 +47,15 @@ COOKIE = re.compile(
 
 @contextmanager
 def came(
-    door: Door,
+    server: Client,
     browser: str = "",
     room: str = "1",
     party: str = "echo",
     pk: str = "ada",
-) -> Iterator[Guest]:
+) -> Iterator[WebSocketClient]:
     """Be in a room, from a browser that has that cookie."""
     headers = {"Cookie": f"a=b; party-chat-browser={browser}; c=d"}
-    with door.join(
+    with server.join(
         room,
         party,
         pk=pk,
@@ -65,45 +65,48 @@ def came(
         yield guest
 
 
-def refusal(door: Door, browser: str = "", **where: str) -> tuple[int, str]:
+def refusal(server: Client, browser: str = "", **where: str) -> tuple[int, str]:
     """Try to come in: the status and the words of the refusal."""
-    with pytest.raises(InvalidStatus) as refused, came(door, browser, **where):
+    with (
+        pytest.raises(InvalidStatus) as refused,
+        came(server, browser, **where),
+    ):
         pass
     response = refused.value.response
     return response.status_code, (response.body or b"").decode()
 
 
 @pytest.fixture
-def house() -> Iterator[House]:
-    with open_house(echo=Echo) as house:
-        yield house
+def server() -> Iterator[TestServer]:
+    with serve_parties(echo=Echo) as server:
+        yield server
 
 
 @pytest.mark.parametrize("browser", ["", "hers"])
-def test_the_same_browser_takes_over(house: House, browser: str) -> None:
+def test_the_same_browser_takes_over(server: TestServer, browser: str) -> None:
     """And who has no cookie at all, such as a program or a foreign page."""
-    with came(house, browser) as old, came(house, browser) as new:
+    with came(server, browser) as old, came(server, browser) as new:
         assert new.next()["you"] == "ada"
         assert old.closed() == SUPERSEDED
 
 
 def test_handshake_that_its_page_gave_up_supersedes_no_later_one(
-    house: House,
+    server: TestServer,
 ) -> None:
     """A copy of the page, which has its id, takes over as before."""
 
     def attempt(name: str) -> str:
         return f"ada&attempt={name}"
 
-    with came(house, pk=attempt("0.25-2")) as second:
+    with came(server, pk=attempt("0.25-2")) as second:
         second.next()
-        assert refusal(house, pk=attempt("0.25-1"))[0] == 409
+        assert refusal(server, pk=attempt("0.25-1"))[0] == 409
         second.send("still here")
         assert second.next() == {"echo": "still here"}
-        with came(house, pk=attempt("0.25-3")) as third:
+        with came(server, pk=attempt("0.25-3")) as third:
             assert second.closed() == SUPERSEDED
             third.next()
-            with came(house, pk=attempt("0.5-1")) as copy:
+            with came(server, pk=attempt("0.5-1")) as copy:
                 assert third.closed() == SUPERSEDED
                 assert copy.next()["you"] == "ada"
 
@@ -112,21 +115,21 @@ def test_handshake_that_its_page_gave_up_supersedes_no_later_one(
     ("hers", "his"), [("hers", "his"), ("hers", ""), ("", "his")]
 )
 def test_another_browser_is_refused_and_nobody_notices(
-    house: House, hers: str, his: str
+    server: TestServer, hers: str, his: str
 ) -> None:
-    with came(house, hers) as ada:
+    with came(server, hers) as ada:
         ada.next()
-        assert refusal(house, his) == (409, f'{{"error":"{TAKEN}"}}')
+        assert refusal(server, his) == (409, f'{{"error":"{TAKEN}"}}')
         ada.send("still here")
         assert ada.next() == {"echo": "still here"}
-        with came(house, his, pk="bob") as bob:
+        with came(server, his, pk="bob") as bob:
             assert bob.next()["you"] == "bob"
-        with came(house, his, room="2") as other:
+        with came(server, his, room="2") as other:
             assert other.next()["you"] == "ada"
 
 
 def test_of_two_who_come_at_once_one_is_refused(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    server: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     accept, coming, opened = (
         WebSocket.accept,
@@ -140,7 +143,7 @@ def test_of_two_who_come_at_once_one_is_refused(
         await accept(websocket)
 
     def ada() -> None:
-        with came(house, "hers") as guest:
+        with came(server, "hers") as guest:
             heard.append(guest.next()["you"])
 
     heard: list[str] = []
@@ -148,50 +151,54 @@ def test_of_two_who_come_at_once_one_is_refused(
     first = threading.Thread(target=ada)
     first.start()
     assert coming.wait(PATIENCE)
-    assert refusal(house, "his")[0] == 409
-    house.call(opened.set)
+    assert refusal(server, "his")[0] == 409
+    server.call(opened.set)
     first.join(PATIENCE)
     assert heard == ["ada"]
 
 
-def test_a_place_is_kept_for_who_lost_the_connection(house: House) -> None:
+def test_a_place_is_kept_for_who_lost_the_connection(
+    server: TestServer,
+) -> None:
     """Everybody is told who left: they could be there before them."""
     for _ in range(2):
-        with came(house, "hers") as old, came(house, "hers"):
+        with came(server, "hers") as old, came(server, "hers"):
             assert old.closed() == SUPERSEDED
-            assert refusal(house, "his")[0] == 409
-        assert refusal(house, "his")[0] == 409
+            assert refusal(server, "his")[0] == 409
+        assert refusal(server, "his")[0] == 409
 
 
 def test_who_is_back_keeps_the_place(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    server: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(places, "KEPT", 0.05)
     for _ in range(2):
-        with came(house, "hers") as old, came(house, "hers") as new:
+        with came(server, "hers") as old, came(server, "hers") as new:
             assert new.next()["you"] == "ada"
             assert old.closed() == SUPERSEDED
-            house.run_in_loop(asyncio.sleep(0.1))  # what was to end has ended
-            assert refusal(house, "his")[0] == 409
+            server.run_in_loop(asyncio.sleep(0.1))  # what was to end has ended
+            assert refusal(server, "his")[0] == 409
 
 
 def test_a_place_is_not_kept_for_ever(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    server: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(places, "KEPT", 0)
-    with came(house, "hers"):
+    with came(server, "hers"):
         pass
     for _ in range(int(PATIENCE * 100)):
-        with suppress(InvalidStatus), came(house, "his") as bob:
+        with suppress(InvalidStatus), came(server, "his") as bob:
             assert bob.next()["you"] == "ada"
             return
     pytest.fail("The place is still kept.")
 
 
 @pytest.mark.parametrize("id", IN_EVERY_OBJECT)
-def test_no_id_is_a_name_that_pages_know_already(house: House, id: str) -> None:
+def test_no_id_is_a_name_that_pages_know_already(
+    server: TestServer, id: str
+) -> None:
     """A page that keeps users by their ids fails at such a one."""
-    assert refusal(house, pk=id)[0] == 400
+    assert refusal(server, pk=id)[0] == 400
 
 
 # The same of the stages, whose pages get the cookie.
@@ -199,12 +206,14 @@ def test_no_id_is_a_name_that_pages_know_already(house: House, id: str) -> None:
 
 @pytest.mark.stages(5)
 def test_who_reads_everybodys_ids_can_take_nobodys_place(
-    running: Running,
+    running: ServerProcess,
 ) -> None:
     join = {"type": "join", "presence": {"cursor": None, "message": None}}
     room = {"room": "hello-world", "party": "presence"}
 
-    def enter(guest: Guest, name: str) -> dict[str, dict[str, object]]:
+    def enter(
+        guest: WebSocketClient, name: str
+    ) -> dict[str, dict[str, object]]:
         """Join, and be told who is there: their names."""
         guest.send({**join, "info": {"name": name}})
         while (frame := msgpack.unpackb(guest.socket.recv(PATIENCE)))[
@@ -234,14 +243,16 @@ def test_who_reads_everybodys_ids_can_take_nobodys_place(
             pass  # hers is the connection that is heard
 
 
-def cookie_of(running: Running, path: str = "/", **headers: str) -> str | None:
+def cookie_of(
+    running: ServerProcess, path: str = "/", **headers: str
+) -> str | None:
     """The cookie that comes with a response, if any does."""
     return running.get(path, **headers).headers.get("set-cookie")
 
 
 @pytest.mark.stages(5)
 def test_each_browser_gets_a_cookie_with_its_first_page(
-    running: Running,
+    running: ServerProcess,
 ) -> None:
     cookies = set()
     for path in ("/", "/chats", "/chats/hello-world", "/usage", "/nowhere"):

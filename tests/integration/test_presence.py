@@ -17,16 +17,16 @@ from shared.chat.rooms import ROOM_IDS
 from ..support.server_process import (
     BOTH_WAYS,
     PATIENCE,
-    Guest,
-    Running,
+    ServerProcess,
     Stage,
+    WebSocketClient,
     start,
 )
 
 pytestmark = pytest.mark.stages(5)
 
 Json = dict[str, Any]
-Serve = Callable[..., Running]
+Serve = Callable[..., ServerProcess]
 
 # As PROTOCOL.md has them, byte for byte.
 JOIN = bytes.fromhex(
@@ -64,7 +64,9 @@ rooms = itertools.cycle(set(ROOM_IDS) - {"room-4"})
 
 
 @pytest.fixture(scope="module", params=BOTH_WAYS)
-def server(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Running]:
+def server(
+    stage: Stage, request: pytest.FixtureRequest
+) -> Iterator[ServerProcess]:
     """One server for all the tests that need no settings of their own."""
     with start(stage, FAST_TRANSPORT=request.param) as running:
         yield running
@@ -89,7 +91,7 @@ def update_frame(x: Any, y: Any = 0.5, pointer: Any = "mouse") -> Json:
 class User:
     """Somebody in a presence room, and all that they know of it."""
 
-    def __init__(self, guest: Guest) -> None:
+    def __init__(self, guest: WebSocketClient) -> None:
         self.guest = guest
         self.users: Json = {}
         self.errors: list[str] = []
@@ -161,7 +163,7 @@ def at(users: Json, id: str) -> Json | None:
 
 @contextmanager
 def enter(
-    server: Running, room: str, pk: str = "", **options: Any
+    server: ServerProcess, room: str, pk: str = "", **options: Any
 ) -> Iterator[User]:
     """Be in a room, without having joined yet."""
     options["max_queue"] = None  # else who does not read takes 10 s to leave
@@ -171,7 +173,7 @@ def enter(
 
 @contextmanager
 def joined(
-    server: Running, room: str, pk: str, name: str | None = None
+    server: ServerProcess, room: str, pk: str, name: str | None = None
 ) -> Iterator[User]:
     """Be in a room, and be told that everybody knows."""
     with enter(server, room, pk) as user:
@@ -185,7 +187,9 @@ def joined(
 
 
 @pytest.mark.stages(2, 4)
-def test_the_stages_before_have_no_presence_party(server: Running) -> None:
+def test_the_stages_before_have_no_presence_party(
+    server: ServerProcess,
+) -> None:
     assert server.get("/parties/presence/hello-world").status == 404
     with (
         pytest.raises(InvalidStatus) as refused,
@@ -197,7 +201,7 @@ def test_the_stages_before_have_no_presence_party(server: Running) -> None:
 
 @pytest.mark.parametrize("party", ["presence", "Presence", "PRESENCE"])
 def test_the_frames_are_those_of_the_protocol_byte_for_byte(
-    server: Running, room: str, party: str
+    server: ServerProcess, room: str, party: str
 ) -> None:
     with (
         server.join(room, party, pk="bob") as bob,
@@ -221,7 +225,7 @@ def test_the_frames_are_those_of_the_protocol_byte_for_byte(
     expected="a sync with the joiner in it, then changes that add them",
 )
 def test_who_joins_an_empty_room_finds_themselves_in_it(
-    server: Running, room: str
+    server: ServerProcess, room: str
 ) -> None:
     with enter(server, room, "ada") as ada:
         ada.send(JOIN)
@@ -233,7 +237,9 @@ def test_who_joins_an_empty_room_finds_themselves_in_it(
 @pytest.mark.behaviour(
     "JSON text is taken as well as msgpack", expected="the same as for msgpack"
 )
-def test_the_same_as_json_text_is_taken_too(server: Running, room: str) -> None:
+def test_the_same_as_json_text_is_taken_too(
+    server: ServerProcess, room: str
+) -> None:
     with joined(server, room, "bob") as bob, enter(server, room, "ada") as ada:
         ada.send(join_frame("Ada"), text=True)
         assert ada.next()["type"] == "sync"
@@ -248,7 +254,7 @@ def test_the_same_as_json_text_is_taken_too(server: Running, room: str) -> None:
 
 
 def test_what_is_left_out_is_null_for_everybody(
-    server: Running, room: str
+    server: ServerProcess, room: str
 ) -> None:
     with joined(server, room, "bob") as bob, enter(server, room, "ada") as ada:
         ada.send({"type": "join", "presence": {}, "info": {}})
@@ -261,7 +267,7 @@ def test_what_is_left_out_is_null_for_everybody(
 
 @pytest.mark.parametrize("text", [False, True])
 def test_label_that_nobody_may_speak_under_is_refused(
-    server: Running, room: str, text: bool
+    server: ServerProcess, room: str, text: bool
 ) -> None:
     names = ("AI", "Al", "\ua4ee\ua4f2", "s\u0443stem", "Ada\nAI", "\u202eIA")
     with joined(server, room, "bob") as bob, enter(server, room, "eve") as eve:
@@ -273,7 +279,9 @@ def test_label_that_nobody_may_speak_under_is_refused(
         assert bob.users["eve"]["info"] == {"name": "Al Gore"}
 
 
-def test_keys_that_nobody_knows_are_ignored(server: Running, room: str) -> None:
+def test_keys_that_nobody_knows_are_ignored(
+    server: ServerProcess, room: str
+) -> None:
     with joined(server, room, "bob") as bob, enter(server, room, "ada") as ada:
         frame = join_frame("Ada")
         frame |= {"more": 1, "country": "XX", "id": "bob"}
@@ -301,7 +309,7 @@ def test_keys_that_nobody_knows_are_ignored(server: Running, room: str) -> None:
     ],
 )
 def test_a_position_arrives_exactly_as_it_was_sent(
-    server: Running, room: str, x: float, y: float, text: bool
+    server: ServerProcess, room: str, x: float, y: float, text: bool
 ) -> None:
     with joined(server, room, "bob") as bob, joined(server, room, "ada") as ada:
         ada.send(update_frame(x, y, "touch"), text)
@@ -309,7 +317,7 @@ def test_a_position_arrives_exactly_as_it_was_sent(
         assert at(bob.users, "ada") == {"x": x, "y": y, "pointer": "touch"}
 
 
-def test_a_cursor_that_ends_is_told(server: Running, room: str) -> None:
+def test_a_cursor_that_ends_is_told(server: ServerProcess, room: str) -> None:
     with joined(server, room, "bob") as bob, joined(server, room, "ada") as ada:
         ada.move(0.25)
         bob.sees("ada", 0.25)
@@ -323,7 +331,7 @@ def test_a_cursor_that_ends_is_told(server: Running, room: str) -> None:
     expected="a sync with everybody's presence",
 )
 def test_a_newcomer_is_told_where_everybody_is(
-    server: Running, room: str
+    server: ServerProcess, room: str
 ) -> None:
     with joined(server, room, "ada", "Ada") as ada:
         ada.move(0.25)
@@ -343,7 +351,7 @@ def test_a_newcomer_is_told_where_everybody_is(
     expected="changes while somebody else is here, and then silence",
 )
 def test_who_is_alone_does_not_hear_themselves(
-    server: Running, room: str
+    server: ServerProcess, room: str
 ) -> None:
     with joined(server, room, "ada") as ada:
         for number in range(10):
@@ -361,7 +369,7 @@ def test_who_is_alone_does_not_hear_themselves(
         ada.hears_nothing()
 
 
-def test_rooms_do_not_hear_each_other(server: Running, room: str) -> None:
+def test_rooms_do_not_hear_each_other(server: ServerProcess, room: str) -> None:
     other = next(rooms)
     with joined(server, room, "ada") as ada, joined(server, other, "bob") as b:
         b.move(0.25)
@@ -376,7 +384,7 @@ def test_rooms_do_not_hear_each_other(server: Running, room: str) -> None:
     expected="a sync again, and changes that add the joiner again",
 )
 def test_who_joins_again_is_told_again_and_says_anew_who_they_are(
-    server: Running, room: str
+    server: ServerProcess, room: str
 ) -> None:
     """As a page does when its user signs in."""
     with joined(server, room, "bob") as bob, joined(server, room, "ada") as ada:
@@ -395,7 +403,9 @@ def test_who_joins_again_is_told_again_and_says_anew_who_they_are(
 @pytest.mark.behaviour(
     "Who has not joined moves nothing", expected="no changes at all"
 )
-def test_who_has_not_joined_moves_nothing(server: Running, room: str) -> None:
+def test_who_has_not_joined_moves_nothing(
+    server: ServerProcess, room: str
+) -> None:
     with joined(server, room, "bob") as bob, enter(server, room, "ada") as ada:
         ada.move(0.25)
         bob.hears_nothing()
@@ -414,7 +424,7 @@ def test_who_has_not_joined_moves_nothing(server: Running, room: str) -> None:
     expected="changes that remove who left",
 )
 def test_who_leaves_is_removed_for_everybody(
-    server: Running, room: str
+    server: ServerProcess, room: str
 ) -> None:
     with joined(server, room, "bob") as bob:
         with joined(server, room, "ada") as ada:
@@ -430,7 +440,7 @@ def test_who_leaves_is_removed_for_everybody(
 
 
 def test_who_joins_and_leaves_at_once_is_not_left_behind(
-    server: Running, room: str
+    server: ServerProcess, room: str
 ) -> None:
     with joined(server, room, "bob") as bob:
         for number in range(20):
@@ -447,7 +457,7 @@ def test_who_joins_and_leaves_at_once_is_not_left_behind(
     expected="no changes that remove them",
 )
 def test_who_reconnects_under_their_id_is_not_removed_by_their_old_socket(
-    server: Running, room: str
+    server: ServerProcess, room: str
 ) -> None:
     with joined(server, room, "bob") as bob:
         with joined(server, room, "ada", "old") as old:
@@ -465,7 +475,7 @@ def test_who_reconnects_under_their_id_is_not_removed_by_their_old_socket(
 
 
 def test_who_reconnects_and_does_not_join_is_still_who_they_were(
-    server: Running, room: str
+    server: ServerProcess, room: str
 ) -> None:
     with (
         joined(server, room, "bob") as bob,
@@ -480,7 +490,7 @@ def test_who_reconnects_and_does_not_join_is_still_who_they_were(
 
 @pytest.mark.behaviour("Everybody gets 60 frames a second at most")
 def test_everybody_gets_60_frames_a_second_at_most(
-    server: Running, room: str
+    server: ServerProcess, room: str
 ) -> None:
     movers = [f"mover-{number}" for number in range(5)]
     moves = 60
@@ -506,7 +516,7 @@ def test_everybody_gets_60_frames_a_second_at_most(
 
 
 def test_changes_of_one_moment_come_in_one_frame(
-    server: Running, room: str
+    server: ServerProcess, room: str
 ) -> None:
     """Only the latest position of each counts."""
     with joined(server, room, "bob") as bob, joined(server, room, "ada") as ada:
@@ -546,7 +556,7 @@ LANGUAGES = {
 
 @pytest.mark.parametrize("told", LANGUAGES, ids=lambda told: repr(told[:30]))
 def test_the_country_is_the_first_region_of_the_languages(
-    server: Running, room: str, told: str
+    server: ServerProcess, room: str, told: str
 ) -> None:
     headers = {"Accept-Language": told}
     with enter(server, room, "ada", additional_headers=headers) as ada:
@@ -554,7 +564,7 @@ def test_the_country_is_the_first_region_of_the_languages(
 
 
 def test_who_tells_no_language_has_no_country(
-    server: Running, room: str
+    server: ServerProcess, room: str
 ) -> None:
     headers = {"CF-IPCountry": "FR", "X-Country": "FR"}
     with enter(server, room, "ada", additional_headers=headers) as ada:
@@ -567,7 +577,7 @@ def test_who_tells_no_language_has_no_country(
     expected="changes that add the user, with country AT",
 )
 def test_others_see_the_country_also_after_a_second_join(
-    server: Running, room: str
+    server: ServerProcess, room: str
 ) -> None:
     headers = {"Accept-Language": "de-AT"}
     with (
@@ -594,7 +604,7 @@ def known(users: Json, id: str) -> Any:
     ],
 )
 def test_what_the_proxy_says_of_the_country_wins(
-    proxied: Running, room: str, told: str | None, country: str | None
+    proxied: ServerProcess, room: str, told: str | None, country: str | None
 ) -> None:
     headers = {"Accept-Language": "de-AT"}
     if told is not None:
@@ -604,7 +614,7 @@ def test_what_the_proxy_says_of_the_country_wins(
 
 
 @pytest.fixture(scope="module")
-def proxied(stage: Stage) -> Iterator[Running]:
+def proxied(stage: Stage) -> Iterator[ServerProcess]:
     """A server behind a proxy that is trusted."""
     with start(stage, COUNTRY_HEADER="CF-IPCountry") as running:
         yield running
@@ -687,7 +697,7 @@ def test_garbage_is_refused_and_disturbs_nobody(
 
 
 def test_garbage_does_not_keep_what_comes_behind_it(
-    server: Running, room: str
+    server: ServerProcess, room: str
 ) -> None:
     """What comes in one moment is read together, and refused one by one."""
     with (
@@ -707,7 +717,7 @@ places = (number / 1000 for number in range(1000))
 
 
 @pytest.fixture(scope="module")
-def pair(server: Running) -> Iterator[tuple[User, User]]:
+def pair(server: ServerProcess) -> Iterator[tuple[User, User]]:
     """Ada and Bob in a room of theirs."""
     with (
         joined(server, "room-4", "bob") as bob,
@@ -749,7 +759,7 @@ def test_a_frame_may_have_1_kib_at_most(
 
 
 def test_who_sends_too_many_frames_hurts_nobody_else(
-    server: Running, room: str
+    server: ServerProcess, room: str
 ) -> None:
     flood = 3000
     with (
@@ -776,7 +786,7 @@ def test_who_sends_too_many_frames_hurts_nobody_else(
         assert ada.errors == bob.errors == []
 
 
-def test_90_frames_a_second_all_count(server: Running, room: str) -> None:
+def test_90_frames_a_second_all_count(server: ServerProcess, room: str) -> None:
     with joined(server, room, "bob") as bob, joined(server, room, "ada") as ada:
         for number in range(180):
             ada.send(b"\xc1" if number % 2 else update_frame(number / 180))
@@ -791,7 +801,7 @@ def test_90_frames_a_second_all_count(server: Running, room: str) -> None:
 
 
 def test_chats_and_usage_do_not_know_of_presence(
-    server: Running, room: str
+    server: ServerProcess, room: str
 ) -> None:
     with (
         server.join("hello-world") as chat,
@@ -815,7 +825,9 @@ def test_chats_and_usage_do_not_know_of_presence(
         assert kept["body"] == "hello"
 
 
-def test_presence_answers_no_plain_http(server: Running, room: str) -> None:
+def test_presence_answers_no_plain_http(
+    server: ServerProcess, room: str
+) -> None:
     for method in ("GET", "POST", "PUT"):
         path = f"/parties/presence/{room}"
         assert server.ask(method, path, JOIN.hex()).status == 404

@@ -20,7 +20,7 @@ from shared.web.pages import Shell
 from tools.points import points
 
 from ..support.presenting import copy_stages, presenting
-from ..support.server_process import PATIENCE, ROOT, Door, Stage, start
+from ..support.server_process import PATIENCE, ROOT, Client, Stage, start
 
 
 def test_each_page_is_named_after_the_build_that_runs() -> None:
@@ -131,7 +131,7 @@ def test_talking_points_are_the_readme_in_lines_that_fit(
 
 
 @contextmanager
-def somebody_asks(server: Door) -> Iterator[list[str]]:
+def somebody_asks(server: Client) -> Iterator[list[str]]:
     """Ask for a page again and again; what came of it is told."""
     told: list[str] = []
     stop = threading.Event()

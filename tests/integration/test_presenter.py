@@ -18,17 +18,17 @@ from ..support.server_process import (
     PATIENCE,
     ROOT,
     Answer,
-    Door,
-    Guest,
-    Running,
+    Client,
+    ServerProcess,
     Stage,
+    WebSocketClient,
     free_port,
     start,
 )
 from ..support.stubs import OpenAIStub
 from .test_settings import ended_by_saving
 
-Serve = Callable[..., Running]
+Serve = Callable[..., ServerProcess]
 
 KEY = "only-the-presenter-knows"
 LINK = re.compile(r"For the presenter alone: (http://\S+)/presenter#(\S+)\n")
@@ -69,12 +69,12 @@ WRONG = [
 class Presenter:
     """Who has the link, and so the key."""
 
-    def __init__(self, door: Door, key: str = KEY) -> None:
-        self.door = door
+    def __init__(self, server: Client, key: str = KEY) -> None:
+        self.server = server
         self.key = key
 
     def ask(self, method: str, path: str, body: Any = None) -> Answer:
-        return self.door.ask(
+        return self.server.ask(
             method, path, body, Authorization=f"Bearer {self.key}"
         )
 
@@ -94,7 +94,7 @@ class Presenter:
 
 
 @pytest.fixture(scope="module")
-def long_running(stage: Stage) -> Iterator[Running]:
+def long_running(stage: Stage) -> Iterator[ServerProcess]:
     with start(
         stage, PRESENTER_KEY=KEY, MAX_MESSAGES_PER_SECOND="1000"
     ) as running:
@@ -102,7 +102,7 @@ def long_running(stage: Stage) -> Iterator[Running]:
 
 
 @pytest.fixture
-def running(long_running: Running) -> Iterator[Running]:
+def running(long_running: ServerProcess) -> Iterator[ServerProcess]:
     """A stage whose presenter has a key, for all the tests of this file."""
     yield long_running
     presenter = Presenter(long_running)
@@ -115,7 +115,7 @@ def running(long_running: Running) -> Iterator[Running]:
 
 
 @pytest.fixture
-def presenter(running: Running) -> Presenter:
+def presenter(running: ServerProcess) -> Presenter:
     return Presenter(running)
 
 
@@ -127,7 +127,7 @@ def openai() -> Iterator[OpenAIStub]:
 
 
 @pytest.fixture
-def chat(serve: Serve, openai: OpenAIStub) -> Running:
+def chat(serve: Serve, openai: OpenAIStub) -> ServerProcess:
     """A stage in which a stub answers, and whose presenter has a key."""
     return serve(
         PRESENTER_KEY=KEY,
@@ -137,7 +137,7 @@ def chat(serve: Serve, openai: OpenAIStub) -> Running:
     )
 
 
-Guests = Callable[..., Guest]
+Guests = Callable[..., WebSocketClient]
 
 
 @pytest.fixture
@@ -145,9 +145,9 @@ def guests() -> Iterator[Guests]:
     """Let people into a room: `guests(running)`."""
     with ExitStack() as stack:
 
-        def enter(door: Door, **options: Any) -> Guest:
+        def enter(server: Client, **options: Any) -> WebSocketClient:
             # Who does not read what came takes long to leave.
-            joined = door.join(**options, max_queue=None)
+            joined = server.join(**options, max_queue=None)
             guest = stack.enter_context(joined)
             guest.wait_for("history")
             return guest
@@ -155,9 +155,9 @@ def guests() -> Iterator[Guests]:
         yield enter
 
 
-def history(door: Door, **options: Any) -> dict[str, Any]:
+def history(server: Client, **options: Any) -> dict[str, Any]:
     """What a newcomer is told."""
-    with door.join(**options) as guest:
+    with server.join(**options) as guest:
         told: dict[str, Any] = guest.wait_for("history")
         return told
 
@@ -166,7 +166,9 @@ def bodies(told: dict[str, Any]) -> list[str]:
     return [message["body"] for message in told["messages"]]
 
 
-def kept(guest: Guest, *said: str, user: str = "Ada") -> list[dict[str, Any]]:
+def kept(
+    guest: WebSocketClient, *said: str, user: str = "Ada"
+) -> list[dict[str, Any]]:
     """Let somebody say things, and wait until each is kept."""
     messages = [guest.say(each, user) for each in said]
     for message in messages:
@@ -175,7 +177,7 @@ def kept(guest: Guest, *said: str, user: str = "Ada") -> list[dict[str, Any]]:
 
 
 def ends(
-    guest: Guest, count: int, status: str | None = None
+    guest: WebSocketClient, count: int, status: str | None = None
 ) -> list[dict[str, Any]]:
     """Wait until so many replies have ended; None: they are finished."""
     ended: list[dict[str, Any]] = []
@@ -186,7 +188,7 @@ def ends(
     return ended
 
 
-def growing(guest: Guest) -> dict[str, Any]:
+def growing(guest: WebSocketClient) -> dict[str, Any]:
     """Wait until a reply has begun to grow."""
     while True:
         message: dict[str, Any] = guest.wait_for("update")["message"]
@@ -251,7 +253,7 @@ def test_key_guard_limits_wrong_guesses_and_locks_out_no_presenter(
 
 @pytest.mark.stages(2)
 def test_without_the_link_nothing_can_be_done(
-    running: Running, presenter: Presenter, guests: Guests
+    running: ServerProcess, presenter: Presenter, guests: Guests
 ) -> None:
     ada = guests(running)
     kept(ada, "hello")
@@ -282,7 +284,9 @@ def test_without_the_link_nothing_can_be_done(
     assert bodies(history(running)) == ["hello"]
 
 
-def test_the_page_tells_nothing_to_whoever_has_no_key(running: Running) -> None:
+def test_the_page_tells_nothing_to_whoever_has_no_key(
+    running: ServerProcess,
+) -> None:
     """What it shows, it has to ask for."""
     page = running.get("/presenter")
     assert page.status == 200
@@ -307,7 +311,7 @@ def test_a_key_of_ones_own_is_not_printed(serve: Serve) -> None:
 # The link
 
 
-def printed_link(running: Running) -> tuple[str, str]:
+def printed_link(running: ServerProcess) -> tuple[str, str]:
     """The address and the key that a server prints for the presenter."""
     assert running.process.stdout
     for line in running.process.stdout:
@@ -414,7 +418,7 @@ def test_what_is_no_action_is_refused_in_words(presenter: Presenter) -> None:
 
 @pytest.mark.stages(2)
 def test_the_presenter_sees_who_is_there_and_who_spoke(
-    running: Running, presenter: Presenter, guests: Guests
+    running: ServerProcess, presenter: Presenter, guests: Guests
 ) -> None:
     ada, bob = guests(running), guests(running)
     kept(ada, "one", "two")
@@ -442,7 +446,7 @@ def test_the_presenter_sees_who_is_there_and_who_spoke(
 
 @pytest.mark.stages(2)
 def test_who_spoke_can_be_muted_when_the_room_was_cleared(
-    running: Running, presenter: Presenter, guests: Guests
+    running: ServerProcess, presenter: Presenter, guests: Guests
 ) -> None:
     kept(guests(running), "rubbish", user="Rude")
     room = {"party": "chatroom", "room": "hello-world"}
@@ -455,7 +459,7 @@ def test_who_spoke_can_be_muted_when_the_room_was_cleared(
 
 @pytest.mark.stages(2)
 def test_nobody_speaks_under_a_muted_name(
-    running: Running, presenter: Presenter, guests: Guests
+    running: ServerProcess, presenter: Presenter, guests: Guests
 ) -> None:
     ada, eve = guests(running), guests(running)
     kept(eve, "before", user="Eve")
@@ -488,13 +492,13 @@ def test_nobody_speaks_under_a_muted_name(
 
 @pytest.mark.stages(5)
 def test_look_alike_of_a_muted_name_has_no_cursor(
-    running: Running, presenter: Presenter, guests: Guests
+    running: ServerProcess, presenter: Presenter, guests: Guests
 ) -> None:
     """Pages are told of those that are there; later ones are refused."""
     first, later = "Ev\u0435", "\u0415ve"
     presence = {"cursor": None, "message": None}
 
-    def join(guest: Guest, name: str) -> Any:
+    def join(guest: WebSocketClient, name: str) -> Any:
         info = {"name": name}
         guest.send({"type": "join", "presence": presence, "info": info})
         return guest.socket.recv(PATIENCE)
@@ -527,7 +531,7 @@ def test_a_hundred_names_are_muted_at_most(presenter: Presenter) -> None:
 
 @pytest.mark.stages(2)
 def test_everybody_is_told_that_cursors_are_hidden(
-    running: Running, presenter: Presenter, guests: Guests
+    running: ServerProcess, presenter: Presenter, guests: Guests
 ) -> None:
     ada, bob = guests(running), guests(running, room="room-4")
     assert presenter.does("hide_cursors")["cursors_hidden"] is True
@@ -541,7 +545,7 @@ def test_everybody_is_told_that_cursors_are_hidden(
 
 @pytest.mark.stages(4)
 def test_the_tally_hears_nothing_of_it(
-    running: Running, presenter: Presenter
+    running: ServerProcess, presenter: Presenter
 ) -> None:
     with running.join("total", "usage") as watcher:
         assert watcher.next() == {"tally": 0}
@@ -556,7 +560,7 @@ def test_the_tally_hears_nothing_of_it(
 
 @pytest.mark.stages(2)
 def test_a_room_is_cleared_for_everybody(
-    running: Running, presenter: Presenter, guests: Guests
+    running: ServerProcess, presenter: Presenter, guests: Guests
 ) -> None:
     ada, bob = guests(running), guests(running)
     before = history(running)["epoch"]
@@ -583,7 +587,7 @@ def test_a_room_is_cleared_for_everybody(
 
 @pytest.mark.stages(2)
 def test_a_room_that_nobody_is_in_is_cleared(
-    running: Running, presenter: Presenter
+    running: ServerProcess, presenter: Presenter
 ) -> None:
     with running.join() as ada:
         kept(ada, "goodbye")
@@ -613,7 +617,7 @@ def test_a_room_that_nobody_entered_since_the_start_is_cleared(
 
 @pytest.mark.stages(3)
 def test_no_reply_of_before_comes_back(
-    chat: Running, openai: OpenAIStub, guests: Guests
+    chat: ServerProcess, openai: OpenAIStub, guests: Guests
 ) -> None:
     ada, bob = guests(chat), guests(chat)
     kept(ada, *(f"question {number}" for number in range(9)))
@@ -641,7 +645,7 @@ def test_no_reply_of_before_comes_back(
 
 @pytest.mark.stages(3, 3)
 def test_what_a_key_holds_back_does_not_come_after_the_clearing(
-    chat: Running, openai: OpenAIStub, guests: Guests
+    chat: ServerProcess, openai: OpenAIStub, guests: Guests
 ) -> None:
     openai.held, openai.delay = False, 0.001
     openai.reply = [f"{number} " for number in range(2_000)]
@@ -683,7 +687,7 @@ def test_a_message_that_has_just_come_is_not_ended_with_the_others() -> None:
 
 @pytest.mark.stages(3)
 def test_a_pause_ends_the_replies_and_lets_none_begin(
-    chat: Running, openai: OpenAIStub, guests: Guests
+    chat: ServerProcess, openai: OpenAIStub, guests: Guests
 ) -> None:
     ada, bob = guests(chat), guests(chat)
     elsewhere = guests(chat, room="room-4")
@@ -716,7 +720,7 @@ def test_a_pause_ends_the_replies_and_lets_none_begin(
 
 @pytest.mark.stages(3)
 def test_of_a_hundred_questions_five_wait(
-    chat: Running, openai: OpenAIStub, guests: Guests
+    chat: ServerProcess, openai: OpenAIStub, guests: Guests
 ) -> None:
     """Nobody's message waits, and six replies are all that comes."""
     presenter = Presenter(chat)
@@ -760,7 +764,7 @@ def test_of_a_hundred_questions_five_wait(
 
 @pytest.mark.stages(3, 3)
 def test_a_room_that_is_cleared_during_a_pause_goes_on(
-    chat: Running, openai: OpenAIStub, guests: Guests
+    chat: ServerProcess, openai: OpenAIStub, guests: Guests
 ) -> None:
     openai.held = False
     presenter = Presenter(chat)
@@ -795,7 +799,7 @@ def test_a_reply_that_was_about_to_begin_is_cut_too(
 
 @pytest.mark.stages(3, 3)
 def test_a_server_whose_ai_is_paused_ends_in_good_order(
-    chat: Running, guests: Guests
+    chat: ServerProcess, guests: Guests
 ) -> None:
     Presenter(chat).does("pause")
     ada = guests(chat)

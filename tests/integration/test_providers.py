@@ -28,7 +28,7 @@ from shared.ai import readiness
 from shared.ai.error_messages import visitor_message
 from shared.settings import Settings
 
-from ..support.server_process import ROOT, Running, Stage, start
+from ..support.server_process import ROOT, ServerProcess, Stage, start
 from ..support.stubs import Exchange, OllamaStub, OpenAIStub, lines
 from .test_ai import (
     BROKEN,
@@ -57,7 +57,7 @@ LIMIT = "Cut off at the model's limit."
 FILTERED = "Cut off by the provider's content filter."
 OURS = "Cut off: a reply has at most 20,000 characters."
 
-Serve = Callable[..., Running]
+Serve = Callable[..., ServerProcess]
 
 
 class Right(NamedTuple):
@@ -160,7 +160,7 @@ def player() -> Iterator[Player]:
 class Theatre(NamedTuple):
     """A stage that runs, the player behind it, and what it records."""
 
-    running: Running
+    running: ServerProcess
     player: Player
     record: Path
 
@@ -624,7 +624,7 @@ def asking(player: Player, kind: str) -> dict[str, str]:
 def test_a_huge_body_does_not_become_memory(
     serve: Serve,
     player: Player,
-    memory: Callable[[Running], int],
+    memory: Callable[[ServerProcess], int],
     kind: str,
     client: str,
 ) -> None:

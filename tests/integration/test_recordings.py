@@ -29,14 +29,19 @@ from shared.ai.replay.recordings import (
 )
 from shared.settings import ROOT, Settings
 
-from ..support.server_process import Guest, Running, Stage, environment
+from ..support.server_process import (
+    ServerProcess,
+    Stage,
+    WebSocketClient,
+    environment,
+)
 from ..support.stubs import Fault, OpenAIStub
 from .test_ai import enter, hear_ai, hear_local, hear_out, using
 from .test_settings import fails_to_start
 
 SCRIPT = "shared/ai/replay/demo_replies.jsonl"
 
-Serve = Callable[..., Running]
+Serve = Callable[..., ServerProcess]
 Change = Callable[..., Settings]
 
 
@@ -423,7 +428,7 @@ def test_setting_up_is_told_whether_the_local_model_helps(
 # In a room
 
 
-def note_of(chat: Running) -> str:
+def note_of(chat: ServerProcess) -> str:
     """What the terminal and the room say about the AI."""
     assert chat.process.stdout
     note = chat.process.stdout.readline().strip()
@@ -564,7 +569,7 @@ def test_the_local_model_answers_what_nobody_prepared(serve: Serve) -> None:
         assert hear_local(ada)["body"].startswith("So far, and so still:")
 
 
-def timed(chat: Running, question: str) -> tuple[str, list[float]]:
+def timed(chat: ServerProcess, question: str) -> tuple[str, list[float]]:
     """What is answered, and the seconds until it began and until it ended."""
     with chat.join() as ada:
         enter(ada)
@@ -576,7 +581,7 @@ def timed(chat: Running, question: str) -> tuple[str, list[float]]:
         return body, [began, time.monotonic() - asked]
 
 
-def hear_local_begin(guest: Guest) -> None:
+def hear_local_begin(guest: WebSocketClient) -> None:
     """Wait until the first words of a reply are there."""
     while True:
         message = guest.next(timeout=55).get("message", {})

@@ -16,7 +16,13 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from shared.settings import Settings
 from shared.web import log_redaction as discreet
 
-from ..support.server_process import HANDSHAKE, Guest, Running, Stage, start
+from ..support.server_process import (
+    HANDSHAKE,
+    ServerProcess,
+    Stage,
+    WebSocketClient,
+    start,
+)
 from ..support.stubs import Fault, OpenAIStub
 from .test_settings import fails_to_start
 
@@ -107,21 +113,21 @@ def model() -> Iterator[Telltale]:
         yield stub
 
 
-def answer(running: Running, request: bytes) -> str:
+def answer(running: ServerProcess, request: bytes) -> str:
     """Send a request: the whole response, or whatever comes back."""
     with running.connected() as bare:
         bare.sendall(request)
         return b"".join(iter(lambda: bare.recv(65_536), b"")).decode("latin-1")
 
 
-def hear(guest: Guest) -> Iterator[str]:
+def hear(guest: WebSocketClient) -> Iterator[str]:
     """All that comes before long silence, or the end."""
     with suppress(TimeoutError, ConnectionClosed):
         while True:
             yield str(guest.socket.recv(0.5))
 
 
-def provoke(running: Running, model: Telltale) -> Iterator[str]:
+def provoke(running: ServerProcess, model: Telltale) -> Iterator[str]:
     """Do what makes a server talk: all that it says."""
     for request in REQUESTS:
         end = b"" if b"Connection:" in request else b"Connection: close\r\n"

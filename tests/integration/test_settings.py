@@ -27,9 +27,9 @@ from ..support.server_process import (
     HANDSHAKE,
     PATIENCE,
     ROOT,
-    Guest,
-    Running,
+    ServerProcess,
     Stage,
+    WebSocketClient,
     environment,
     free_port,
     start,
@@ -226,7 +226,7 @@ def test_what_is_no_stage_is_told_what_is(arguments: list[str]) -> None:
     assert said.startswith("usage: python -m shared.serve STAGE")
 
 
-def served(running: Running) -> dict[str, str]:
+def served(running: ServerProcess) -> dict[str, str]:
     """All pages of a stage, and the modules and styles that they name."""
     pages = ["/", "/chats", "/chats/hello-world", "/usage", "/whats-new"]
     found = {path: running.get(path).text for path in pages}
@@ -318,7 +318,7 @@ def test_it_ends_soon_though_many_are_connected() -> None:
             assert guest.closed()[0] == 1012
 
 
-def ended_by_saving(file: Path, guest: Guest) -> int:
+def ended_by_saving(file: Path, guest: WebSocketClient) -> int:
     """Save until it is noticed: at first the reloader does not look yet."""
     while True:
         file.touch()
@@ -328,7 +328,7 @@ def ended_by_saving(file: Path, guest: Guest) -> int:
             return guest.socket.close_code
 
 
-def next_line(running: Running) -> str:
+def next_line(running: ServerProcess) -> str:
     """What the server prints next."""
     assert running.process.stdout
     return running.process.stdout.readline()
@@ -372,7 +372,7 @@ def files_of(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
-def server_of(running: Running) -> int:
+def server_of(running: ServerProcess) -> int:
     """The process that serves, which the reloader started last."""
     pid = running.process.pid
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text("utf-8")

@@ -7,13 +7,13 @@ from contextlib import ExitStack
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from ..support.server_process import PATIENCE, Running, Stage, start
+from ..support.server_process import PATIENCE, ServerProcess, Stage, start
 
 pytestmark = pytest.mark.stages(2)
 
 
 @pytest.fixture(scope="module")
-def rooms(stage: Stage) -> Iterator[Running]:
+def rooms(stage: Stage) -> Iterator[ServerProcess]:
     """One server for the tests to which it is the same what was said before."""
     with start(stage, MAX_MESSAGES_PER_SECOND="1000") as running:
         yield running
@@ -22,7 +22,7 @@ def rooms(stage: Stage) -> Iterator[Running]:
 @pytest.mark.behaviour(
     "Everybody else hears what is said, and its sender gets an ack"
 )
-def test_everybody_else_hears_what_is_said(running: Running) -> None:
+def test_everybody_else_hears_what_is_said(running: ServerProcess) -> None:
     with running.join() as ada, running.join() as bob:
         ada.wait_for("history")
         bob.wait_for("history")
@@ -38,7 +38,7 @@ def test_everybody_else_hears_what_is_said(running: Running) -> None:
 
 
 @pytest.mark.behaviour("A newcomer hears what was said")
-def test_a_late_joiner_hears_what_was_said(running: Running) -> None:
+def test_a_late_joiner_hears_what_was_said(running: ServerProcess) -> None:
     with running.join() as ada:
         message = ada.say("hello")
         ada.wait_for("ack")
@@ -48,7 +48,7 @@ def test_a_late_joiner_hears_what_was_said(running: Running) -> None:
 
 @pytest.mark.behaviour("A room remembers, also when nobody is in it")
 def test_who_is_alone_and_comes_back_finds_what_was_said(
-    rooms: Running,
+    rooms: ServerProcess,
 ) -> None:
     epochs = set()
     said: list[str] = []
@@ -63,7 +63,7 @@ def test_who_is_alone_and_comes_back_finds_what_was_said(
 
 
 @pytest.mark.behaviour("What is said stays in its room")
-def test_what_is_said_stays_in_its_room(rooms: Running) -> None:
+def test_what_is_said_stays_in_its_room(rooms: ServerProcess) -> None:
     with rooms.join("hello-world") as ada, rooms.join("room-4") as bob:
         ada.wait_for("history")
         bob.wait_for("history")
@@ -78,7 +78,9 @@ def test_what_is_said_stays_in_its_room(rooms: Running) -> None:
 
 
 @pytest.mark.behaviour("Everybody hears the same, in the same order")
-def test_everybody_hears_the_same_in_the_same_order(rooms: Running) -> None:
+def test_everybody_hears_the_same_in_the_same_order(
+    rooms: ServerProcess,
+) -> None:
     with ExitStack() as stack, ThreadPoolExecutor(4) as threads:
         guests = [stack.enter_context(rooms.join()) for _ in range(4)]
         for guest in guests:
@@ -112,7 +114,7 @@ def test_everybody_hears_the_same_in_the_same_order(rooms: Running) -> None:
 
 
 @pytest.mark.behaviour("A message that comes again is kept once")
-def test_a_message_that_comes_again_is_kept_once(rooms: Running) -> None:
+def test_a_message_that_comes_again_is_kept_once(rooms: ServerProcess) -> None:
     """As when a page did not get the ack; its next `_pk` is another one."""
     with rooms.join() as bob:
         bob.wait_for("history")
@@ -132,7 +134,7 @@ def test_a_message_that_comes_again_is_kept_once(rooms: Running) -> None:
 
 
 def test_a_server_that_starts_again_says_that_it_forgot(
-    serve: Callable[..., Running],
+    serve: Callable[..., ServerProcess],
 ) -> None:
     running = serve()
     with running.join() as ada:
@@ -153,7 +155,7 @@ def test_a_server_that_starts_again_says_that_it_forgot(
 
 
 def test_who_comes_back_before_the_old_socket_is_gone_hears_all(
-    rooms: Running,
+    rooms: ServerProcess,
 ) -> None:
     with (
         rooms.join(pk="bob") as bob,
@@ -168,7 +170,7 @@ def test_who_comes_back_before_the_old_socket_is_gone_hears_all(
 @pytest.mark.parametrize(
     "path", ["chatroom/nowhere", "chatroom/Hello-World", "nobody/hello-world"]
 )
-def test_there_are_no_other_rooms(rooms: Running, path: str) -> None:
+def test_there_are_no_other_rooms(rooms: ServerProcess, path: str) -> None:
     party, room = path.split("/")
     with pytest.raises(InvalidStatus) as refusal, rooms.join(room, party):
         pass
@@ -177,7 +179,7 @@ def test_there_are_no_other_rooms(rooms: Running, path: str) -> None:
 
 
 def test_the_partys_name_may_be_written_as_the_original_does(
-    rooms: Running,
+    rooms: ServerProcess,
 ) -> None:
     with rooms.join(party="chatRoom") as ada, rooms.join() as bob:
         bob.wait_for("history")
@@ -185,12 +187,12 @@ def test_the_partys_name_may_be_written_as_the_original_does(
         assert bob.hear("hello")
 
 
-def test_a_room_answers_no_requests(rooms: Running) -> None:
+def test_a_room_answers_no_requests(rooms: ServerProcess) -> None:
     answer = rooms.get("/parties/chatroom/hello-world")
     assert answer.status == 404
 
 
-def test_a_hundred_people_hear_one_of_them(rooms: Running) -> None:
+def test_a_hundred_people_hear_one_of_them(rooms: ServerProcess) -> None:
     with ExitStack() as stack:
         join = stack.enter_context
         guests = [join(rooms.join("room-4")) for _ in range(100)]

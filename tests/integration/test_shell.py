@@ -9,7 +9,13 @@ from urllib.parse import urljoin
 
 import pytest
 
-from ..support.server_process import HANDSHAKE, Answer, Running, Stage, start
+from ..support.server_process import (
+    HANDSHAKE,
+    Answer,
+    ServerProcess,
+    Stage,
+    start,
+)
 
 ROOMS = {
     "hello-world": "Hello, World!",
@@ -41,7 +47,7 @@ SECRETS = {
 
 
 @pytest.fixture(scope="module")
-def shell(stage: Stage) -> Iterator[Running]:
+def shell(stage: Stage) -> Iterator[ServerProcess]:
     """One server for all tests of this file: they only read."""
     with start(stage, AI="openai", **SECRETS) as running:
         yield running
@@ -56,7 +62,7 @@ def import_map(page: Answer) -> str:
     return str(found[0])
 
 
-def files_of(shell: Running) -> set[str]:
+def files_of(shell: ServerProcess) -> set[str]:
     """Each file that a page names, and each that those import."""
     page = shell.get("/chats/hello-world")
     names: dict[str, str] = Answer(200, {}, import_map(page)).json()["imports"]
@@ -81,7 +87,7 @@ def files_of(shell: Running) -> set[str]:
 
 
 @pytest.mark.behaviour("Each page answers")
-def test_each_page_answers(shell: Running) -> None:
+def test_each_page_answers(shell: ServerProcess) -> None:
     for path in PAGES:
         page = shell.get(path)
         assert page.status == 200
@@ -91,7 +97,7 @@ def test_each_page_answers(shell: Running) -> None:
 
 
 @pytest.mark.behaviour("The chats are the four rooms")
-def test_all_chats_are_the_four_rooms(shell: Running) -> None:
+def test_all_chats_are_the_four_rooms(shell: ServerProcess) -> None:
     text = unescape(shell.get("/chats").text)
     for slug, name in ROOMS.items():
         assert f'"slug":"{slug}"' in text
@@ -101,7 +107,7 @@ def test_all_chats_are_the_four_rooms(shell: Running) -> None:
 
 @pytest.mark.parametrize("path", MISSING)
 def test_what_does_not_exist_is_a_page_with_a_way_back(
-    shell: Running, path: str
+    shell: ServerProcess, path: str
 ) -> None:
     page = shell.get(path)
     assert page.status == 404
@@ -111,12 +117,12 @@ def test_what_does_not_exist_is_a_page_with_a_way_back(
     assert page.text.count("<script>") == 1  # the page's own
 
 
-def test_a_page_that_cannot_be_posted_to_says_so(shell: Running) -> None:
+def test_a_page_that_cannot_be_posted_to_says_so(shell: ServerProcess) -> None:
     assert shell.ask("POST", "/chats", {}).status == 405
 
 
 @pytest.mark.stages(1, 1)
-def test_there_are_no_parties_yet(shell: Running) -> None:
+def test_there_are_no_parties_yet(shell: ServerProcess) -> None:
     for room in ("chatroom/hello-world", "usage/total", "presence/x"):
         assert shell.get(f"/parties/{room}").status == 404
     assert shell.raw(HANDSHAKE % b"/parties/chatroom/hello-world").startswith(
@@ -125,7 +131,7 @@ def test_there_are_no_parties_yet(shell: Running) -> None:
 
 
 def test_scripts_are_modules_that_a_browser_fetches_once(
-    shell: Running,
+    shell: ServerProcess,
 ) -> None:
     files = files_of(shell)
     plain = {BUILD.sub("/", path): path for path in files}
@@ -147,7 +153,7 @@ def test_scripts_are_modules_that_a_browser_fetches_once(
 
 
 def test_a_script_that_did_not_change_is_not_sent_again(
-    shell: Running,
+    shell: ServerProcess,
 ) -> None:
     tags = set()
     for how in ("gzip", "identity"):
@@ -164,7 +170,7 @@ def test_a_script_that_did_not_change_is_not_sent_again(
 
 
 def test_the_policy_lets_the_import_map_run_and_nothing_else(
-    shell: Running,
+    shell: ServerProcess,
 ) -> None:
     for path in (*PAGES, "/nowhere"):
         page = shell.get(path)
@@ -187,7 +193,7 @@ def test_the_policy_lets_the_import_map_run_and_nothing_else(
 
 
 def test_everything_says_what_it_is_and_browsers_need_not_guess(
-    shell: Running,
+    shell: ServerProcess,
 ) -> None:
     for path in (*PAGES, "/nowhere", "/shared/ui/style.css", "/healthz"):
         headers = shell.get(path).headers
@@ -195,7 +201,7 @@ def test_everything_says_what_it_is_and_browsers_need_not_guess(
         assert headers["referrer-policy"] == "same-origin"
 
 
-def test_no_secret_is_in_any_response(shell: Running) -> None:
+def test_no_secret_is_in_any_response(shell: ServerProcess) -> None:
     paths = {*PAGES, *MISSING, *files_of(shell), "/healthz", "/parties/x/y"}
     for path in paths:
         answer = shell.get(path)
@@ -223,18 +229,22 @@ def test_no_secret_is_in_any_response(shell: Running) -> None:
         "/{stage}/ui/%2e%2e/app.py",
     ],
 )
-def test_no_file_but_the_pages_own_is_served(shell: Running, path: str) -> None:
+def test_no_file_but_the_pages_own_is_served(
+    shell: ServerProcess, path: str
+) -> None:
     path = path.format(stage=shell.stage.folder.name)
     request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     assert b" 404 " in shell.raw(request.encode()).splitlines()[0]
 
 
-def test_it_says_that_it_is_healthy(shell: Running) -> None:
+def test_it_says_that_it_is_healthy(shell: ServerProcess) -> None:
     answer = shell.get("/healthz")
     assert (answer.status, answer.text) == (200, "ok\n")
 
 
-def test_a_page_is_there_again_after_a_bad_request(shell: Running) -> None:
+def test_a_page_is_there_again_after_a_bad_request(
+    shell: ServerProcess,
+) -> None:
     for request in (
         b"NONSENSE\r\n\r\n",
         b"GET / HTTP/1.1\r\n\r\n",

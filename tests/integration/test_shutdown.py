@@ -22,17 +22,23 @@ from websockets.exceptions import ConnectionClosed
 
 from shared.party import Connection, Frame, Server
 
-from ..support.party_server import Echo, House, open_house
+from ..support.party_server import Echo, TestServer, serve_parties
 from ..support.presenting import copy_stages
-from ..support.server_process import PATIENCE, Answer, Running, Stage, start
+from ..support.server_process import (
+    PATIENCE,
+    Answer,
+    ServerProcess,
+    Stage,
+    start,
+)
 from ..support.stubs import OpenAIStub
 
 
 @contextmanager
-def ending(house: House, grace: float) -> Iterator[None]:
+def ending(server: TestServer, grace: float) -> Iterator[None]:
     """Shut the parties down, while the block happens."""
-    shutdown = house.parties.shutdown(grace)
-    done = asyncio.run_coroutine_threadsafe(shutdown, house.loop)
+    shutdown = server.parties.shutdown(grace)
+    done = asyncio.run_coroutine_threadsafe(shutdown, server.loop)
     yield
     done.result(PATIENCE)
 
@@ -53,16 +59,16 @@ def test_replies_finish_and_newcomers_are_turned_away() -> None:
             self.room.broadcast({"answered": message})
 
     with (
-        open_house(chat=Chat) as house,
-        house.join("1", "chat") as ada,
-        house.join("2", "chat") as bob,
+        serve_parties(chat=Chat) as server,
+        server.join("1", "chat") as ada,
+        server.join("2", "chat") as bob,
     ):
         ada.send("why?")
         assert ada.next() == {"asked": "why?"}
-        with ending(house, grace=PATIENCE):
-            assert house.refused("1", "chat") == 503
-            assert house.get("/parties/chat/3").status == 503
-            house.call(finish.set)
+        with ending(server, grace=PATIENCE):
+            assert server.refused("1", "chat") == 503
+            assert server.get("/parties/chat/3").status == 503
+            server.call(finish.set)
             assert ada.next() == {"answered": "why?"}
             assert ada.closed() == bob.closed() == RESTARTING
 
@@ -80,11 +86,11 @@ def test_a_late_hook_is_cancelled_and_may_say_so(
                 if message == "clumsy":
                     raise RuntimeError("while it was cancelled")
 
-    with open_house(chat=Chat) as house, house.join("1", "chat") as ada:
+    with serve_parties(chat=Chat) as server, server.join("1", "chat") as ada:
         for message in ("clumsy", "tidy"):
             ada.send(message)
             assert ada.next() == {"asked": message}
-        with ending(house, grace=0):
+        with ending(server, grace=0):
             heard = [ada.next(), ada.next()]
             assert {"interrupted": "tidy"} in heard
             assert {"interrupted": "clumsy"} in heard
@@ -102,10 +108,10 @@ def test_what_a_key_holds_back_is_sent(
             for text in ("a", "ab", "abc"):
                 self.room.broadcast({"reply": text}, key="reply")
 
-    with open_house(chat=Chat) as house, house.join("1", "chat") as ada:
+    with serve_parties(chat=Chat) as server, server.join("1", "chat") as ada:
         ada.send("spell")
         assert ada.next() == {"reply": "a"}
-        with ending(house, grace=PATIENCE):
+        with ending(server, grace=PATIENCE):
             assert ada.next() == {"reply": "abc"}
             assert ada.closed() == RESTARTING
 
@@ -119,10 +125,10 @@ def test_a_request_in_progress_is_answered() -> None:
             await asyncio.Event().wait()
             return Response()
 
-    with open_house(slow=Slow) as house, ThreadPoolExecutor(1) as thread:
-        asking = thread.submit(house.get, "/parties/slow/1")
+    with serve_parties(slow=Slow) as server, ThreadPoolExecutor(1) as thread:
+        asking = thread.submit(server.get, "/parties/slow/1")
         assert begun.wait(PATIENCE)
-        with ending(house, grace=0):
+        with ending(server, grace=0):
             assert asking.result(PATIENCE).status == 503
 
 
@@ -140,14 +146,14 @@ def test_a_hook_that_begins_meanwhile_ends_too() -> None:
             finally:
                 self.room.broadcast({"interrupted": message})
 
-    with open_house(chat=Chat) as house, house.join("1", "chat") as ada:
+    with serve_parties(chat=Chat) as server, server.join("1", "chat") as ada:
         ada.send("first")
         assert ada.next() == {"asked": "first"}
-        with ending(house, grace=PATIENCE):
-            assert house.refused("2", "chat") == 503
+        with ending(server, grace=PATIENCE):
+            assert server.refused("2", "chat") == 503
             ada.send("second")
             assert ada.next() == {"asked": "second"}
-            house.call(asked.set)
+            server.call(asked.set)
             assert ada.next() == {"interrupted": "second"}
             assert ada.closed() == RESTARTING
 
@@ -162,17 +168,17 @@ def test_what_the_end_itself_starts_is_ended_as_well() -> None:
             finally:
                 ended.set()
 
-    with open_house(chat=Chat) as house, house.join("1", "chat") as ada:
-        with ending(house, grace=0):
+    with serve_parties(chat=Chat) as server, server.join("1", "chat") as ada:
+        with ending(server, grace=0):
             assert ada.closed() == RESTARTING
-        house.run_in_loop(house.parties.shutdown(grace=PATIENCE))
+        server.run_in_loop(server.parties.shutdown(grace=PATIENCE))
         assert ended.is_set()
 
 
 # The process
 
 
-def stop_asked(running: Running, how: Signals) -> None:
+def stop_asked(running: ServerProcess, how: Signals) -> None:
     """Tell the server to end, and wait until it takes nobody in."""
     running.process.send_signal(how)
     with suppress(ConnectionRefusedError, ConnectionResetError):
@@ -196,7 +202,7 @@ def asking(stub: OpenAIStub) -> dict[str, str]:
     ids=["SIGTERM twice", "Ctrl+C twice", "Ctrl+C in the end"],
 )
 def test_asked_twice_it_ends_at_once(
-    serve: Callable[..., Running], first: Signals, then: Signals
+    serve: Callable[..., ServerProcess], first: Signals, then: Signals
 ) -> None:
     with OpenAIStub() as stub:
         stub.fault = "hang"
@@ -212,7 +218,7 @@ def test_asked_twice_it_ends_at_once(
 
 @pytest.mark.stages(5)
 def test_a_reloader_that_passes_ctrl_c_on_does_not_ask_twice(
-    serve: Callable[..., Running],
+    serve: Callable[..., ServerProcess],
 ) -> None:
     with OpenAIStub() as stub:
         stub.held = True
@@ -231,7 +237,7 @@ def test_a_reloader_that_passes_ctrl_c_on_does_not_ask_twice(
 @pytest.mark.stages(5)
 @pytest.mark.parametrize("reload", ["0", "1"])
 def test_server_ends_in_order_when_its_terminal_is_closed(
-    serve: Callable[..., Running], reload: str
+    serve: Callable[..., ServerProcess], reload: str
 ) -> None:
     """The system tells all its processes, and a shell may do so again."""
     with OpenAIStub() as stub:
@@ -308,7 +314,7 @@ IN_THE_MIDDLE = [
 much that is not read."""
 
 
-async def fill(running: Running, stack: ExitStack) -> list[Any]:
+async def fill(running: ServerProcess, stack: ExitStack) -> list[Any]:
     """Fill a server with all kinds of guests: those who will read all."""
     base = f"ws://127.0.0.1:{running.port}/parties"
     guests = [
@@ -338,7 +344,7 @@ async def told(guest: Any) -> int:
     return int(guest.close_code)
 
 
-async def time_to_end(running: Running) -> float:
+async def time_to_end(running: ServerProcess) -> float:
     """Fill a server and end it: how long that takes, in seconds."""
     with ExitStack() as stack:
         guests = await fill(running, stack)
@@ -356,7 +362,7 @@ async def time_to_end(running: Running) -> float:
 @pytest.mark.stages(5)
 @pytest.mark.parametrize("fault", [None, "hang"], ids=["idle", "a reply hangs"])
 def test_a_full_house_is_empty_within_two_seconds(
-    serve: Callable[..., Running], fault: Any
+    serve: Callable[..., ServerProcess], fault: Any
 ) -> None:
     """The quickest round counts, as the machine may do other things, too."""
     took = []
@@ -374,7 +380,7 @@ def test_a_full_house_is_empty_within_two_seconds(
     assert min(took) <= 3
 
 
-def workers(running: Running) -> list[int]:
+def workers(running: ServerProcess) -> list[int]:
     """The processes that serve, for the one that watches the files."""
     told = subprocess.run(
         ["ps", "-A", "-ww", "-o", "pid=,ppid=,command="],
@@ -393,7 +399,7 @@ def workers(running: Running) -> list[int]:
 
 @pytest.mark.stages(5)
 def test_a_server_that_was_killed_starts_again(
-    serve: Callable[..., Running], tmp_path: Path
+    serve: Callable[..., ServerProcess], tmp_path: Path
 ) -> None:
     running = serve(RELOAD="1", STORE=f"sqlite:{tmp_path / 'party.db'}")
     with running.join() as ada:
@@ -409,7 +415,7 @@ def test_a_server_that_was_killed_starts_again(
 
 @pytest.mark.stages(5)
 def test_nothing_of_a_server_that_was_killed_keeps_the_port(
-    serve: Callable[..., Running],
+    serve: Callable[..., ServerProcess],
 ) -> None:
     running = serve(RELOAD="1")
     (worker,) = workers(running)

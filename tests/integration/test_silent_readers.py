@@ -15,8 +15,8 @@ from shared.party import Connection, Frame, Server
 from shared.party.outbox import Outbox
 from shared.party.transport.bounded_protocol import BoundedProtocol
 
-from ..support.party_server import House, open_house
-from ..support.server_process import PATIENCE, Guest, Running
+from ..support.party_server import TestServer, serve_parties
+from ..support.server_process import PATIENCE, ServerProcess, WebSocketClient
 from ..support.tcp_proxy import proxy_to
 from ..support.ws_frames import PING, TEXT, close_code, frame
 
@@ -55,9 +55,9 @@ def lost(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     return lost
 
 
-def ping_often(house: House, seconds: float = 0.1) -> None:
+def ping_often(server: TestServer, seconds: float = 0.1) -> None:
     """Do in so many seconds what takes 20 by default."""
-    house.config.ws_ping_interval = house.config.ws_ping_timeout = seconds
+    server.config.ws_ping_interval = server.config.ws_ping_timeout = seconds
 
 
 @pytest.mark.parametrize("lines", [1, 3], ids=["waiting", "held up"])
@@ -70,19 +70,19 @@ def test_who_answers_no_ping_is_left_behind(
         "shared.party.transport.websocket_protocol.CLOSE_TIMEOUT", 0.1
     )
     monkeypatch.setattr(Library, "lines", lines)
-    with open_house(library=Library) as house:
-        ping_often(house)
-        with house.stalled("/parties/library/1"):
+    with serve_parties(library=Library) as server:
+        ping_often(server)
+        with server.stalled("/parties/library/1"):
             assert Library.left.wait(PATIENCE)
             assert lost.wait(PATIENCE)
 
 
 def test_who_answers_pings_stays() -> None:
-    with open_house(library=Library) as house:
-        ping_often(house, 1)
-        with house.join("1", "library") as ada:
+    with serve_parties(library=Library) as server:
+        ping_often(server, 1)
+        with server.join("1", "library") as ada:
             ada.socket.recv(PATIENCE)
-            with house.stalled("/parties/library/1"):
+            with server.stalled("/parties/library/1"):
                 assert Library.left.wait(PATIENCE)
             ada.send("still here")
             assert Library.heard.wait(PATIENCE)
@@ -94,9 +94,9 @@ def test_who_reads_but_does_not_answer_is_told_so(
     monkeypatch.setattr(
         "shared.party.transport.websocket_protocol.CLOSE_TIMEOUT", 60
     )
-    with open_house(library=Library) as house:
-        ping_often(house)
-        with house.stalled("/parties/library/1") as bare:
+    with serve_parties(library=Library) as server:
+        ping_often(server)
+        with server.stalled("/parties/library/1") as bare:
             assert Library.left.wait(PATIENCE)
             assert not lost.is_set()
             heard = b""
@@ -111,9 +111,9 @@ def test_a_close_that_is_not_read_does_not_keep_the_line(
     soon = property(lambda _: 0.05, lambda *_: None)
     monkeypatch.setattr(BoundedProtocol, "close_timeout", soon, raising=False)
     with (
-        open_house(library=Library) as house,
-        house.stalled("/parties/library/1?_pk=ada"),
-        house.join("1", "library", pk="ada"),
+        serve_parties(library=Library) as server,
+        server.stalled("/parties/library/1?_pk=ada"),
+        server.join("1", "library", pk="ada"),
     ):
         assert Library.left.wait(PATIENCE)
         assert lost.wait(PATIENCE)
@@ -124,16 +124,16 @@ def test_pings_without_end_fill_nothing(
 ) -> None:
     monkeypatch.setattr("shared.party.backpressure.PATIENCE", 60)
     with (
-        open_house(library=Library) as house,
-        house.stalled("/parties/library/1") as flood,
+        serve_parties(library=Library) as server,
+        server.stalled("/parties/library/1") as flood,
     ):
         for _ in range(20):
             flood.sendall(frame(PING, b"x" * 125) * 1_000)
         flood.sendall(frame(TEXT, b"done"))
         assert Library.heard.wait(PATIENCE)
-        (line,) = house.server_state.connections
+        (line,) = server.server_state.connections
         assert isinstance(line, WebSocketsSansIOProtocol)
-        waiting = house.call(line.transport.get_write_buffer_size)
+        waiting = server.call(line.transport.get_write_buffer_size)
         assert waiting < 512 * 1024
 
 
@@ -209,15 +209,15 @@ def test_what_waits_is_counted_as_the_memory_it_takes(
 def test_the_cursor_of_who_is_gone_goes_too(serve: Any, way: str) -> None:
     """Their machine is gone; the line still takes what is sent."""
 
-    def join(guest: Guest) -> None:
+    def join(guest: WebSocketClient) -> None:
         presence = {"cursor": None, "message": None}
         info = {"name": "Ada"}
         guest.send({"type": "join", "presence": presence, "info": info})
 
-    def told(guest: Guest) -> Any:
+    def told(guest: WebSocketClient) -> Any:
         return msgpack.unpackb(cast(bytes, guest.socket.recv(PATIENCE)))
 
-    running: Running = serve(PING_INTERVAL="1")
+    running: ServerProcess = serve(PING_INTERVAL="1")
     with proxy_to(running) as proxy, running.join(party="presence") as ada:
         join(ada)
         with proxy.join(party="presence", pk="bob") as bob:

@@ -8,7 +8,7 @@ import pytest
 
 from shared.party import Connection, Frame, Room, Server
 
-from ..support.party_server import Echo, House, open_house
+from ..support.party_server import Echo, TestServer, serve_parties
 from ..support.server_process import PATIENCE
 
 
@@ -19,9 +19,9 @@ class Stage(Server):
         self.room.broadcast(message)
 
 
-def the_room(house: House) -> Room:
+def the_room(server: TestServer) -> Room:
     """The room in which the tests are."""
-    room = house.parties.room("stage", "1")
+    room = server.parties.room("stage", "1")
     assert room
     return room
 
@@ -47,13 +47,13 @@ def test_a_thread_that_tells_a_room_is_told_how(how: str) -> None:
     """And whoever speaks after that is heard, under the same key, too."""
     key = "news" if how == "with a key" else None
     with (
-        open_house(stage=Stage) as house,
-        house.join("1", "stage", pk="ada") as ada,
-        house.join("1", "stage", pk="bob") as bob,
+        serve_parties(stage=Stage) as server,
+        server.join("1", "stage", pk="ada") as ada,
+        server.join("1", "stage", pk="bob") as bob,
     ):
         ada.send({"number": 1})
         assert ada.next() == bob.next() == {"number": 1}
-        room = the_room(house)
+        room = the_room(server)
         do: dict[str, Callable[[], None]] = {
             "send": lambda: room.present["ada"].send("late"),
             "broadcast": lambda: room.broadcast("late"),
@@ -63,7 +63,7 @@ def test_a_thread_that_tells_a_room_is_told_how(how: str) -> None:
         assert "call_soon_threadsafe" in str(error)
         for number in (2, 3):
             said = {"number": number}
-            house.call(lambda said=said: room.broadcast(said, key=key))
+            server.call(lambda said=said: room.broadcast(said, key=key))
             assert ada.next() == bob.next() == said
 
 
@@ -80,9 +80,9 @@ def test_what_cannot_be_sent_is_the_fault_of_the_hook_that_says_it(
             self.room.broadcast({"said": message})
 
     with (
-        open_house(stage=Careless) as house,
-        house.join("1", "stage") as ada,
-        house.join("1", "stage") as bob,
+        serve_parties(stage=Careless) as server,
+        server.join("1", "stage") as ada,
+        server.join("1", "stage") as bob,
     ):
         ada.send("careless")
         ada.send("again")
@@ -94,23 +94,23 @@ def test_what_cannot_be_sent_is_the_fault_of_the_hook_that_says_it(
 
 
 def test_what_is_no_number_in_json_is_null() -> None:
-    with open_house(stage=Stage) as house, house.join("1", "stage") as ada:
-        house.call(the_room(house).broadcast, {"mean": float("nan")})
+    with serve_parties(stage=Stage) as server, server.join("1", "stage") as ada:
+        server.call(the_room(server).broadcast, {"mean": float("nan")})
         assert ada.socket.recv(PATIENCE) == '{"mean":null}'
 
 
 def test_one_may_be_left_out_without_a_list_but_by_their_id() -> None:
     with (
-        open_house(stage=Stage) as house,
-        house.join("1", "stage", pk="ada") as ada,
-        house.join("1", "stage", pk="a") as a,
+        serve_parties(stage=Stage) as server,
+        server.join("1", "stage", pk="ada") as ada,
+        server.join("1", "stage", pk="a") as a,
     ):
-        room = the_room(house)
+        room = the_room(server)
         somebody: Any = room.connections()
         with pytest.raises(TypeError, match=r"without=\[sender\.id\]"):
-            house.call(room.broadcast, "to nobody", somebody)
-        house.call(room.broadcast, {"for": "a"}, "ada")
-        house.call(room.broadcast, {"for": "both"})
+            server.call(room.broadcast, "to nobody", somebody)
+        server.call(room.broadcast, {"for": "a"}, "ada")
+        server.call(room.broadcast, {"for": "both"})
         assert a.next() == {"for": "a"}
         assert a.next() == ada.next() == {"for": "both"}
 
@@ -120,11 +120,11 @@ def test_an_init_without_super_harms_no_other_party() -> None:
         def __init__(self, room: Room) -> None:
             self.votes = 0
 
-    with open_house(own=Own, echo=Echo) as house:
-        with house.join("1", "own", pk="ada") as ada:
+    with serve_parties(own=Own, echo=Echo) as server:
+        with server.join("1", "own", pk="ada") as ada:
             assert ada.next() == {"room": "1", "you": "ada"}
-            assert len(house.parties.connections()) == 1
-        house.run_in_loop(house.parties.shutdown(0))
+            assert len(server.parties.connections()) == 1
+        server.run_in_loop(server.parties.shutdown(0))
 
 
 def test_rooms_without_a_comma_are_no_list() -> None:
@@ -159,7 +159,7 @@ def test_an_empty_frame_is_of_its_kind() -> None:
             heard.append(message)
             sender.send({"heard": len(heard)})
 
-    with open_house(stage=Ear) as house, house.join("1", "stage") as ada:
+    with serve_parties(stage=Ear) as server, server.join("1", "stage") as ada:
         for frame in (b"", ""):
             ada.socket.send(frame)
             ada.next()

@@ -20,8 +20,8 @@ from shared.party.transport.bounded_protocol import BoundedProtocol
 from shared.serve import SOCKET_SEND_BUFFER, bind_socket
 
 from ..conftest import STAGES
-from ..support.party_server import UNHURRIED, open_house
-from ..support.server_process import PATIENCE, Running, start
+from ..support.party_server import HIGH_LIMITS, serve_parties
+from ..support.server_process import PATIENCE, ServerProcess, start
 from ..support.ws_frames import read_all
 
 # 0x88: the end; 0x35: 53 bytes follow; 0x03f5: 1013, try again later.
@@ -70,11 +70,11 @@ def test_a_stalled_reader_harms_nobody_and_is_sent_away(
         "shared.party.transport.websocket_protocol.CLOSE_TIMEOUT", PATIENCE
     )
     with (
-        open_house(bounds=UNHURRIED, radio=Radio) as house,
-        house.stalled("/parties/radio/1?_pk=phone") as phone,
-        house.stalled("/parties/radio/1?_pk=tablet") as tablet,
-        house.join("1", "radio", pk="ada") as ada,
-        house.join("1", "radio", pk="bob") as bob,
+        serve_parties(bounds=HIGH_LIMITS, radio=Radio) as server,
+        server.stalled("/parties/radio/1?_pk=phone") as phone,
+        server.stalled("/parties/radio/1?_pk=tablet") as tablet,
+        server.join("1", "radio", pk="ada") as ada,
+        server.join("1", "radio", pk="bob") as bob,
     ):
         for number in range(60):
             ada.send({"number": number, "padding": "x" * 32_000})
@@ -103,9 +103,9 @@ def test_a_reader_that_never_reads_again_is_cut_off(
 
     monkeypatch.setattr(BoundedProtocol, "connection_lost", connection_lost)
     with (
-        open_house(bounds=UNHURRIED, radio=Radio) as house,
-        house.stalled("/parties/radio/1?_pk=phone"),
-        house.join("1", "radio") as ada,
+        serve_parties(bounds=HIGH_LIMITS, radio=Radio) as server,
+        server.stalled("/parties/radio/1?_pk=phone"),
+        server.join("1", "radio") as ada,
     ):
         for number in range(60):
             ada.send({"number": number, "padding": "x" * 32_000})
@@ -131,8 +131,8 @@ def test_a_reader_that_takes_too_long_for_a_frame_is_sent_away(
                 connection.send("x" * 400_000)
 
     with (
-        open_house(library=Library) as house,
-        house.stalled("/parties/library/1?_pk=phone") as phone,
+        serve_parties(library=Library) as server,
+        server.stalled("/parties/library/1?_pk=phone") as phone,
     ):
         assert left.wait(PATIENCE)
         assert read_to_the_end(phone)
@@ -149,11 +149,11 @@ def test_a_stalled_reader_does_not_hold_up_the_end(
                 connection.send("x" * 150_000)
 
     with (
-        open_house(library=Library) as house,
-        house.join("1", "library") as ada,
-        house.stalled("/parties/library/1?_pk=phone"),
+        serve_parties(library=Library) as server,
+        server.join("1", "library") as ada,
+        server.stalled("/parties/library/1?_pk=phone"),
     ):
-        house.run_in_loop(house.parties.shutdown(grace=0))
+        server.run_in_loop(server.parties.shutdown(grace=0))
         for _ in range(3):
             assert len(ada.socket.recv(PATIENCE)) == 150_000
         with pytest.raises(ConnectionClosed):
@@ -167,8 +167,8 @@ def test_a_long_history_evicts_nobody() -> None:
             self.room.broadcast("news")
 
     with (
-        open_house(archive=Archive) as house,
-        house.join("1", "archive", max_size=None) as ada,
+        serve_parties(archive=Archive) as server,
+        server.join("1", "archive", max_size=None) as ada,
     ):
         assert len(ada.socket.recv(PATIENCE)) == 2_000_000
         assert ada.socket.recv(PATIENCE) == "news"
@@ -176,7 +176,7 @@ def test_a_long_history_evicts_nobody() -> None:
 
 @pytest.mark.parametrize("fast", ["1", "0"])
 def test_silent_newcomers_take_no_memory_for_a_history(
-    memory: Callable[[Running], int], fast: str
+    memory: Callable[[ServerProcess], int], fast: str
 ) -> None:
     settings = {"FAST_TRANSPORT": fast, "MAX_MESSAGES_PER_SECOND": "10000"}
     with (
@@ -222,20 +222,20 @@ def test_the_slowest_are_evicted_when_too_much_waits_in_the_process(
 
     bounds = Bounds(max_queued_bytes=10_000_000)
     with (
-        open_house(bounds=bounds, archive=Archive) as house,
-        house.stalled("/parties/archive/1?_pk=slow") as slow,
+        serve_parties(bounds=bounds, archive=Archive) as server,
+        server.stalled("/parties/archive/1?_pk=slow") as slow,
         ExitStack() as silent,
     ):
         lines = []
         for number in range(16):
             path = f"/parties/archive/1?_pk={number}"
-            lines.append(silent.enter_context(house.stalled(path)))
+            lines.append(silent.enter_context(server.stalled(path)))
             taken = 0
             while taken < 30_000:
                 taken += len(slow.recv(30_000 - taken))
-            with house.join("1", "archive", pk="fast", max_size=None) as fast:
+            with server.join("1", "archive", pk="fast", max_size=None) as fast:
                 fast.socket.recv(PATIENCE)
-        assert house.parties.backlog.bytes <= bounds.max_queued_bytes
+        assert server.parties.backlog.bytes <= bounds.max_queued_bytes
         gone = [id for id in left if id != "fast"]
         assert gone == [str(number) for number in range(len(gone))]
         assert 8 <= len(gone) < 16
@@ -245,7 +245,7 @@ def test_the_slowest_are_evicted_when_too_much_waits_in_the_process(
     words = f"more than MAX_QUEUED_BYTES={bounds.max_queued_bytes}"
     (line,) = [each for each in caplog.messages if "evicted" in each]
     assert line.startswith(words)
-    assert house.parties.backlog.bytes == 0
+    assert server.parties.backlog.bytes == 0
 
 
 def test_a_broadcast_is_encoded_once() -> None:
@@ -262,10 +262,10 @@ def test_a_broadcast_is_encoded_once() -> None:
             self.room.broadcast(Counted())
 
     with (
-        open_house(chat=Chat) as house,
-        house.join("1", "chat") as ada,
-        house.join("1", "chat") as bob,
-        house.join("1", "chat") as eve,
+        serve_parties(chat=Chat) as server,
+        server.join("1", "chat") as ada,
+        server.join("1", "chat") as bob,
+        server.join("1", "chat") as eve,
     ):
         ada.send("go")
         assert ada.next() == bob.next() == eve.next() == {"number": 1}
@@ -279,9 +279,9 @@ def test_a_broadcast_leaves_out_whom_it_is_told_to() -> None:
             self.room.broadcast(b"\x00all")
 
     with (
-        open_house(chat=Chat) as house,
-        house.join("1", "chat") as ada,
-        house.join("1", "chat") as bob,
+        serve_parties(chat=Chat) as server,
+        server.join("1", "chat") as ada,
+        server.join("1", "chat") as bob,
     ):
         ada.send("others")
         assert bob.socket.recv(PATIENCE) == "others"
@@ -349,7 +349,7 @@ def test_a_flood_of_tokens_is_a_stream_of_few_frames() -> None:
             took = asyncio.get_running_loop().time() - begun
             self.room.broadcast({"took": took}, key="poem")
 
-    with open_house(poet=Poet) as house, house.join("1", "poet") as ada:
+    with serve_parties(poet=Poet) as server, server.join("1", "poet") as ada:
         ada.send("write")
         heard = [ada.next()]
         while "took" not in heard[-1]:

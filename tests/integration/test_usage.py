@@ -22,13 +22,19 @@ from shared.party import Connection, Frame, Server
 from shared.party.fetch import Reply
 from shared.party.registry import Parties
 
-from ..support.server_process import PATIENCE, Guest, Running, Stage, start
+from ..support.server_process import (
+    PATIENCE,
+    ServerProcess,
+    Stage,
+    WebSocketClient,
+    start,
+)
 from ..support.stubs import Exchange, Fault, OllamaStub, OpenAIStub
 from ..support.stubs import serve as serve_app
 
 pytestmark = pytest.mark.stages(4)
 
-Serve = Callable[..., Running]
+Serve = Callable[..., ServerProcess]
 Stub = OpenAIStub | OllamaStub
 
 TOTAL = "/parties/usage/total"
@@ -65,13 +71,13 @@ def openai() -> Iterator[OpenAIStub]:
 
 
 @pytest.fixture(scope="module")
-def quiet(stage: Stage) -> Iterator[Running]:
+def quiet(stage: Stage) -> Iterator[ServerProcess]:
     """A server in which nobody ever uses a token."""
     with start(stage) as running:
         yield running
 
 
-def tally(guest: Guest) -> int:
+def tally(guest: WebSocketClient) -> int:
     """The next tally that a watcher is told."""
     frame = guest.next()
     assert list(frame) == ["tally"]
@@ -79,7 +85,7 @@ def tally(guest: Guest) -> int:
     return int(frame["tally"])
 
 
-def counted(guest: Guest, number: int) -> list[int]:
+def counted(guest: WebSocketClient, number: int) -> list[int]:
     """Wait until a watcher is told that number; returns all on the way."""
     seen = [tally(guest)]
     while seen[-1] < number:
@@ -94,7 +100,7 @@ def took(exchange: Exchange) -> int:
     return sum(exchange.usage())
 
 
-def end_of_reply(guest: Guest) -> dict[str, Any]:
+def end_of_reply(guest: WebSocketClient) -> dict[str, Any]:
     """Wait until a reply has ended, in any way; returns it."""
     message: dict[str, Any] = guest.until(
         'an update with role "assistant", finished or failed,',
@@ -111,7 +117,7 @@ def end_of_reply(guest: Guest) -> dict[str, Any]:
 
 
 @pytest.mark.stages(2, 3)
-def test_the_stages_before_have_no_usage_party(quiet: Running) -> None:
+def test_the_stages_before_have_no_usage_party(quiet: ServerProcess) -> None:
     assert quiet.get(TOTAL).status == 404
     assert quiet.ask("POST", TOTAL, {"usage": 1}).status == 404
     with pytest.raises(InvalidStatus) as refused, quiet.join("total", "usage"):
@@ -121,7 +127,7 @@ def test_the_stages_before_have_no_usage_party(quiet: Running) -> None:
 
 @pytest.mark.behaviour("A newcomer is told the tally, by socket and by HTTP")
 @pytest.mark.parametrize("party", ["usage", "Usage", "USAGE"])
-def test_a_newcomer_is_told_the_tally(quiet: Running, party: str) -> None:
+def test_a_newcomer_is_told_the_tally(quiet: ServerProcess, party: str) -> None:
     with quiet.join("total", party) as ada:
         assert ada.socket.recv(timeout=5) == '{"tally":0}'
     answer = quiet.get(f"/parties/{party}/total")
@@ -386,7 +392,7 @@ def test_a_reply_is_not_held_back_by_its_report(stage: Stage) -> None:
 
 
 @pytest.mark.behaviour("Only parties may report")
-def test_only_parties_may_report(quiet: Running) -> None:
+def test_only_parties_may_report(quiet: ServerProcess) -> None:
     plain = quiet.ask("POST", TOTAL, {"usage": 5})
     assert plain.status == 403
     assert plain.json() == {
@@ -404,7 +410,9 @@ def test_only_parties_may_report(quiet: Running) -> None:
 
 @pytest.mark.behaviour("Another method than GET and POST is not allowed")
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
-def test_another_method_is_not_allowed(quiet: Running, method: str) -> None:
+def test_another_method_is_not_allowed(
+    quiet: ServerProcess, method: str
+) -> None:
     answer = quiet.ask(method, TOTAL, {"usage": 5})
     assert answer.status == 405
     assert answer.headers["allow"] == "GET, POST"
@@ -412,7 +420,7 @@ def test_another_method_is_not_allowed(quiet: Running, method: str) -> None:
     assert quiet.get(TOTAL).json() == {"tally": 0}
 
 
-def test_what_a_watcher_sends_changes_nothing(quiet: Running) -> None:
+def test_what_a_watcher_sends_changes_nothing(quiet: ServerProcess) -> None:
     with quiet.join("total", "usage") as ada:
         assert tally(ada) == 0
         for frame in [{"usage": 5}, {"tally": 5}, "5", b"\x05"]:
@@ -426,7 +434,7 @@ def test_what_a_watcher_sends_changes_nothing(quiet: Running) -> None:
 @pytest.mark.parametrize(
     "room", ["Total", "TOTAL", "total%2F", "tota", "hello-world", "%20total"]
 )
-def test_there_is_no_other_room(quiet: Running, room: str) -> None:
+def test_there_is_no_other_room(quiet: ServerProcess, room: str) -> None:
     path = f"/parties/usage/{room}"
     assert quiet.get(path).status == 404
     assert quiet.ask("POST", path, {"usage": 1}).status == 404

@@ -23,7 +23,7 @@ from shared.party import Refused
 
 from ..support import frame_fuzzer
 from ..support.frame_fuzzer import FrameFuzzer
-from ..support.server_process import HANDSHAKE, PATIENCE, Running, Stage
+from ..support.server_process import HANDSHAKE, PATIENCE, ServerProcess, Stage
 from ..support.ws_frames import BINARY, PING, PONG, TEXT, frame, unwrap
 
 pytestmark = [pytest.mark.soak, pytest.mark.stages(5)]
@@ -103,7 +103,9 @@ def text_or_bytes(data: bytes) -> str | bytes:
 
 
 @contextmanager
-def line(running: Running, party: str, room: str = ROOM) -> Iterator[Line]:
+def line(
+    running: ServerProcess, party: str, room: str = ROOM
+) -> Iterator[Line]:
     """Be in a room, by hand."""
     address = ("127.0.0.1", running.port)
     with socket.create_connection(address, PATIENCE) as bare:
@@ -118,7 +120,7 @@ def line(running: Running, party: str, room: str = ROOM) -> Iterator[Line]:
 class Fuzz:
     """Sends inputs, of which no two are the same, and looks what comes."""
 
-    def __init__(self, running: Running, schema: Any) -> None:
+    def __init__(self, running: ServerProcess, schema: Any) -> None:
         self.running = running
         self.schema = schema
         self.user = TypeAdapter(schema.User)
@@ -234,22 +236,24 @@ class Fuzz:
 
     def posts(self, count: int) -> None:
         """Each is refused, and the tally stays as it is."""
-        door = HTTPConnection("127.0.0.1", self.running.port, timeout=PATIENCE)
+        connection = HTTPConnection(
+            "127.0.0.1", self.running.port, timeout=PATIENCE
+        )
         for inputs in self.inputs("usage", count):
             for data in inputs:
-                door.request("POST", "/parties/usage/total", data)
-                with door.getresponse() as answer:
+                connection.request("POST", "/parties/usage/total", data)
+                with connection.getresponse() as answer:
                     assert answer.status == 403
                     assert json.loads(answer.read())["error"]
                 self.answers["403"] += 1
-        door.close()
+        connection.close()
         assert self.running.get("/parties/usage/total").json() == {"tally": 0}
 
 
 def test_none_of_a_hundred_thousand_inputs_does_any_harm(
-    serve: Callable[..., Running],
+    serve: Callable[..., ServerProcess],
     stage: Stage,
-    memory: Callable[[Running], int],
+    memory: Callable[[ServerProcess], int],
 ) -> None:
     print(f"SEED={SEED}")
     running = serve(MAX_MESSAGES_PER_SECOND="1000000", HISTORY_LIMIT="10")

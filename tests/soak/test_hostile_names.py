@@ -17,7 +17,7 @@ from websockets.asyncio.client import connect
 from shared.party.limits import MAX_TARGET_BYTES
 
 from ..integration.test_usage import FORGED
-from ..support.server_process import HANDSHAKE, PATIENCE, Running
+from ..support.server_process import HANDSHAKE, PATIENCE, ServerProcess
 
 pytestmark = [pytest.mark.soak, pytest.mark.stages(5)]
 
@@ -179,7 +179,7 @@ async def talk(port: int, over: asyncio.Event) -> int:
 
 
 def test_ten_thousand_names_and_reports_change_and_leave_nothing(
-    serve: Callable[..., Running], memory: Callable[[Running], int]
+    serve: Callable[..., ServerProcess], memory: Callable[[ServerProcess], int]
 ) -> None:
     """Twice: whatever a name or a report leaves shows the second time."""
     chance, numbers = random.Random(7), count()

@@ -9,7 +9,7 @@ import pytest
 
 from ..conftest import STAGES
 from ..support.browser import NO_SERVER, People
-from ..support.server_process import Guest, Running, start
+from ..support.server_process import ServerProcess, WebSocketClient, start
 from ..support.stubs import Exchange, OpenAIStub
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(180)]
@@ -38,7 +38,7 @@ def openai() -> Iterator[OpenAIStub]:
         yield stub
 
 
-def reach(moment: str, ada: Guest, exchange: Exchange) -> None:
+def reach(moment: str, ada: WebSocketClient, exchange: Exchange) -> None:
     """Wait until a reply has come that far."""
     what, _, number = moment.partition(" ")
     words = {"thinking": 0, "writing": int(number or 0)}
@@ -62,7 +62,7 @@ def is_whole(message: Said) -> bool:
 class Room:
     """What was in the room before each kill, and what was counted."""
 
-    def __init__(self, running: Running, openai: OpenAIStub) -> None:
+    def __init__(self, running: ServerProcess, openai: OpenAIStub) -> None:
         self.running = running
         self.openai = openai
         self.epoch, self.messages = self.history()

@@ -8,7 +8,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from ..support.server_process import Running
+from ..support.server_process import ServerProcess
 
 pytestmark = [pytest.mark.soak, pytest.mark.stages(2), pytest.mark.timeout(300)]
 
@@ -19,7 +19,7 @@ def frame(number: int, body: str) -> str:
 
 
 def test_guests_who_come_and_go_all_the_time_leave_nothing(
-    running: Running, memory: Callable[[Running], int]
+    running: ServerProcess, memory: Callable[[ServerProcess], int]
 ) -> None:
     url = f"ws://127.0.0.1:{running.port}/parties/chatroom/party-chat"
 

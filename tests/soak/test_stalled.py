@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ..support.server_process import HANDSHAKE, Running
+from ..support.server_process import HANDSHAKE, ServerProcess
 from ..support.ws_frames import PING, PONG, TEXT, frame, unwrap
 
 pytestmark = [pytest.mark.soak, pytest.mark.stages(5)]
@@ -63,7 +63,7 @@ class Ear(asyncio.Protocol):
 class Hall:
     """A room with its readers, and somebody who speaks to them."""
 
-    def __init__(self, running: Running) -> None:
+    def __init__(self, running: ServerProcess) -> None:
         self.running = running
         self.sent: dict[str, float] = {}
         self.took: list[float] = []
@@ -109,7 +109,7 @@ class Hall:
 
 
 @contextmanager
-def stalled(running: Running) -> Iterator[list[int]]:
+def stalled(running: ServerProcess) -> Iterator[list[int]]:
     """Guests who never read: their ports."""
     with ExitStack() as stack:
         guests = [
@@ -118,7 +118,7 @@ def stalled(running: Running) -> Iterator[list[int]]:
         yield [guest.getsockname()[1] for guest in guests]
 
 
-def kept_by_the_system(running: Running, ports: list[int]) -> list[int]:
+def kept_by_the_system(running: ServerProcess, ports: list[int]) -> list[int]:
     """Bytes that wait in the system for each who is connected by a port."""
     kept = []
     for line in Path("/proc/net/tcp").read_text("utf-8").splitlines()[1:]:
@@ -136,7 +136,7 @@ def p99(took: list[float]) -> float:
 
 
 def test_ten_who_stall_are_no_trouble_for_two_hundred(
-    serve: Callable[..., Running], memory: Callable[[Running], int]
+    serve: Callable[..., ServerProcess], memory: Callable[[ServerProcess], int]
 ) -> None:
     """With and without them in turn; the quietest turn of each counts.
 

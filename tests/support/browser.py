@@ -20,7 +20,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from .server_process import PATIENCE, Door
+from .server_process import PATIENCE, Client
 
 NAMES = ["chromium", "chromium-browser", "google-chrome"]
 FLAGS = [
@@ -104,8 +104,8 @@ def something_runs(browser: Browser) -> Iterator[None]:
 class Person:
     """Somebody at a page, and all that goes wrong in it."""
 
-    def __init__(self, context: BrowserContext, door: Door) -> None:
-        self.door = door
+    def __init__(self, context: BrowserContext, server: Client) -> None:
+        self.server = server
         self.expected: list[str] = []
         self.problems: list[str] = []
         self.sockets: list[str] = []
@@ -138,7 +138,7 @@ class Person:
         """Open a page, which is to answer with that status."""
         if status == 404:
             self.expect_error(NOT_FOUND)
-        response = self.page.goto(self.door.url + path)
+        response = self.page.goto(self.server.url + path)
         assert response
         assert response.status == status
 
@@ -222,7 +222,7 @@ class People:
 
     def __call__(
         self,
-        door: Door,
+        server: Client,
         name: str = "",
         room: str = "hello-world",
         beside: Person | None = None,
@@ -238,7 +238,7 @@ class People:
         else:
             context = self.chromium.new_context(**options)
             context.set_default_timeout(SLOW)
-        person = Person(context, door)
+        person = Person(context, server)
         self.everybody.append(person)
         if name:
             person.enter(room)

@@ -17,7 +17,7 @@ from urllib.error import URLError
 
 from websockets.exceptions import WebSocketException
 
-from .server_process import Door, Guest
+from .server_process import Client, WebSocketClient
 
 PATIENCE = 60.0
 PAGES = ["/", "/lib/preact/dist/preact.mjs", "/lib/partysocket/dist/react.js"]
@@ -64,7 +64,7 @@ def look(server: int, check: list[str]) -> dict[str, Any]:
     """What it is, and what it shows."""
     status = Path(f"/proc/{server}/status").read_text("utf-8")
     values = dict(line.split(":\t", 1) for line in status.splitlines())
-    pages = [door().get(path) for path in PAGES]
+    pages = [client().get(path) for path in PAGES]
     return {
         "user": values["Uid"].split()[0],
         "parent": arguments(int(values["PPid"])),
@@ -78,7 +78,7 @@ def look(server: int, check: list[str]) -> dict[str, Any]:
 
 def chat() -> dict[str, Any]:
     """Say something: what the AI answers, and in how many steps."""
-    with door().join() as ada, door().join() as grace:
+    with client().join() as ada, client().join() as grace:
         ada.say(SAID)
         grace.hear(SAID)
         return hear_reply(grace)
@@ -86,14 +86,14 @@ def chat() -> dict[str, Any]:
 
 def visit() -> list[str]:
     """What was said before; if it was nothing, something is now."""
-    with door().join() as ada:
+    with client().join() as ada:
         messages = ada.wait_for("history")["messages"]
         if not messages:
             ada.wait_for("ack", id=ada.say(SAID)["id"])
         return [each["body"] for each in messages]
 
 
-def hear_reply(guest: Guest) -> dict[str, Any]:
+def hear_reply(guest: WebSocketClient) -> dict[str, Any]:
     start, steps = time.monotonic(), []
     while True:
         message = guest.next(PATIENCE).get("message", {})
@@ -104,11 +104,11 @@ def hear_reply(guest: Guest) -> dict[str, Any]:
                 return {"message": message, "steps": steps, "seconds": seconds}
 
 
-def door() -> Door:
+def client() -> Client:
     """The way to the container."""
-    door = Door()
-    door.port = 1999
-    return door
+    client = Client()
+    client.port = 1999
+    return client
 
 
 def wait_for_server(container: Container) -> int:
@@ -118,7 +118,7 @@ def wait_for_server(container: Container) -> int:
         assert container.poll() is None, "it ended by itself"
         assert time.monotonic() < deadline, "it does not answer"
         try:
-            assert door().get("/healthz").text == "ok\n"
+            assert client().get("/healthz").text == "ok\n"
         except URLError:
             time.sleep(0.1)
             continue

@@ -29,11 +29,11 @@ from shared.web.body_limit import BodyLimit
 from shared.web.browser_id import identify
 from shared.web.origin_policy import Doorkeeper, Doors
 
-from .server_process import PATIENCE, Door
+from .server_process import PATIENCE, Client
 
 T = TypeVar("T")
 
-UNHURRIED = Bounds(max_messages_per_second=1_000)
+HIGH_LIMITS = Bounds(max_messages_per_second=1_000)
 """For guests who say much, where that is not the point."""
 
 
@@ -54,14 +54,16 @@ class Echo(Server):
 
 def take_the_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have this test's houses do as with FAST_TRANSPORT=1."""
-    monkeypatch.setattr(House, "protocol", fast.BatchingProtocol)
-    monkeypatch.setattr(House, "http", fast.FastHandshakeHTTP)
+    monkeypatch.setattr(TestServer, "protocol", fast.BatchingProtocol)
+    monkeypatch.setattr(TestServer, "http", fast.FastHandshakeHTTP)
     monkeypatch.setattr(Room, "deliver", fast.deliver)
     monkeypatch.setattr(Connection, "send", fast.send)
 
 
-class House(uvicorn.Server, Door):
-    """Rooms to join, and the event loop that they live in."""
+class TestServer(uvicorn.Server, Client):
+    """Parties behind a real socket, served by a thread."""
+
+    __test__ = False  # this is no class of tests, whatever its name is
 
     protocol: type[BoundedProtocol] = BoundedProtocol
     http: type[BoundedHTTP] = BoundedHTTP
@@ -122,7 +124,7 @@ class House(uvicorn.Server, Door):
         return self.run_in_loop(call())
 
 
-class Mishaps(logging.Handler):
+class ErrorLogHandler(logging.Handler):
     """What uvicorn and asyncio log when an error got past the runtime."""
 
     def __init__(self) -> None:
@@ -134,40 +136,42 @@ class Mishaps(logging.Handler):
 
 
 @contextmanager
-def no_mishaps() -> Iterator[None]:
+def no_logged_errors() -> Iterator[None]:
     """Fail if an error gets past the runtime meanwhile."""
-    mishaps = Mishaps()
+    errors = ErrorLogHandler()
     loggers = [logging.getLogger(name) for name in ("uvicorn.error", "asyncio")]
     for logger in loggers:
-        logger.addHandler(mishaps)
+        logger.addHandler(errors)
     try:
         yield
         gc.collect()  # errors that nobody asked a task for are logged by it
     finally:
         for logger in loggers:
-            logger.removeHandler(mishaps)
-    assert not mishaps.messages, "\n".join(mishaps.messages)
+            logger.removeHandler(errors)
+    assert not errors.messages, "\n".join(errors.messages)
 
 
 @contextmanager
-def open_house(
+def serve_parties(
     doors: Doors | None = None,
     bounds: Bounds | None = None,
     **servers: type[Server],
-) -> Iterator[House]:
+) -> Iterator[TestServer]:
     """Serve parties, by their names, for as long as the block lasts."""
-    house = House(Parties(servers, bounds or UNHURRIED), doors or Doors())
-    with no_mishaps(), socket.socket() as listening:
+    server = TestServer(
+        Parties(servers, bounds or HIGH_LIMITS), doors or Doors()
+    )
+    with no_logged_errors(), socket.socket() as listening:
         # Little is kept for a reader, so that a stalled one shows soon.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
         listening.bind(("127.0.0.1", 0))
-        house.port = listening.getsockname()[1]
-        thread = threading.Thread(target=house.run, args=([listening],))
+        server.port = listening.getsockname()[1]
+        thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()
-        assert house.opened.wait(PATIENCE)
+        assert server.opened.wait(PATIENCE)
         try:
-            yield house
+            yield server
         finally:
-            house.loop.call_soon_threadsafe(house.ended.set)
+            server.loop.call_soon_threadsafe(server.ended.set)
             thread.join(PATIENCE)
             assert not thread.is_alive()

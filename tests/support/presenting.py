@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .server_process import PATIENCE, ROOT, Door, environment, free_port
+from .server_process import PATIENCE, ROOT, Client, environment, free_port
 
 CONTROLS = re.compile(r"\033\[[0-9;]*[A-Za-z]")
 
@@ -28,7 +28,7 @@ def copy_stages(folder: Path) -> Path:
     return folder
 
 
-class Presenting(Door):
+class Presenting(Client):
     """A presentation that runs: its keys, and what its terminal shows."""
 
     def __init__(self, folder: Path, settings: dict[str, str]) -> None:

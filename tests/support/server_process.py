@@ -72,8 +72,8 @@ class Answer:
         return json.loads(self.text)
 
 
-class Door:
-    """A server to ask and to join, wherever it runs."""
+class Client:
+    """A client of a server: HTTP requests and WebSockets."""
 
     port: int
 
@@ -106,7 +106,7 @@ class Door:
     @contextmanager
     def join(
         self, room: str = "hello-world", party: str = "chatroom", **options: Any
-    ) -> Iterator["Guest"]:
+    ) -> Iterator["WebSocketClient"]:
         """Be in a room, over a socket. `pk` is the connection's id."""
         pk = options.pop("pk", None)
         query = f"?_pk={pk}" if pk else ""
@@ -118,7 +118,7 @@ class Door:
             refusal.add_note(f"/parties/{party}/{room}")
             raise
         with socket:
-            yield Guest(socket)
+            yield WebSocketClient(socket)
 
     @contextmanager
     def connected(self) -> Iterator[socket.socket]:
@@ -147,8 +147,8 @@ class Door:
             yield reader
 
 
-class Running(Door):
-    """A stage that runs: where it is, and what it printed."""
+class ServerProcess(Client):
+    """A stage in a process of its own, and what it printed."""
 
     def __init__(self, stage: Stage, settings: dict[str, str]) -> None:
         self.stage = stage
@@ -218,8 +218,8 @@ class Running(Door):
         self.tracebacks_are_fine = True
 
 
-class Guest:
-    """A socket in a room, with frames as JSON."""
+class WebSocketClient:
+    """A WebSocket in a room, with frames as JSON."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
@@ -311,14 +311,14 @@ def listed(values: dict[str, Any]) -> str:
     return f" ({', '.join(each)})" if each else ""
 
 
-started: list[Running] = []
+started: list[ServerProcess] = []
 """The servers that run now."""
 
 
 @contextmanager
-def start(stage: Stage, **settings: str) -> Iterator[Running]:
+def start(stage: Stage, **settings: str) -> Iterator[ServerProcess]:
     """Run a stage for as long as the block lasts."""
-    running = Running(stage, settings)
+    running = ServerProcess(stage, settings)
     started.append(running)
     try:
         yield running

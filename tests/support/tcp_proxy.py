@@ -7,17 +7,17 @@ from contextlib import contextmanager, suppress
 from ssl import SSLContext
 from typing import TypeVar
 
-from .server_process import PATIENCE, Door
+from .server_process import PATIENCE, Client
 
 AnyProxy = TypeVar("AnyProxy", bound="TCPProxy")
 
 
-class TCPProxy(Door):
+class TCPProxy(Client):
     """A TCP proxy in front of a server."""
 
     tls: SSLContext | None = None
 
-    def __init__(self, server: Door) -> None:
+    def __init__(self, server: Client) -> None:
         self.server = server
         self.open = True
         self.frozen = False
@@ -128,7 +128,7 @@ class LateHandshake(TCPProxy):
     It passes it on when told to, also if the page has given it up by then.
     """
 
-    def __init__(self, server: Door) -> None:
+    def __init__(self, server: Client) -> None:
         super().__init__(server)
         self.late: asyncio.Task[bytes] | None = None
         self.released = asyncio.Event()
@@ -163,7 +163,7 @@ class LateHandshake(TCPProxy):
 
 
 @contextmanager
-def proxy_to(server: Door) -> Iterator[TCPProxy]:
+def proxy_to(server: Client) -> Iterator[TCPProxy]:
     """Run a proxy in front of a server while the block lasts."""
     with run_proxy(TCPProxy(server)) as proxy:
         yield proxy
