@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 START, END = "<!-- stages -->", "<!-- /stages -->"
 
-MOST_DELETED = 5
+MAX_DELETED = 5
 """Lines that a step may take away; a changed line counts as one."""
 
 
@@ -22,7 +22,7 @@ class Step:
     """What is declared of the way from one stage to the next."""
 
     idea: str
-    most_added: int
+    max_added: int
     adds: tuple[str, ...]
     changes: tuple[str, ...]
 
@@ -32,25 +32,25 @@ FIRST = "A UI shell: messages live in one page"
 STEPS = {
     2: Step(
         idea="A party server behind each room: messages are shared",
-        most_added=50,
+        max_added=50,
         adds=("party/__init__.py", "party/chat_room.py"),
         changes=("app.py", "ui/room.js"),
     ),
     3: Step(
         idea="An AI in the room: everybody sees it answer everybody",
-        most_added=95,
+        max_added=95,
         adds=("party/ai.py", "party/should_reply.py"),
         changes=("app.py", "party/chat_room.py"),
     ),
     4: Step(
         idea="Parties talk to each other: a live tally of tokens",
-        most_added=50,
+        max_added=50,
         adds=("party/usage.py",),
         changes=("app.py", "party/chat_room.py", "ui/usage.js"),
     ),
     5: Step(
         idea="Presence: everybody's cursors, with flags",
-        most_added=290,
+        max_added=290,
         adds=(
             "party/presence.py",
             "party/presence_schema.py",
@@ -125,8 +125,8 @@ def main() -> None:
         added = sum(change.added for change in changes)
         deleted = sum(change.deleted for change in changes)
         print(
-            f"  in all: {added} of {step.most_added} lines added, "
-            f"{deleted} of {MOST_DELETED} deleted\n"
+            f"  in all: {added} of {step.max_added} lines added, "
+            f"{deleted} of {MAX_DELETED} deleted\n"
         )
 
 

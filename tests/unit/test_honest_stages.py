@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from tools.stages import (
-    MOST_DELETED,
+    MAX_DELETED,
     README,
     ROOT,
     STEPS,
-    differences,
+    diff_folders,
     files,
     folder,
     written,
@@ -23,7 +23,7 @@ LONGEST, LONGEST_MAPPED, WIDEST = 120, 250, 80
 
 @pytest.mark.parametrize("level", STEPS)
 def test_a_step_changes_what_is_declared_and_nothing_else(level: int) -> None:
-    found = list(differences(folder(level - 1), folder(level)))
+    found = list(diff_folders(folder(level - 1), folder(level)))
     actual = {(each.kind, each.name) for each in found}
     step = STEPS[level]
     declared = {("adds", name) for name in step.adds} | {
@@ -34,11 +34,11 @@ def test_a_step_changes_what_is_declared_and_nothing_else(level: int) -> None:
 
 @pytest.mark.parametrize("level", STEPS)
 def test_a_step_stays_within_its_budget(level: int) -> None:
-    found = list(differences(folder(level - 1), folder(level)))
+    found = list(diff_folders(folder(level - 1), folder(level)))
     added = sum(each.added for each in found)
     deleted = sum(each.deleted for each in found)
-    assert added <= STEPS[level].most_added
-    assert deleted <= MOST_DELETED
+    assert added <= STEPS[level].max_added
+    assert deleted <= MAX_DELETED
 
 
 def test_every_stage_is_declared() -> None:
