@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Annotated, Protocol, TypeAlias
 
+from pydantic import AfterValidator
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -15,6 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from .ai.budget import DailyUsage, budget
+from .ai.replay.recordings import parse_replay, read_recordings
 from .chat.moderation import moderation
 from .chat.parsing import check_name_error
 from .party.asgi import Edge
@@ -22,12 +24,14 @@ from .party.registry import Parties as Live
 from .party.rooms import Server
 from .party.storage.url import open_store
 from .presenter.controls import broadcast_moderation
+from .presenter.invite import get_invitation
 from .presenter.page import presenter_routes
-from .settings import settings
+from .settings import Settings, settings
 from .web.body_limit import BodyLimit
 from .web.browser_id import Browsers, identify
 from .web.build_watcher import Build
-from .web.origin_policy import Doorkeeper, Doors
+from .web.origin_policy import HostOriginMiddleware, OriginPolicy
+from .web.origins import HostPatterns, OriginPatterns, PartyHost, PublicURL
 from .web.pages import Shell
 from .web.security_headers import SafeApp
 from .whats_new.page import whats_new_routes
@@ -41,6 +45,23 @@ class Service(Protocol):
 
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
+
+
+def check_recordings(ai: str) -> str:
+    """Return the value of AI, or raise ValueError for a file of no use."""
+    if ai.startswith("replay:"):
+        read_recordings(parse_replay(ai)[0])
+    return ai
+
+
+class CheckedSettings(Settings):
+    """Settings with the checks that need `shared.ai` and `shared.web`."""
+
+    ai: Annotated[str, AfterValidator(check_recordings)] = ""
+    public_url: PublicURL = ""
+    party_host: PartyHost = ""
+    allowed_hosts: HostPatterns = []
+    allowed_origins: OriginPatterns = []
 
 
 Parties: TypeAlias = Mapping[str, type[Server]]
@@ -59,8 +80,9 @@ def party_chat(
     `services` what is to run as long as the app does.
     """
     module = importlib.import_module(stage)
-    shell = Shell(stage, Path(str(module.__file__)).parent)
-    doors = Doors(
+    folder = Path(str(module.__file__)).parent
+    shell = Shell(stage, folder, get_invitation)
+    policy = OriginPolicy(
         settings().allowed_hosts,
         settings().allowed_origins,
         settings().public_url,
@@ -95,11 +117,11 @@ def party_chat(
             *shell.assets.routes,
             *build.routes,
             *whats_new_routes(shell),
-            *presenter_routes(shell, live, doors),
+            *presenter_routes(shell, live, policy),
         ],
         middleware=[
-            Middleware(Doorkeeper, doors=doors),
-            Middleware(Browsers, doors=doors),
+            Middleware(HostOriginMiddleware, policy=policy),
+            Middleware(Browsers, policy=policy),
             Middleware(BodyLimit, most=settings().max_body_bytes),
         ],
         exception_handlers={404: missing},

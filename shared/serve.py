@@ -21,6 +21,7 @@ from pydantic_core import ErrorDetails
 from starlette.applications import Starlette
 from uvicorn import Config, Server
 
+from .app import CheckedSettings
 from .file_descriptors import MIN_PEOPLE, people_within, raise_limit
 from .party.transport import BatchingProtocol, FastHandshakeHTTP, install
 from .party.transport.bounded_protocol import BoundedProtocol
@@ -111,7 +112,9 @@ def main() -> None:
     """Run the stage that the command names, until it is stopped."""
     print_anything()
     exit_on_hangup()
-    stage, config = configure(sys.argv[1:], read_settings())
+    choice = read_settings()
+    stage, config = configure(sys.argv[1:], choice)
+    print_name_errors(choice)
     sock = bind_socket(config.host, config.port, stage)
     with auth.persist_moderation():
         if config.reload:
@@ -133,14 +136,9 @@ def exit_on_hangup() -> None:
 
 
 def read_settings() -> Settings:
-    """Return the settings, or exit with a line for each that is wrong.
-
-    A name that has no effect is told on the terminal.
-    """
+    """Return the settings, or exit with a line for each that is wrong."""
     try:
-        for line in settings().name_errors().values():
-            print(escape_unprintable(line), file=sys.stderr)
-        return auth.ensure_key(settings())
+        return auth.ensure_key(CheckedSettings())
     except ValidationError as error:
         wrong = [
             f"  {str(each['loc'][0]).upper()}={shown(each)}: "
@@ -151,6 +149,12 @@ def read_settings() -> Settings:
         sys.exit("\n".join(lines))
     except UnicodeDecodeError:
         sys.exit(f"{Settings.model_config['env_file']} is not UTF-8 text.")
+
+
+def print_name_errors(choice: Settings) -> None:
+    """Print a line for each name that was set and has no effect."""
+    for line in choice.name_errors().values():
+        print(escape_unprintable(line), file=sys.stderr)
 
 
 def shown(error: ErrorDetails) -> str:
@@ -170,7 +174,7 @@ def configure(arguments: list[str], choice: Settings) -> tuple[str, Config]:
     watched = [str(Path(package.origin).parent), str(ROOT / "shared")]
     config = Config(
         f"{stage}.app:app",
-        host=choice.listens_at,
+        host=choice.bind_host,
         port=choice.port,
         root_path=choice.root_path,
         http=FastHandshakeHTTP if choice.fast_transport else BoundedHTTP,

@@ -6,23 +6,21 @@ from difflib import get_close_matches
 from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationInfo, field_validator
-from pydantic_settings import SettingsConfigDict
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from .party.backlog import MAX_QUEUED_BYTES
 from .party.limits import Bounds
 from .party.storage.url import Stored
-from .web.addresses import AddressSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 """The folder that holds the stages."""
 
-
 MIN_KEY_LENGTH = 16
 """Characters of the presenter's key."""
-
 
 SECRETS = {"presenter_key", "cookie_secret", "openai_api_key"}
 """Settings that are never written to the terminal."""
@@ -47,8 +45,21 @@ DEPLOYMENT_NAMES = {"STAGE", "WITH_LOCAL_MODEL"}
 """Names in `.env` that only `compose.yaml` reads."""
 
 
-class Settings(AddressSettings):
-    """The settings in `.env.example`; the environment wins over `.env`."""
+def split_list(text: object) -> object:
+    """Split a string at its commas; return anything else as it is."""
+    if not isinstance(text, str):
+        return text
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+CommaSeparated = Annotated[list[str], NoDecode, BeforeValidator(split_list)]
+
+
+class Settings(BaseSettings):
+    """The settings in `.env.example`; the environment wins over `.env`.
+
+    Hosts, origins and recordings are checked in `shared.app`.
+    """
 
     model_config = SettingsConfigDict(
         env_file=os.environ.get("ENV_FILE", ROOT / ".env"),
@@ -64,6 +75,10 @@ class Settings(AddressSettings):
     reload: bool = True
     fast_transport: bool = True
     graceful_timeout: float | None = Field(default=None, ge=0, le=3_600)
+    public_url: str = ""
+    party_host: str = ""
+    allowed_hosts: CommaSeparated = []
+    allowed_origins: CommaSeparated = []
     country_header: str = Field(default="", pattern="^[A-Za-z0-9_-]*$")
     presenter_key: str = ""
     cookie_secret: str = ""
@@ -113,14 +128,10 @@ class Settings(AddressSettings):
 
     @field_validator("ai")
     @classmethod
-    def what_answers(cls, ai: str) -> str:
-        """Take a provider, or a file of replies that can be played back."""
-        if ai.startswith("replay:"):
-            # Imported late, as it needs this module.
-            from .ai.replay.recordings import parse_replay, read_recordings
-
-            read_recordings(parse_replay(ai)[0])
-        elif ai not in ("", "openai", "ollama", "local", "none"):
+    def validate_ai(cls, ai: str) -> str:
+        """Accept a provider's name, or `replay:` and a file."""
+        names = ("", "openai", "ollama", "local", "none")
+        if ai not in names and not ai.startswith("replay:"):
             raise ValueError(
                 "give openai, ollama, local, none, or replay: and a file"
             )
@@ -144,8 +155,25 @@ class Settings(AddressSettings):
         return key
 
     @property
-    def listens_at(self) -> str:
-        """Where the app listens: with LAN=1 everywhere, unless HOST is set."""
+    def root_path(self) -> str:
+        """The path of PUBLIC_URL, without a slash at its end."""
+        return urlsplit(self.public_url).path.rstrip("/")
+
+    @property
+    def parties_url(self) -> str:
+        """The parties' address, relative to a page's own.
+
+        It has no host without PARTY_HOST, and no scheme if that has none.
+        """
+        if not self.party_host:
+            return f"{self.root_path}/parties"
+        scheme, _, rest = self.party_host.rpartition("://")
+        start = scheme and scheme.replace("http", "ws") + ":"
+        return f"{start}//{rest.rstrip('/')}/parties"
+
+    @property
+    def bind_host(self) -> str:
+        """The address to listen at: all with LAN=1, unless HOST is set."""
         everywhere = self.lan and self.host == "127.0.0.1"
         return "0.0.0.0" if everywhere else self.host
 

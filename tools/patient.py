@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 # All that a stage without an AI imports.
-from shared import app, serve  # noqa: F401
+from shared import serve  # noqa: F401
 from shared.ai import clients
 from shared.ai.checks import lacks_version
 from shared.ai.error_messages import VERSION
@@ -26,6 +26,7 @@ from shared.ai.local import process as local
 from shared.ai.model import ChatModel
 from shared.ai.provider import OLLAMA
 from shared.ai.replay import recordings
+from shared.app import CheckedSettings
 from shared.settings import Settings, settings
 
 from . import setup
@@ -58,7 +59,7 @@ def tell(*lines: object) -> None:
 def listening() -> dict[str, object]:
     """What `doctor.read_settings` tells where nothing is installed."""
     return {
-        "host": settings().listens_at,
+        "host": settings().bind_host,
         "port": settings().port,
         "public_url": settings().public_url,
     }
@@ -68,7 +69,7 @@ def read_settings() -> list[Finding]:
     """Read the settings as the app does: what is wrong with them."""
     logged = Logged("dotenv")
     try:
-        settings()
+        CheckedSettings()
     except ValidationError as error:
         return [
             wrong_setting(str(each["loc"][0]).upper(), each["msg"])

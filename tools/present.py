@@ -59,7 +59,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
     choice = read_settings()
-    sock = bind_socket(choice.listens_at, choice.port, "present")
+    sock = bind_socket(choice.bind_host, choice.port, "present")
     sock.listen(socket.SOMAXCONN)
     presentation = Presentation(sock, choice)
     try:

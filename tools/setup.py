@@ -114,7 +114,7 @@ def installed(lock: str) -> bool:
 
 def who_answers() -> str:
     """Ask which AI would answer, such as openai, local or replay,local."""
-    command = [str(PYTHON), "-m", "shared.ai"]
+    command = [str(PYTHON), "-m", "tools.provider"]
     answer = subprocess.run(
         command, cwd=ROOT, capture_output=True, encoding="utf-8"
     )

@@ -12,12 +12,14 @@ import sys
 import threading
 from contextlib import suppress
 
-from shared.serve import configure, read_settings, run
+from shared.serve import configure, print_name_errors, read_settings, run
 
 
 def main() -> None:
     """Get ready, wait, and serve."""
-    _, config = configure(sys.argv[1:2], read_settings())
+    choice = read_settings()
+    _, config = configure(sys.argv[1:2], choice)
+    print_name_errors(choice)
     sock = socket.socket(fileno=int(sys.argv[2]))
     with suppress(Exception):  # `run` says what is wrong
         config.load()

@@ -19,7 +19,7 @@ from ..party.limits import Rate
 from ..party.message_rate_limiter import MAX_SENDERS, network
 from ..settings import Settings, settings
 from ..web.browser_id import sign
-from ..web.origin_policy import Doors
+from ..web.origin_policy import OriginPolicy
 
 COOKIE = "party-chat-presenter"
 
@@ -86,8 +86,8 @@ class KeyGuard:
     is exempt by a signed cookie: others at its address cannot lock it out.
     """
 
-    def __init__(self, doors: Doors) -> None:
-        self.doors = doors
+    def __init__(self, policy: OriginPolicy) -> None:
+        self.policy = policy
         self._guesses: OrderedDict[str, Rate] = OrderedDict()
 
     def check(self, request: Request) -> None:
@@ -110,8 +110,8 @@ class KeyGuard:
         response.set_cookie(
             COOKIE,
             exemption_cookie(),
-            path=f"{self.doors.root_path}/presenter",
-            secure=self.doors.encrypted(request.scope),
+            path=f"{self.policy.root_path}/presenter",
+            secure=self.policy.is_https(request.scope),
             httponly=True,
             samesite="strict",
         )

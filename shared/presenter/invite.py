@@ -49,7 +49,7 @@ def join_urls(port: int) -> list[str]:
         return [choice.public_url.rstrip("/") + "/"]
     if not choice.lan:
         return []
-    host = choice.listens_at
+    host = choice.bind_host
     hosts = lan_addresses() if host in ("0.0.0.0", "::") else [host]
     return [f"http://{format_netloc(each, port)}/" for each in hosts]
 

@@ -10,7 +10,7 @@ from ..chat.moderation import moderation
 from ..party import Refused
 from ..party.registry import Parties
 from ..party.responses import error_response
-from ..web.origin_policy import Doors
+from ..web.origin_policy import OriginPolicy
 from ..web.pages import Shell, page
 from .actions import action_adapter
 from .auth import KeyGuard, quoted_key
@@ -24,13 +24,13 @@ ACTION_HELP = (
 
 
 def presenter_routes(
-    shell: Shell, parties: Parties, doors: Doors
+    shell: Shell, parties: Parties, policy: OriginPolicy
 ) -> list[BaseRoute]:
     """The page, and what it may do; nothing, where there is no key."""
     if not quoted_key():
         return []
     moderation.load()
-    controls, guard = PresenterControls(parties), KeyGuard(doors)
+    controls, guard = PresenterControls(parties), KeyGuard(policy)
 
     async def handle_action(request: Request) -> Response:
         """Do what the presenter decided; answers with how things are."""

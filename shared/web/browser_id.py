@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..party.message_rate_limiter import Identity
 from ..settings import settings
-from .origin_policy import Doors
+from .origin_policy import OriginPolicy
 
 COOKIE = "party-chat-browser"
 TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -55,9 +55,9 @@ class Browsers:
     signed anew, as it may name the browser in a room already.
     """
 
-    def __init__(self, app: ASGIApp, doors: Doors) -> None:
+    def __init__(self, app: ASGIApp, policy: OriginPolicy) -> None:
         self.app = app
-        self.doors = doors
+        self.policy = policy
 
     async def __call__(
         self, scope: Scope, receive: Receive, send: Send
@@ -79,8 +79,8 @@ class Browsers:
 
     def cookie(self, scope: Scope, browser: str) -> str:
         """A new cookie. Links that lead here from elsewhere bring it, too."""
-        safe = "; Secure" if self.doors.encrypted(scope) else ""
+        safe = "; Secure" if self.policy.is_https(scope) else ""
         browser = browser if TOKEN.fullmatch(browser) else token_urlsafe()
         name = f"{COOKIE}={browser}.{sign(browser)}"
-        path = f"{self.doors.root_path}/"
+        path = f"{self.policy.root_path}/"
         return f"{name}; Path={path}; HttpOnly; SameSite=Lax{safe}"

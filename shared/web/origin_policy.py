@@ -1,4 +1,4 @@
-"""Who may come in: a page of another site may not, even by a trick."""
+"""Validate Host and Origin (DNS rebinding, cross-site WebSockets)."""
 
 from urllib.parse import urlsplit
 
@@ -6,32 +6,39 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from .origins import PORTS, Site, fits, is_address, listed_host, split
+from .origins import (
+    DEFAULT_PORTS,
+    Origin,
+    host_matches,
+    is_ip_address,
+    parse_host_pattern,
+    parse_netloc,
+)
 
-HARMLESS = ("GET", "HEAD", "OPTIONS")
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 """Methods that change nothing."""
 
-HEALTH = "/healthz"
-"""Where any Host may ask, or none: load balancers send their own."""
+HEALTH_PATH = "/healthz"
+"""Answered for any Host or none: load balancers send their own."""
 
-STRANGER = PlainTextResponse(
+INVALID_HOST = PlainTextResponse(
     "This server does not answer under that name. "
     "ALLOWED_HOSTS or PUBLIC_URL can add it.\n",
     status_code=400,
 )
-FOREIGN = PlainTextResponse(
+FORBIDDEN_ORIGIN = PlainTextResponse(
     "Pages of this origin may not connect. "
     "ALLOWED_ORIGINS or PUBLIC_URL can add it.\n",
     status_code=403,
 )
 
 
-class Doors:
-    """The names under which the app answers, and whose pages may use it.
+class OriginPolicy:
+    """The hosts under which the app answers, and the origins that may use it.
 
     `hosts` and `origins` are allowed besides localhost, every IP address and
-    the page's own host; `public_url` adds itself to both. Raises ValueError
-    for what can be no host or no site.
+    the page's own host; `public_url` is added to both. Raises ValueError if
+    one of them is malformed.
     """
 
     def __init__(
@@ -41,76 +48,78 @@ class Doors:
         public_url: str = "",
     ) -> None:
         self.hosts = {"localhost", "*.localhost"}
-        self.hosts.update(listed_host(each) for each in hosts or [])
-        self.origins = [Site.listed(each) for each in origins or []]
+        self.hosts.update(parse_host_pattern(each) for each in hosts or [])
+        self.origins = [Origin.from_pattern(each) for each in origins or []]
         url = urlsplit(public_url)
         self.root_path = url.path.rstrip("/")
-        site = f"{url.scheme}://{url.netloc}"
-        self.public = Site.listed(site) if public_url else None
-        if self.public:
+        self.public: Origin | None = None
+        if public_url:
+            self.public = Origin.from_pattern(f"{url.scheme}://{url.netloc}")
             self.hosts.add(self.public.host)
             self.origins.append(self.public)
 
-    def knows_host(self, netloc: str) -> bool:
-        """Whether the app answers under this `Host`.
+    def allows_host(self, netloc: str) -> bool:
+        """Tell whether the app answers under this `Host`.
 
-        Any other name is one that somebody pointed at this machine, so that
+        Somebody may have pointed any other name at this machine, so that
         their page could read from it (DNS rebinding).
         """
-        host, _ = split(netloc)
-        return any(fits(host, each) for each in self.hosts) or is_address(host)
+        host, _ = parse_netloc(netloc)
+        matches = any(host_matches(host, each) for each in self.hosts)
+        return matches or is_ip_address(host)
 
-    def knows_origin(self, origin: str, netloc: str) -> bool:
-        """Whether pages of this `Origin` may use the app at that `Host`."""
-        scheme, _, rest = origin.lower().partition("://")
-        site = Site.read(scheme, rest)
-        # A proxy that takes https off leaves the host as it was.
-        if scheme in PORTS and site == Site.read(scheme, netloc):
+    def allows_origin(self, header: str, netloc: str) -> bool:
+        """Tell whether pages of this `Origin` may use the app at a `Host`."""
+        scheme, _, rest = header.lower().partition("://")
+        origin = Origin.from_netloc(scheme, rest)
+        # A proxy that terminates TLS leaves Host as it was.
+        own = Origin.from_netloc(scheme, netloc)
+        if scheme in DEFAULT_PORTS and origin == own:
             return True
-        return any(each.covers(site) for each in self.origins)
+        return any(origin.matches(each) for each in self.origins)
 
-    def encrypted(self, scope: Scope) -> bool:
-        """Whether the browser came by https, if only as far as a proxy."""
+    def is_https(self, scope: Scope) -> bool:
+        """Tell whether the browser uses HTTPS, if only as far as a proxy."""
         if scope["scheme"] in ("https", "wss"):
             return True
-        host, _ = split(Headers(scope=scope).get("host", ""))
+        host, _ = parse_netloc(Headers(scope=scope).get("host", ""))
         public = self.public
         return bool(public and (public.scheme, public.host) == ("https", host))
 
 
-class Doorkeeper:
-    """Middleware: refuses names that are not ours, and pages of others."""
+class HostOriginMiddleware:
+    """Refuse requests with a foreign Host, or from pages of other origins."""
 
-    def __init__(self, app: ASGIApp, doors: Doors) -> None:
+    def __init__(self, app: ASGIApp, policy: OriginPolicy) -> None:
         self.app = app
-        self.doors = doors
+        self.policy = policy
 
     async def __call__(
         self, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Pass on what may come in."""
+        """Call the app, or the refusal."""
         refusal = None
         if scope["type"] in ("http", "websocket") and not is_health(scope):
             refusal = self.refusal(scope)
         await (refusal or self.app)(scope, receive, send)
 
     def refusal(self, scope: Scope) -> ASGIApp | None:
-        """What answers in place of the app, if anything has to."""
+        """Return the response that refuses a request, if one has to."""
         headers = Headers(scope=scope)
         hosts, origins = headers.getlist("host"), headers.getlist("origin")
-        if len(hosts) != 1 or not self.doors.knows_host(hosts[0]):
-            return STRANGER
-        if scope.get("method") in HARMLESS:
+        if len(hosts) != 1 or not self.policy.allows_host(hosts[0]):
+            return INVALID_HOST
+        # Programs send no Origin, and could send any.
+        if scope.get("method") in SAFE_METHODS or not origins:
             return None
-        # No Origin is no page: a program, which could say what it likes.
-        known = (self.doors.knows_origin(each, hosts[0]) for each in origins)
-        return None if len(origins) < 2 and all(known) else FOREIGN
+        allowed = self.policy.allows_origin(origins[0], hosts[0])
+        return None if len(origins) == 1 and allowed else FORBIDDEN_ORIGIN
 
 
 def is_health(scope: Scope) -> bool:
-    """Tell whether a request asks for the app's health and nothing else."""
+    """Tell whether a request is a health check."""
     root = scope.get("root_path", "")
     path = scope["path"].removeprefix(root)
     # A proxy may have stripped PUBLIC_URL's path, or not.
-    asked = path.removeprefix(root) == HEALTH
-    return asked and scope.get("method") in ("GET", "HEAD")
+    is_path = path.removeprefix(root) == HEALTH_PATH
+    return is_path and scope.get("method") in ("GET", "HEAD")

@@ -1,6 +1,7 @@
 """The pages' shell: one template, an import map, data, and a module."""
 
 import gzip
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,7 +16,6 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from ..presenter import invite
 from ..settings import settings
 from .assets import UI, Assets
 from .csp import content_security_policy
@@ -35,8 +35,14 @@ def templates() -> Environment:
 class Shell:
     """The pages of one stage, around the modules in its `ui` folder."""
 
-    def __init__(self, stage: str, folder: Path) -> None:
+    def __init__(
+        self,
+        stage: str,
+        folder: Path,
+        invite: Callable[[Request], object] = lambda _: None,
+    ) -> None:
         self.stage = stage
+        self.invite = invite
         self.ui = folder / "ui"
         self.notes: list[str] = []
         self.root = settings().root_path
@@ -74,9 +80,7 @@ class Shell:
             stage=self.stage,
             build=self.build,
             parties=settings().parties_url,
-            invitation=invite.get_invitation(request)
-            if name == "home"
-            else None,
+            invitation=self.invite(request) if name == "home" else None,
             answers_with=" · ".join(self.notes) if name in TALKING else None,
         )
         policy = content_security_policy(

@@ -6,8 +6,12 @@ from collections.abc import Iterator
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from shared.web.origin_policy import FOREIGN as FOREIGN_PAGE
-from shared.web.origin_policy import STRANGER, Doorkeeper, Doors
+from shared.web.origin_policy import (
+    FORBIDDEN_ORIGIN,
+    INVALID_HOST,
+    HostOriginMiddleware,
+    OriginPolicy,
+)
 from shared.web.security_headers import without_origin
 
 from ..support.party_server import Echo, TestServer, serve_parties
@@ -145,7 +149,7 @@ ALMOST_LISTED = [
     ("localhost", "https://a.dev.example:8080", 403),
 ]
 NO_HOSTS = ["*", "*.", "*.*.example", "a*.example", "https://a.example", "a b"]
-NO_SITES = ["*", "null", "a.example", "https://", "https://*", "//a.example"]
+NO_ORIGINS = ["*", "null", "a.example", "https://", "https://*", "//a.example"]
 
 
 def knock(server: Client, path: str, host: str, origin: str | None) -> int:
@@ -169,18 +173,18 @@ def status_of(response: bytes) -> int:
 
 @pytest.fixture(scope="module")
 def plain() -> Iterator[TestServer]:
-    """A room whose doors nobody set anything about."""
+    """A room with the default policy."""
     with serve_parties(echo=Echo) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def listed() -> Iterator[TestServer]:
-    """A room whose doors know SETTINGS."""
+    """A room with the policy of SETTINGS."""
     hosts = SETTINGS["ALLOWED_HOSTS"].split(", ")
     origins = SETTINGS["ALLOWED_ORIGINS"].split(", ")
-    doors = Doors(hosts, origins, SETTINGS["PUBLIC_URL"])
-    with serve_parties(doors, echo=Echo) as server:
+    policy = OriginPolicy(hosts, origins, SETTINGS["PUBLIC_URL"])
+    with serve_parties(policy, echo=Echo) as server:
         yield server
 
 
@@ -216,26 +220,26 @@ def test_of_several_hosts_and_several_origins_none_counts() -> None:
 
     def refusal(*headers: tuple[bytes, bytes]) -> object:
         scope = {"type": "websocket", "headers": [*headers]}
-        return Doorkeeper(app, Doors()).refusal(scope)
+        return HostOriginMiddleware(app, OriginPolicy()).refusal(scope)
 
     host, origin = (b"host", b"localhost"), (b"origin", b"http://localhost")
     assert refusal(host) is refusal(host, origin) is None
-    assert refusal() is refusal(host, host) is STRANGER
-    assert refusal(host, (b"host", b"evil.example")) is STRANGER
-    assert refusal(host, origin, origin) is FOREIGN_PAGE
-    assert refusal(host, origin, (b"origin", b"null")) is FOREIGN_PAGE
+    assert refusal() is refusal(host, host) is INVALID_HOST
+    assert refusal(host, (b"host", b"evil.example")) is INVALID_HOST
+    assert refusal(host, origin, origin) is FORBIDDEN_ORIGIN
+    assert refusal(host, origin, (b"origin", b"null")) is FORBIDDEN_ORIGIN
 
 
 def test_the_doors_take_nothing_for_a_name_that_is_none() -> None:
     for host in NO_HOSTS:
-        with pytest.raises(ValueError, match="is no host"):
-            Doors(hosts=[host])
-    for origin in NO_SITES:
-        with pytest.raises(ValueError, match=r"is no (host|site)"):
-            Doors(origins=[origin])
+        with pytest.raises(ValueError, match="is not a host"):
+            OriginPolicy(hosts=[host])
+    for origin in NO_ORIGINS:
+        with pytest.raises(ValueError, match=r"is not an? (host|origin)"):
+            OriginPolicy(origins=[origin])
 
 
-# The same of the stages: that their doors are these, and know the settings.
+# The same of the stages: that their policy is this one, with the settings.
 
 
 @pytest.fixture(scope="module")

@@ -182,7 +182,7 @@ def test_without_a_network_it_says_what_to_do() -> None:
 
 def test_only_lan_listens_for_others() -> None:
     def listens(**settings: Any) -> str:
-        return Settings(_env_file=None, **settings).listens_at
+        return Settings(_env_file=None, **settings).bind_host
 
     assert listens(host="127.0.0.1") == "127.0.0.1"
     assert listens(lan=False, host="0.0.0.0") == "0.0.0.0"

@@ -27,6 +27,7 @@ from shared.ai.replay.recordings import (
     read_recordings,
     record_stream,
 )
+from shared.app import CheckedSettings
 from shared.settings import ROOT, Settings
 
 from ..support.server_process import (
@@ -380,7 +381,7 @@ def test_a_broken_file_is_named_with_its_line(
     file = tmp_path / "replies.jsonl"
     ai = keep(file, *lines)
     with pytest.raises(ValidationError) as wrong:
-        Settings(_env_file=None, ai=ai)  # type: ignore[call-arg]
+        CheckedSettings(_env_file=None, ai=ai)  # type: ignore[call-arg]
     (error,) = wrong.value.errors()
     assert f"{file}" in error["msg"]
     assert why in error["msg"]
@@ -399,7 +400,7 @@ def test_it_does_not_start_without_its_recordings(tmp_path: Path) -> None:
 )
 def test_what_is_neither_a_provider_nor_a_file_is_refused(ai: str) -> None:
     with pytest.raises(ValidationError):
-        Settings(_env_file=None, ai=ai)  # type: ignore[call-arg]
+        CheckedSettings(_env_file=None, ai=ai)  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize(
@@ -414,7 +415,7 @@ def test_setting_up_is_told_whether_the_local_model_helps(
     ai: str, told: str, error: str
 ) -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "shared.ai"],
+        [sys.executable, "-m", "tools.provider"],
         cwd=ROOT.parent,
         env=environment({"AI": ai, "PYTHONPATH": str(ROOT)}),
         capture_output=True,

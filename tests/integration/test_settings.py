@@ -19,6 +19,7 @@ import pytest
 from pydantic import ValidationError
 from websockets.exceptions import ConnectionClosed
 
+from shared.app import CheckedSettings
 from shared.settings import RENAMED, Settings
 from shared.web.build_watcher import OFTEN
 
@@ -95,7 +96,7 @@ def test_the_example_changes_nothing_and_is_right_when_used() -> None:
         name.lower(): value
         for name, value in (line.split("=", 1) for line in given)
     }
-    assert Settings(_env_file=None, **values).port == 1999  # type: ignore
+    assert CheckedSettings(_env_file=None, **values).port == 1999  # type: ignore
 
 
 def test_each_wrong_setting_is_named() -> None:
@@ -164,11 +165,11 @@ def test_a_party_host_means_what_it_says_or_is_refused(
 ) -> None:
     settings = {"public_url": "https://example.org/app/", "party_host": host}
     if url:
-        found = Settings(_env_file=None, **settings)  # type: ignore
+        found = CheckedSettings(_env_file=None, **settings)  # type: ignore
         assert found.parties_url == url
     else:
         with pytest.raises(ValueError, match="give a host, as in"):
-            Settings(_env_file=None, **settings)  # type: ignore
+            CheckedSettings(_env_file=None, **settings)  # type: ignore
 
 
 def test_a_file_in_another_encoding_is_named(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from shared.party.transport.bounded_protocol import BoundedProtocol
 from shared.party.transport.http_protocol import BoundedHTTP
 from shared.web.body_limit import BodyLimit
 from shared.web.browser_id import identify
-from shared.web.origin_policy import Doorkeeper, Doors
+from shared.web.origin_policy import HostOriginMiddleware, OriginPolicy
 
 from .server_process import PATIENCE, Client
 
@@ -68,11 +68,11 @@ class TestServer(uvicorn.Server, Client):
     protocol: type[BoundedProtocol] = BoundedProtocol
     http: type[BoundedHTTP] = BoundedHTTP
 
-    def __init__(self, parties: Parties, doors: Doors) -> None:
+    def __init__(self, parties: Parties, policy: OriginPolicy) -> None:
         app = Starlette(
             routes=[Mount("/parties", Edge(parties, identify))],
             middleware=[
-                Middleware(Doorkeeper, doors=doors),
+                Middleware(HostOriginMiddleware, policy=policy),
                 Middleware(BodyLimit, most=65_536),
             ],
         )
@@ -153,13 +153,13 @@ def no_logged_errors() -> Iterator[None]:
 
 @contextmanager
 def serve_parties(
-    doors: Doors | None = None,
+    policy: OriginPolicy | None = None,
     bounds: Bounds | None = None,
     **servers: type[Server],
 ) -> Iterator[TestServer]:
     """Serve parties, by their names, for as long as the block lasts."""
     server = TestServer(
-        Parties(servers, bounds or HIGH_LIMITS), doors or Doors()
+        Parties(servers, bounds or HIGH_LIMITS), policy or OriginPolicy()
     )
     with no_logged_errors(), socket.socket() as listening:
         # Little is kept for a reader, so that a stalled one shows soon.
