@@ -32,13 +32,13 @@ FIRST = "A UI shell: messages live in one page"
 STEPS = {
     2: Step(
         idea="A party server behind each room: messages are shared",
-        max_added=50,
+        max_added=60,
         adds=("party/__init__.py", "party/chat_room.py"),
         changes=("app.py", "ui/room.js"),
     ),
     3: Step(
         idea="An AI in the room: everybody sees it answer everybody",
-        max_added=95,
+        max_added=110,
         adds=("party/ai.py", "party/should_reply.py"),
         changes=("app.py", "party/chat_room.py"),
     ),
