@@ -36,7 +36,7 @@ from tests.support.server_process import (
     Stage,
     start,
 )
-from tests.support.ws_frames import CLOSE, PING, PONG, TEXT, frame, unwrap
+from tests.support.ws_frames import CLOSE, PING, PONG, TEXT, frame, parse_frames
 
 CHAT = "/parties/chatroom/hello-world"
 PRESENCE = "/parties/presence/hello-world"
@@ -81,7 +81,7 @@ class Peer(asyncio.Protocol):
                 return
             self.buffer = rest
             self.joined.set()
-        frames, self.buffer = unwrap(self.buffer)
+        frames, self.buffer = parse_frames(self.buffer)
         for opcode, payload in frames:
             if opcode == PING:
                 self.send(frame(PONG, payload))

@@ -8,7 +8,6 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tools.bench import wire
 from tools.bench.audience import Viewer
 from tools.bench.crowd import Crowd
 from tools.bench.door import Door
@@ -21,19 +20,20 @@ from tools.bench.stream import Stream, Wrong
 from tools.bench.table import fan_out, tables
 
 from ..support.server_process import ROOT
+from ..support.ws_frames import CLOSE, RSV1, TEXT, frame, server_frame
 
 SMALL = Scenario("3 people, 4 at once", "hello-world", 3, 4)
-HISTORY = wire.frame(b'{"type":"history","messages":[]}')
+HISTORY = server_frame(b'{"type":"history","messages":[]}')
 
 
 def update(id: int) -> bytes:
     """A frame that tells about a message."""
-    return wire.frame(b'{"type":"update","message":{"id":"%d"}}' % id)
+    return server_frame(b'{"type":"update","message":{"id":"%d"}}' % id)
 
 
 def reply(body: str) -> bytes:
     """A frame that tells about a reply so far."""
-    return wire.frame(
+    return server_frame(
         b'{"type":"update","message":{"role":"assistant","body":"%s"}}'
         % body.encode()
     )
@@ -74,7 +74,7 @@ def test_a_server_that_forgets_somebody_is_found_out() -> None:
         [HISTORY, update(1), update(1)],
         [HISTORY, update(1), HISTORY],
         [update(1)],
-        [HISTORY, bytes([wire.CLOSE, 0])],
+        [HISTORY, frame(CLOSE, masked=False)],
     ],
     ids=["lost", "swapped", "twice", "history", "no-history", "closed"],
 )
@@ -123,10 +123,10 @@ def test_what_is_compressed_is_read_as_well() -> None:
     compressor = zlib.compressobj(wbits=-15)
     stream, place = Stream(), 0
 
-    for frame in (HISTORY, update(1), update(2)):
-        data = compressor.compress(frame[2:])
+    for each in (HISTORY, update(1), update(2)):
+        data = compressor.compress(each[2:])
         data += compressor.flush(zlib.Z_SYNC_FLUSH)
-        head = bytes([wire.TEXT | wire.COMPRESSED, len(data) - 4])
+        head = bytes([0x80 | RSV1 | TEXT, len(data) - 4])
         place = stream.hear(place, head + data[:-4])
 
     assert len(stream.ends) == 3

@@ -11,7 +11,14 @@ from shared.party.transport.write_batcher import WriteBatcher
 
 from ..support.party_server import TestServer, serve_parties
 from ..support.server_process import PATIENCE
-from ..support.ws_frames import CLOSE, TEXT, closing, frame, read_all, unwrap
+from ..support.ws_frames import (
+    CLOSE,
+    TEXT,
+    close_frame,
+    frame,
+    parse_frames,
+    read_all,
+)
 
 
 class Stage(Server):
@@ -61,7 +68,7 @@ def fill(server: TestServer, party: str = "stage") -> Any:
 
 def heard(bare: socket.socket) -> list[tuple[int, bytes]]:
     """The frames that came until the end, and nothing half."""
-    frames, rest = unwrap(read_all(bare))
+    frames, rest = parse_frames(read_all(bare))
     assert rest == b""
     return frames
 
@@ -86,7 +93,7 @@ def test_who_is_sent_away_hears_nothing_after_that() -> None:
         server.stalled("/parties/stage/1?_pk=ada") as ada,
     ):
         ada.sendall(frame(TEXT, b"close"))
-        ada.sendall(closing(4000))
+        ada.sendall(close_frame(4000))
         assert heard(ada) == [(TEXT, b"before"), (CLOSE, b"\x0f\xa0bye")]
 
 
@@ -102,7 +109,7 @@ def test_who_is_left_behind_hears_nothing_after_that() -> None:
 
 @pytest.mark.parametrize(
     "end",
-    [closing(1000), frame(3, b"no such kind")],
+    [close_frame(1000), frame(3, b"no such kind")],
     ids=["asked for", "caused"],
 )
 @pytest.mark.parametrize("party", PARTIES)
@@ -124,7 +131,7 @@ def test_the_end_takes_no_harm_from_one_who_is_leaving() -> None:
         server.stalled("/parties/stage/1?_pk=ada") as ada,
     ):
         line = fill(server)
-        ada.sendall(closing(1000))
+        ada.sendall(close_frame(1000))
         while the_room(server).present:
             server.call(int)
         server.call(line.shutdown)
@@ -142,7 +149,7 @@ def test_a_close_behind_what_ends_a_connection_is_read(
         serve_parties(**PARTIES) as server,
         server.stalled("/parties/stage/1?_pk=ada") as ada,
     ):
-        ada.sendall(frame(TEXT, b"cut") + closing(4000))
+        ada.sendall(frame(TEXT, b"cut") + close_frame(4000))
         opcode, payload = heard(ada)[-1]
         assert (opcode, payload[:2]) == (CLOSE, b"\x0f\xa0")
 

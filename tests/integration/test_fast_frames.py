@@ -39,11 +39,11 @@ from ..support.ws_frames import (
     PING,
     PONG,
     TEXT,
-    closing,
+    close_frame,
     frame,
+    mask_payload,
+    parse_frames,
     read_all,
-    unwrap,
-    veil,
 )
 
 OFFER = b"Sec-WebSocket-Extensions: %s\r\n\r\n"
@@ -148,7 +148,7 @@ async def outcome(
     await leave(line, transport)
     # What comes with an end may be told with it, or not any more.
     ends = [at for at, each in enumerate(heard) if isinstance(each, tuple)]
-    answers, rest = unwrap(transport.written)
+    answers, rest = parse_frames(transport.written)
     assert rest == b""
     return heard[: ends[0] + 1 if ends else None], [
         (kind, payload[:2] if kind == CLOSE else payload)
@@ -199,7 +199,7 @@ ODD = st.one_of(
     st.just(frame(TEXT, b"[]", size=b"\xfe\x00\x02")),
     st.just(frame(TEXT, b"[]", size=b"\xff" + (2).to_bytes(8))),
     st.just(frame(BINARY, b"x" * 65_536)),
-    st.just(closing(1000)),
+    st.just(close_frame(1000)),
 )
 
 
@@ -208,7 +208,7 @@ WITHIN = b"abcd" + frame(BINARY, b"a frame, it seems")
 
 @example([], [frame(TEXT, b"a", fin=False)], [frame(TEXT, b"b")], None)
 @example([], [frame(BINARY, b"a", fin=False)], [frame(BINARY, b"b")], None)
-@example([frame(BINARY, veil(WITHIN)[4:])], [], [], [10])
+@example([frame(BINARY, mask_payload(WITHIN)[4:])], [], [], [10])
 @example([frame(BINARY, b"x" * 124, size=b"\xfe\x00\x7c")], [], [], None)
 @settings(max_examples=150, deadline=None)
 @given(

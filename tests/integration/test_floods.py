@@ -41,8 +41,8 @@ from ..support.ws_frames import (
     TEXT,
     close_code,
     frame,
+    parse_frames,
     read_all,
-    unwrap,
 )
 from .test_fast_frames import accepted, leave
 
@@ -78,7 +78,7 @@ def answers(bare: socket.socket, found: Callable[[int, bytes], bool]) -> bytes:
     """Return the payload of the first frame that is found."""
     heard = b""
     while True:
-        frames, heard = unwrap(heard + bare.recv(65_536))
+        frames, heard = parse_frames(heard + bare.recv(65_536))
         for opcode, payload in frames:
             assert opcode != CLOSE, payload
             if found(opcode, payload):
@@ -161,7 +161,7 @@ def test_a_message_has_to_be_complete_in_time(
                 if is_between_frames:
                     eve.sendall(frame(PING, b"there?"))
         assert close_code(heard) == 1008
-        is_answered = (PONG, b"there?") in unwrap(heard)[0]
+        is_answered = (PONG, b"there?") in parse_frames(heard)[0]
         assert is_answered == is_between_frames
 
 
@@ -222,7 +222,7 @@ def test_a_flood_of_any_kind_ends_its_own_connection_alone(kind: str) -> None:
                 eve.sendall(KINDS[kind] * 100)
         heard = told.result()
         assert close_code(heard) == 1008
-        assert len(unwrap(heard)[0]) < 250
+        assert len(parse_frames(heard)[0]) < 250
         assert bob.next()["room"] == "1"
         bob.send("hello")
         assert bob.next() == {"echo": "hello"}

@@ -28,10 +28,10 @@ from ..support.ws_frames import (
     PONG,
     TEXT,
     close_code,
-    closing,
+    close_frame,
     frame,
+    parse_frames,
     read_all,
-    unwrap,
 )
 
 pytestmark = pytest.mark.stages(5)
@@ -113,7 +113,7 @@ PROTOCOL_ERROR = {
     "a long ping": frame(PING, b"x" * 126),
     "a very long ping": frame(PING, b"x" * 65_536),
     "a long pong": frame(PONG, b"x" * 126),
-    "a long end": closing(1000, b"x" * 124),
+    "a long end": close_frame(1000, b"x" * 124),
     "a part of nothing": frame(0, b"hi", fin=False),
     "the last part of nothing": frame(0, b"hi"),
     "a part after the last": frame(TEXT, b"{", fin=False)
@@ -129,7 +129,7 @@ PROTOCOL_ERROR = {
     + frame(TEXT, b"b"),
     "half a code": frame(CLOSE, b"\x03"),
     **{
-        f"code {code}": closing(code)
+        f"code {code}": close_frame(code)
         for code in (
             *(0, 1, 999, 1004, 1005, 1006, 1015),
             *(1016, 1100, 2000, 2999, 5000, 65_535),
@@ -149,7 +149,7 @@ NO_UTF_8 = {
 BAD_TEXT = {
     **{name: frame(TEXT, text) for name, text in NO_UTF_8.items()},
     **{
-        f"{name}, in a reason": closing(1000, text)
+        f"{name}, in a reason": close_frame(1000, text)
         for name, text in NO_UTF_8.items()
     },
     "in the second part": frame(TEXT, b"a", fin=False) + frame(0, b"\xff"),
@@ -188,14 +188,14 @@ def test_what_is_no_frame_is_answered_with_its_code(
     ("sent", "code"),
     [
         (frame(CLOSE), 0),
-        (closing(1000), 1000),
-        (closing(1001, "auf bald, Zoë".encode()), 1001),
-        (closing(3000), 3000),
-        (closing(4999), 4999),
-        (closing(1000) + frame(TEXT, b"\xff"), 1000),
-        (closing(1000) + closing(1001), 1000),
-        (closing(1000) + b"\xff" * 100, 1000),
-        (frame(TEXT, b"\xff") + closing(1000), 1007),
+        (close_frame(1000), 1000),
+        (close_frame(1001, "auf bald, Zoë".encode()), 1001),
+        (close_frame(3000), 3000),
+        (close_frame(4999), 4999),
+        (close_frame(1000) + frame(TEXT, b"\xff"), 1000),
+        (close_frame(1000) + close_frame(1001), 1000),
+        (close_frame(1000) + b"\xff" * 100, 1000),
+        (frame(TEXT, b"\xff") + close_frame(1000), 1007),
         (frame(TEXT, b"\xff") * 2, 1007),
     ],
     ids=repr,
@@ -221,7 +221,7 @@ def test_what_looks_odd_but_is_well_formed_is_taken(
     with rooms.stalled(ROOM) as bare:
         bare.sendall(sent)
         heard = b""
-        while len(frames := unwrap(heard)[0]) < 5:
+        while len(frames := parse_frames(heard)[0]) < 5:
             heard += bare.recv(65_536)
     assert frames.count((PONG, b"are you there?")) == 1
     refusals = [payload for _, payload in frames if b'"error"' in payload]
@@ -313,7 +313,7 @@ class Sleepy(Server):
 
 @pytest.mark.parametrize(
     "sent",
-    [b"\xff" * 10, frame(TEXT, b"\xff"), closing(1000), closing(1005)],
+    [b"\xff" * 10, frame(TEXT, b"\xff"), close_frame(1000), close_frame(1005)],
     ids=repr,
 )
 def test_nonsense_before_one_is_let_in_ends_its_own_socket_alone(

@@ -24,7 +24,7 @@ from shared.party import Refused
 from ..support import frame_fuzzer
 from ..support.frame_fuzzer import FrameFuzzer
 from ..support.server_process import HANDSHAKE, PATIENCE, ServerProcess, Stage
-from ..support.ws_frames import BINARY, PING, PONG, TEXT, frame, unwrap
+from ..support.ws_frames import BINARY, PING, PONG, TEXT, frame, parse_frames
 
 pytestmark = [pytest.mark.soak, pytest.mark.stages(5)]
 
@@ -78,7 +78,7 @@ class Line:
             while not self.heard:
                 more = self.bare.recv(65_536)
                 assert more, "the server hung up"
-                frames, self.rest = unwrap(self.rest + more)
+                frames, self.rest = parse_frames(self.rest + more)
                 self.heard.extend(frames)
             opcode, payload = self.heard.popleft()
             if opcode != PING:

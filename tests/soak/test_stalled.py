@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ..support.server_process import HANDSHAKE, ServerProcess
-from ..support.ws_frames import PING, PONG, TEXT, frame, unwrap
+from ..support.ws_frames import PING, PONG, TEXT, frame, parse_frames
 
 pytestmark = [pytest.mark.soak, pytest.mark.stages(5)]
 
@@ -48,7 +48,7 @@ class Ear(asyncio.Protocol):
         if self.rest.startswith(b"HTTP"):
             _, end, self.rest = self.rest.partition(b"\r\n\r\n")
             assert end
-        frames, self.rest = unwrap(self.rest)
+        frames, self.rest = parse_frames(self.rest)
         for opcode, payload in frames:
             if opcode == PING:
                 self.transport.write(frame(PONG, payload))

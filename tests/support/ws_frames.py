@@ -1,12 +1,18 @@
-"""WebSocket frames by hand: those, too, that no library would send."""
+"""WebSocket frames as bytes (RFC 6455), those too that no library sends."""
 
+import base64
+import hashlib
 import socket
 import struct
 from contextlib import suppress
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
+RSV1 = 0x40
+"""The bit of a compressed frame, in its first byte."""
+
 MASK = b"\x01\x02\x03\x04"
+GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 def frame(
@@ -17,61 +23,97 @@ def frame(
     masked: bool = True,
     size: bytes = b"",
 ) -> bytes:
-    """A frame; `size` is its length where that is not to be the real one."""
-    head = fin << 7 | reserved << 4 | opcode
+    """Return a frame; `size` replaces the encoded length of the payload."""
+    first = fin << 7 | reserved << 4 | opcode
     mask = masked << 7
     length = len(payload)
     if size:
-        sized = size
+        encoded = size
     elif length < 126:
-        sized = bytes([mask | length])
+        encoded = bytes([mask | length])
     elif length < 65_536:
-        sized = bytes([mask | 126]) + length.to_bytes(2)
+        encoded = bytes([mask | 126]) + length.to_bytes(2)
     else:
-        sized = bytes([mask | 127]) + length.to_bytes(8)
-    return bytes([head]) + sized + (veil(payload) if masked else payload)
+        encoded = bytes([mask | 127]) + length.to_bytes(8)
+    sent = mask_payload(payload) if masked else payload
+    return bytes([first]) + encoded + sent
 
 
-def veil(payload: bytes) -> bytes:
-    """A payload as a client sends it: the mask, and what is masked."""
-    mask = MASK * (len(payload) // 4 + 1)
-    number = int.from_bytes(payload) ^ int.from_bytes(mask[: len(payload)])
-    return MASK + number.to_bytes(len(payload))
+def server_frame(payload: bytes) -> bytes:
+    """Return a text frame as a server sends it."""
+    return frame(TEXT, payload, masked=False)
 
 
-def closing(code: int, reason: bytes = b"") -> bytes:
-    """A frame that closes."""
+def mask_payload(payload: bytes) -> bytes:
+    """Return the masking key and the masked payload, as a client sends it."""
+    return MASK + xor(payload, MASK)
+
+
+def xor(payload: bytes, key: bytes) -> bytes:
+    """Mask or unmask a payload."""
+    length = len(payload)
+    keys = (key * (length // 4 + 1))[:length]
+    number = int.from_bytes(payload) ^ int.from_bytes(keys)
+    return number.to_bytes(length)
+
+
+def close_frame(code: int, reason: bytes = b"") -> bytes:
+    """Return a client's close frame."""
     return frame(CLOSE, struct.pack("!H", code) + reason)
 
 
-def read_all(bare: socket.socket) -> bytes:
-    """What comes until the other side ends the connection."""
-    heard = b""
-    with suppress(ConnectionResetError):
-        while some := bare.recv(65_536):
-            heard += some
-    return heard
+def parse_frame(data: bytes | bytearray, at: int) -> tuple[int, bytes, int]:
+    """Return the frame at an index: its first byte, its payload, its end.
 
-
-def unwrap(data: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
-    """The frames that a server sent, and the beginning of the next."""
-    frames = []
-    at = 0
-    while len(data) >= at + 2:
-        start, size = at + 2, data[at + 1]
-        for mark, more in ((126, 2), (127, 8)):
-            if data[at + 1] == mark:
-                start = at + 2 + more
-                size = int.from_bytes(data[at + 2 : start])
+    The end is 0 as long as the frame is not complete.
+    """
+    incomplete = 0, b"", 0
+    if len(data) < at + 2:
+        return incomplete
+    first, length = data[at], data[at + 1] & 0x7F
+    start = at + 2
+    if length > 125:
+        size = 2 if length == 126 else 8
         if len(data) < start + size:
-            break
-        frames.append((data[at] & 15, data[start : start + size]))
-        at = start + size
+            return incomplete
+        length = int.from_bytes(data[start : start + size])
+        start += size
+    key = b""
+    if data[at + 1] & 0x80:
+        key = bytes(data[start : start + 4])
+        start += 4
+    end = start + length
+    if len(data) < end:
+        return incomplete
+    payload = bytes(data[start:end])
+    return first, xor(payload, key) if key else payload, end
+
+
+def parse_frames(data: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
+    """Return the complete frames, as opcode and payload, and the rest."""
+    frames, at = [], 0
+    while (found := parse_frame(data, at))[2]:
+        first, payload, at = found
+        frames.append((first & 15, payload))
     return frames, data[at:]
 
 
+def read_all(sock: socket.socket) -> bytes:
+    """Read until the other side ends the connection."""
+    data = b""
+    with suppress(ConnectionResetError):
+        while more := sock.recv(65_536):
+            data += more
+    return data
+
+
 def close_code(data: bytes) -> int:
-    """The code of the frame that closes, 0 if it has none."""
-    (*_, (opcode, payload)), rest = unwrap(data)
+    """Return the code of the close frame at the end of the data; 0 if none."""
+    (*_, (opcode, payload)), rest = parse_frames(data)
     assert (opcode, rest) == (CLOSE, b"")
     return int.from_bytes(payload[:2])
+
+
+def accept_key(key: bytes) -> bytes:
+    """Return the Sec-WebSocket-Accept for a Sec-WebSocket-Key."""
+    return base64.b64encode(hashlib.sha1(key + GUID).digest())

@@ -5,7 +5,7 @@ import selectors
 import socket
 from typing import cast
 
-from tools.bench import wire
+from tests.support.ws_frames import TEXT
 from tools.bench.door import PATIENCE, Door, leave, receive
 from tools.bench.story import QUESTION, STORY
 from tools.bench.stream import Stream, Wrong
@@ -21,7 +21,7 @@ class Viewer(Stream):
         self.body = ""
 
     def _check(self, kind: int, payload: bytes) -> None:
-        if kind != wire.TEXT:
+        if kind != TEXT:
             raise Wrong(f"{payload!r} came where a message was due")
         message = json.loads(payload).get("message", {})
         if message.get("role") != "assistant":

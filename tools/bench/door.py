@@ -7,7 +7,7 @@ from contextlib import suppress
 from random import Random
 from typing import cast
 
-from tools.bench import wire
+from tests.support.ws_frames import TEXT, frame, parse_frame
 from tools.bench.stream import Wrong
 
 PATIENCE = 5.0
@@ -60,7 +60,7 @@ class Door:
         """The frame that says a message."""
         body = body or BODIES[number % len(BODIES)]
         message = {"id": str(number), "user": "Ada", "body": body}
-        return wire.masked(self.text(json.dumps(message)).encode())
+        return frame(TEXT, self.text(json.dumps(message)).encode())
 
     def text(self, message: str) -> str:
         """What is in that frame."""
@@ -76,9 +76,9 @@ class SocketIODoor(Door):
     def join(self) -> tuple[socket.socket, bytes]:
         sock, data = super().join()
         data = skip(sock, data)
-        sock.sendall(wire.masked(b"40"))
+        sock.sendall(frame(TEXT, b"40"))
         data = skip(sock, data)
-        sock.sendall(wire.masked(f'42["join", "{self.room}"]'.encode()))
+        sock.sendall(frame(TEXT, f'42["join", "{self.room}"]'.encode()))
         return sock, data
 
     def text(self, message: str) -> str:
@@ -95,7 +95,7 @@ def receive(sock: socket.socket) -> bytes:
 
 def skip(sock: socket.socket, data: bytes) -> bytes:
     """Wait for one frame: what came after it."""
-    while not (end := wire.next_frame(data, 0)[2]):
+    while not (end := parse_frame(data, 0)[2]):
         data += receive(sock)
     return data[end:]
 

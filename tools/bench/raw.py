@@ -13,9 +13,14 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 
-from tools.bench import wire
+from tests.support.ws_frames import (
+    CLOSE,
+    accept_key,
+    parse_frame,
+    server_frame,
+)
 
-HISTORY = wire.frame(b'{"type":"history","messages":[]}')
+HISTORY = server_frame(b'{"type":"history","messages":[]}')
 ANSWER = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
     b"Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n"
@@ -51,21 +56,21 @@ class Guest:
         if b"\r\n\r\n" not in self.data:
             return
         key = re.findall(rb"(?i)sec-websocket-key: *(\S+)", self.data)[0]
-        self.sock.send(ANSWER % wire.accept(key) + HISTORY)
+        self.sock.send(ANSWER % accept_key(key) + HISTORY)
         self.room = rooms[self.data.split()[1]]
         self.room.add(self)
         self.data = b""
 
     def frames(self) -> Iterator[bytes]:
         """The frames that are complete, as updates."""
-        first, payload, end = wire.next_frame(self.data, 0)
+        first, payload, end = parse_frame(self.data, 0)
         while end:
-            if first == wire.CLOSE:
+            if first & 15 == CLOSE:
                 raise EOFError
             _, name, message = payload.partition(b'"message":')
-            yield wire.frame(b'{"type":"update",' + name + message)
+            yield server_frame(b'{"type":"update",' + name + message)
             self.data = self.data[end:]
-            first, payload, end = wire.next_frame(self.data, 0)
+            first, payload, end = parse_frame(self.data, 0)
 
 
 def serve(port: int, gather: bool) -> None:

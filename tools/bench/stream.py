@@ -4,7 +4,7 @@ import json
 import zlib
 from typing import Any
 
-from tools.bench import wire
+from tests.support.ws_frames import RSV1, TEXT, parse_frame
 
 TAIL = b"\0\0\xff\xff"
 """What a compressed frame leaves out at its end."""
@@ -42,18 +42,18 @@ class Stream:
 
     def _read_on(self) -> None:
         while True:
-            first, payload, end = wire.next_frame(self.data, self._read)
+            first, payload, end = parse_frame(self.data, self._read)
             if not end:
                 return
-            if first & wire.COMPRESSED:
+            if first & RSV1:
                 payload = self._inflater.decompress(payload + TAIL)
-            self._check(first & ~wire.COMPRESSED, payload)
+            self._check(first & 15, payload)
             self._read = end
             self.ends.append(end)
 
     def _check(self, kind: int, payload: bytes) -> None:
         due = str(len(self.ends)) if self.ends else "history"
-        came = told(payload) if kind == wire.TEXT else repr(payload)
+        came = told(payload) if kind == TEXT else repr(payload)
         if came != due:
             raise Wrong(f"{came} came where {due} was due")
 
