@@ -5,9 +5,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from shared.ai import model
-from shared.app import Parties, Services, party_chat
+from shared.app import Parties, Services, create_app
 from shared.chat.rooms import CHATS, find_chat
-from shared.web.pages import page
+from shared.web.pages import render_page
 
 from .party.chat_room import ChatRoom
 from .party.usage import Usage
@@ -15,23 +15,23 @@ from .party.usage import Usage
 
 async def home(request: Request) -> Response:
     """The start page."""
-    return page(request, "home", "Party Chat")
+    return render_page(request, "home", "Party Chat")
 
 
 async def chats(request: Request) -> Response:
     """All chat rooms."""
-    return page(request, "chats", "All Chats", rooms=CHATS)
+    return render_page(request, "chats", "All Chats", rooms=CHATS)
 
 
 async def room(request: Request) -> Response:
     """One chat room."""
     chat = find_chat(request.path_params["slug"])
-    return page(request, "room", chat.name, room=chat)
+    return render_page(request, "room", chat.name, room=chat)
 
 
 async def usage(request: Request) -> Response:
     """How many tokens the AI has used."""
-    return page(request, "usage", "Usage")
+    return render_page(request, "usage", "Usage")
 
 
 routes = [
@@ -52,4 +52,4 @@ services: Services = [
     model,
 ]
 
-app = party_chat(__package__, routes, parties, services)
+app = create_app(__package__, routes, parties, services)

@@ -1,4 +1,4 @@
-"""A stage's app: its own pages and parties, and all that stands around."""
+"""create_app: a stage's pages and parties, with everything around them."""
 
 import importlib
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -27,13 +27,13 @@ from .presenter.controls import broadcast_moderation
 from .presenter.invite import get_invitation
 from .presenter.page import presenter_routes
 from .settings import Settings, settings
-from .web.body_limit import BodyLimit
-from .web.browser_id import Browsers, identify
-from .web.build_watcher import Build
+from .web.body_limit import BodyLimitMiddleware
+from .web.browser_id import BrowserIdMiddleware, get_browser_id
+from .web.build_watcher import BuildWatcher
 from .web.origin_policy import HostOriginMiddleware, OriginPolicy
 from .web.origins import HostPatterns, OriginPatterns, PartyHost, PublicURL
-from .web.pages import Shell
-from .web.security_headers import SafeApp
+from .web.pages import PageRenderer
+from .web.security_headers import WebApp
 from .whats_new.page import whats_new_routes
 
 
@@ -41,7 +41,7 @@ class Service(Protocol):
     """Something that starts and stops with the app."""
 
     status_line: str
-    """What the pages and the terminal say about it."""
+    """A line about it, for the pages and the terminal."""
 
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
@@ -68,83 +68,86 @@ Parties: TypeAlias = Mapping[str, type[Server]]
 Services: TypeAlias = Sequence[Service]
 
 
-def party_chat(
+def create_app(
     stage: str,
     routes: Sequence[BaseRoute],
     parties: Parties,
     services: Services,
 ) -> Starlette:
-    """The Starlette app of the package `stage`.
+    """Return the Starlette app of the package `stage`.
 
-    `routes` are its pages, `parties` the classes behind `/parties/NAME/…`,
-    `services` what is to run as long as the app does.
+    `routes` are its pages; `parties` are the classes behind
+    `/parties/NAME/…`; `services` start and stop with the app.
+    Raises ValueError for hosts or origins that are malformed.
     """
     module = importlib.import_module(stage)
     folder = Path(str(module.__file__)).parent
-    shell = Shell(stage, folder, get_invitation)
+    renderer = PageRenderer(stage, folder, get_invitation)
     policy = OriginPolicy(
         settings().allowed_hosts,
         settings().allowed_origins,
         settings().public_url,
     )
-    kept = open_store(settings().store, settings().history_limit)
-    live = Live(parties, settings().bounds, kept)
-    build = Build(shell, live)
-    moderation.notify = partial(broadcast_moderation, live)
+    store = open_store(settings().store, settings().history_limit)
+    registry = Live(parties, settings().bounds, store)
+    build = BuildWatcher(renderer, registry)
+    moderation.notify = partial(broadcast_moderation, registry)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(build.watched())
-            await live.store.start()
-            stack.push_async_callback(live.store.stop)
-            await live.store.load("ai", "tokens")
+            await stack.enter_async_context(build.watching())
+            await store.start()
+            stack.push_async_callback(store.stop)
+            await store.load("ai", "tokens")
             stack.push_async_callback(budget.stop)
-            budget.start(live.store.log("ai", "tokens", DailyUsage))
+            budget.start(store.log("ai", "tokens", DailyUsage))
             for service in services:
                 stack.push_async_callback(service.stop)
                 await service.start()
-                shell.notes.append(service.status_line)
+                renderer.status_lines.append(service.status_line)
             yield
-            await live.shutdown(settings().graceful_seconds)
+            await registry.shutdown(settings().graceful_seconds)
 
-    app = SafeApp(
+    app = WebApp(
         routes=[
-            Mount("/parties", Edge(live, identify)),
+            Mount("/parties", Edge(registry, get_browser_id)),
             *routes,
-            Route("/healthz", healthy),
+            Route("/healthz", check_health),
             Route("/name", check_name),
-            *shell.assets.routes,
+            *renderer.assets.routes,
             *build.routes,
-            *whats_new_routes(shell),
-            *presenter_routes(shell, live, policy),
+            *whats_new_routes(renderer),
+            *presenter_routes(renderer, registry, policy),
         ],
         middleware=[
             Middleware(HostOriginMiddleware, policy=policy),
-            Middleware(Browsers, policy=policy),
-            Middleware(BodyLimit, most=settings().max_body_bytes),
+            Middleware(BrowserIdMiddleware, policy=policy),
+            Middleware(
+                BodyLimitMiddleware, max_bytes=settings().max_body_bytes
+            ),
         ],
-        exception_handlers={404: missing},
+        exception_handlers={404: not_found},
         lifespan=lifespan,
     )
-    app.state.shell = shell
-    app.state.parties = live
+    app.state.renderer = renderer
+    app.state.parties = registry
     return app
 
 
-async def healthy(request: Request) -> Response:
-    """Say that the app runs."""
+async def check_health(request: Request) -> Response:
+    """Answer a health check."""
     return PlainTextResponse("ok\n")
 
 
 async def check_name(request: Request) -> Response:
-    """Answer with why a room refuses a name; with nothing if it does not."""
+    """Answer with the error of a name that rooms refuse, or with nothing."""
     name = request.query_params.get("name", "")
     return PlainTextResponse(check_name_error(name) or "")
 
 
-async def missing(request: Request, error: Exception) -> Response:
-    """A page for what does not exist, with a way back."""
+async def not_found(request: Request, error: Exception) -> Response:
+    """Answer with the page for 404, which has links to the others."""
     assert isinstance(error, HTTPException)
-    shell: Shell = request.app.state.shell
-    return shell.render(request, "not_found", "No such page", {}, 404)
+    renderer: PageRenderer = request.app.state.renderer
+    return renderer.render(request, "not_found", "No such page", {}, 404)

@@ -30,8 +30,8 @@ from .presenter import auth, invite
 from .settings import ROOT, SECRETS, Settings, settings
 from .supervisor import Reload, exit_with_parent
 from .web.libraries import LIBRARIES, PACKAGES
-from .web.log_redaction import discreet_handler, print_anything
-from .web.traceback_summary import escape_unprintable, trouble
+from .web.log_redaction import redacting_handler, replace_unprintable
+from .web.traceback_summary import escape_unprintable, summarize_traceback
 
 logger = logging.getLogger("party")
 
@@ -62,13 +62,13 @@ class PartyServer(Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and print the address and which AI answers."""
         await super().startup(sockets)
-        shell = self.party_app.state.shell
+        renderer = self.party_app.state.renderer
         sock = (sockets or self.servers[0].sockets)[0]
         lines = [
-            f"{shell.stage} runs at {url(sock)} (Ctrl+C stops it)",
+            f"{renderer.stage} runs at {url(sock)} (Ctrl+C stops it)",
             *invite.invitation_banner(sock.getsockname()[1]),
             *auth.presenter_banner(url(sock)),
-            *map(escape_unprintable, shell.notes),
+            *map(escape_unprintable, renderer.status_lines),
             *filter(None, [self.party_app.state.parties.store.note]),
         ]
         print("\n".join(lines), flush=True)
@@ -110,7 +110,7 @@ class PartyServer(Server):
 
 def main() -> None:
     """Run the stage that the command names, until it is stopped."""
-    print_anything()
+    replace_unprintable()
     exit_on_hangup()
     choice = read_settings()
     stage, config = configure(sys.argv[1:], choice)
@@ -196,8 +196,8 @@ def run(
     config: Config, sockets: list[socket.socket], ended: Event | None = None
 ) -> None:
     """Serve on bound sockets, once the server before this one has `ended`."""
-    logging.basicConfig(level=logging.WARNING, handlers=[discreet_handler()])
-    print_anything()
+    logging.basicConfig(level=logging.WARNING, handlers=[redacting_handler()])
+    replace_unprintable()
     limit = raise_limit()
     if (people := people_within(limit)) < MIN_PEOPLE:
         logger.warning(
@@ -221,7 +221,7 @@ def run(
     except Exception:
         stage = importlib.import_module(str(config.app).partition(".")[0])
         folder = Path(str(stage.__file__)).parent
-        if words := trouble(traceback.format_exc(), folder):
+        if words := summarize_traceback(traceback.format_exc(), folder):
             sys.exit(words)
         raise
 

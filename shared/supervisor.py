@@ -12,7 +12,7 @@ from uvicorn._subprocess import get_subprocess, spawn
 from uvicorn.supervisors.statreload import StatReload
 
 from .presenter import invite
-from .web.files import stamps
+from .web.files import mtimes
 
 
 class Reload(StatReload):
@@ -59,7 +59,7 @@ class Reload(StatReload):
     def look(self) -> dict[Path, float]:
         """Return when each file was saved, as far as that can be told."""
         try:
-            return {**stamps(*self.config.reload_dirs, kinds=(".py",))}
+            return {**mtimes(*self.config.reload_dirs, suffixes=(".py",))}
         except OSError:
             return self.mtimes
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.web.traceback_summary import trouble
+from shared.web.traceback_summary import summarize_traceback
 
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = ROOT / "tests"
@@ -74,7 +74,7 @@ def does_not_start(folder: Path) -> str:
             return ""
     except AssertionError as error:
         *_, last = str(error).strip().splitlines()
-        return trouble(str(error), folder) or last
+        return summarize_traceback(str(error), folder) or last
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from shared.presenter.auth import persist_moderation
 from shared.presenter.invite import QR_SHOWN_ENV
 from shared.serve import bind_socket, read_settings, url
 from shared.settings import ROOT, Settings
-from shared.web.files import stamps
+from shared.web.files import mtimes
 
 from .points import points
 
@@ -174,7 +174,7 @@ class Presentation:
             return False
         with suppress(OSError):  # a file may be gone before it is looked at
             folders = STAGES[self.at], ROOT / "shared"
-            before, self.saved = self.saved, stamps(*folders, kinds=(".py",))
+            before, self.saved = self.saved, mtimes(*folders, suffixes=(".py",))
             return before != self.saved
         return False
 

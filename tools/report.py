@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from shared.web.traceback_summary import trouble
+from shared.web.traceback_summary import summarize_traceback
 from tests.support.server_process import ServerProcess, started
 
 LONGEST = 300
@@ -179,7 +179,9 @@ def in_words(error: BaseException, folder: Path) -> str:
         return f"no {error}"
     text = str(error)
     if "Traceback" in text:
-        return trouble(text, folder) or text.strip().splitlines()[-1]
+        return (
+            summarize_traceback(text, folder) or text.strip().splitlines()[-1]
+        )
     if waited := NOTHING_CAME.search(text):
         return f"expected a {waited[2]} within {waited[1]} s; came: nothing"
     if "Call log:" in text:  # as Playwright says it
@@ -196,4 +198,6 @@ def in_words(error: BaseException, folder: Path) -> str:
 def last_words(errors: str, folder: Path) -> str:
     """What a server logged last, if something went wrong in it."""
     logged = LOGGED.findall(errors)
-    return trouble(errors, folder) or (logged[-1][:LONGEST] if logged else "")
+    return summarize_traceback(errors, folder) or (
+        logged[-1][:LONGEST] if logged else ""
+    )

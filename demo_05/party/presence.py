@@ -5,7 +5,7 @@ from typing import Any
 
 from shared.chat.rooms import ROOM_IDS
 from shared.party import Connection, Frame, Server
-from shared.web.country import country_of
+from shared.web.country import get_country
 
 from .presence_schema import User, pack, unpack
 
@@ -64,7 +64,7 @@ class PresenceRoom(Server):
         message, id = unpack(frame), sender.id
         if message["type"] == "join":
             self.users[id] = User(
-                country=country_of(sender.websocket),
+                country=get_country(sender.websocket),
                 presence=message["presence"],
                 info=message["info"],
             )

@@ -11,7 +11,7 @@ from ..party import Refused
 from ..party.registry import Parties
 from ..party.responses import error_response
 from ..web.origin_policy import OriginPolicy
-from ..web.pages import Shell, page
+from ..web.pages import PageRenderer, render_page
 from .actions import action_adapter
 from .auth import KeyGuard, quoted_key
 from .controls import PresenterControls
@@ -24,7 +24,7 @@ ACTION_HELP = (
 
 
 def presenter_routes(
-    shell: Shell, parties: Parties, policy: OriginPolicy
+    renderer: PageRenderer, parties: Parties, policy: OriginPolicy
 ) -> list[BaseRoute]:
     """The page, and what it may do; nothing, where there is no key."""
     if not quoted_key():
@@ -45,7 +45,7 @@ def presenter_routes(
             return error_response(Refused(ACTION_HELP))
         except (HTTPException, Refused) as error:
             return error_response(error)
-        state = {"ai": shell.notes, **controls.state()}
+        state = {"ai": renderer.status_lines, **controls.state()}
         response = JSONResponse(state, headers={"Cache-Control": "no-store"})
         guard.set_exemption(request, response)
         return response
@@ -59,4 +59,4 @@ def presenter_routes(
 
 async def show_presenter_page(request: Request) -> Response:
     """The page is for everybody: without the key, it shows nothing."""
-    return page(request, "presenter", "Presenter")
+    return render_page(request, "presenter", "Presenter")

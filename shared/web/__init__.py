@@ -1,0 +1,1 @@
+"""Pages, allowed hosts and origins, security headers, assets."""

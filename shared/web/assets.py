@@ -1,4 +1,4 @@
-"""What a stage's pages are made of: modules, styles and libraries."""
+"""A stage's assets: modules, styles, libraries, and the import map."""
 
 import json
 from dataclasses import dataclass
@@ -7,81 +7,88 @@ from pathlib import Path
 from starlette.routing import BaseRoute, Mount
 
 from ..settings import ROOT
-from .files import Folder
-from .libraries import NAMES, lean, library_folder
-from .module_graph import modules
-from .static_files import Static
+from .files import FileCache
+from .libraries import IMPORT_MAP, library_cache, strip_comments
+from .module_graph import find_modules
+from .static_files import HashedStaticFiles
 
 UI = ROOT / "shared" / "ui"
 
 
 @dataclass
-class Links:
-    """What a page names, so that a browser asks for all of it at once."""
+class PageAssets:
+    """The URLs in a page, so that a browser requests all of them at once."""
 
     ui: str
-    """Where the shared files are."""
+    """The URL of the shared files."""
 
     loading: str
     """The script that is in the page itself."""
 
     import_map: str
+    """The import map, as JSON."""
+
     entries: list[str]
     """The modules to run."""
 
-    imported: list[str]
-    """The modules that they import, and so on."""
+    preloads: list[str]
+    """The modules that they import, directly or not."""
 
 
 class Assets:
-    """The folders, as they are now."""
+    """The folders with a stage's assets, as they are now."""
 
     def __init__(self, stage: str, ui: Path, root: str = "") -> None:
         # With the stage's name in it, else a browser would run one stage's
         # code in another.
-        self.own = Folder(f"/{stage}/ui", ui)
-        self.shared = Folder("/shared/ui", UI, change=lean)
-        self.libraries = library_folder()
-        self.folders = [self.own, self.shared, self.libraries]
+        self.own = FileCache(f"/{stage}/ui", ui)
+        self.shared = FileCache("/shared/ui", UI, transform=strip_comments)
+        self.libraries = library_cache()
+        self.caches = [self.own, self.shared, self.libraries]
         self.root = root
-        self.bases: list[str] = []
-        self.known: dict[str, Links] = {}
+        self._bases: list[str] = []
+        self._pages: dict[str, PageAssets] = {}
 
     @property
     def routes(self) -> list[BaseRoute]:
-        """Where the browser gets them."""
-        return [Mount(each.url, Static(each)) for each in self.folders]
+        """The routes that serve them."""
+        return [
+            Mount(each.url, HashedStaticFiles(each)) for each in self.caches
+        ]
 
-    def links(self, page: str) -> Links:
-        """What a page names now."""
-        bases = [self.root + each.base for each in self.folders]
-        if bases != self.bases:
-            self.bases, self.known = bases, {}
-        if page not in self.known:
-            self.known[page] = self.find_links(page, *bases)
-        return self.known[page]
+    def of_page(self, page: str) -> PageAssets:
+        """Return the assets of a page; they are found again after a change."""
+        bases = [self.root + each.base for each in self.caches]
+        if bases != self._bases:
+            self._bases, self._pages = bases, {}
+        if page not in self._pages:
+            self._pages[page] = self._find(page, *bases)
+        return self._pages[page]
 
-    def find_links(
+    def _find(
         self, page: str, own: str, shared: str, libraries: str
-    ) -> Links:
-        """What a page names: a module of the stage's own, else a shared one."""
+    ) -> PageAssets:
+        """Find a page's module in the stage's own folder, or the shared one."""
         names = {"shared/": shared}
-        names |= {name: libraries + path for name, path in NAMES.items()}
+        names |= {name: libraries + path for name, path in IMPORT_MAP.items()}
         is_own = f"{page}.js" in self.own.files
         main = f"{own}{page}.js" if is_own else f"{shared}pages/{page}.js"
         entries = [f"{shared}pages/live_reload.js", main]
-        found = modules(entries, names, self.read)
-        import_map = json.dumps({"imports": names})
-        lines = self.read(f"{shared}pages/load_failure.js").splitlines()
-        loading = "\n".join(filter(None, lines))
-        imported = found[len(entries) :]
-        return Links(shared, loading, import_map, entries, imported)
+        found = find_modules(entries, names, self._read)
+        lines = self._read(f"{shared}pages/load_failure.js").splitlines()
+        return PageAssets(
+            ui=shared,
+            loading="\n".join(filter(None, lines)),
+            import_map=json.dumps({"imports": names}),
+            entries=entries,
+            preloads=found[len(entries) :],
+        )
 
-    def read(self, url: str) -> str:
-        """What is in the file at a URL; "" if there is none."""
-        for folder in self.folders:
-            base = f"{self.root}{folder.url}/{folder.name}/"
+    def _read(self, url: str) -> str:
+        """Return the content at a URL, or "" if there is none."""
+        for cache in self.caches:
+            base = f"{self.root}{cache.url}/{cache.hash}/"
             if url.startswith(base):
-                file = folder.get(url.removeprefix(base))
-                return file.text.decode(errors="replace") if file else ""
+                file = cache.get(url.removeprefix(base))
+                return file.content.decode(errors="replace") if file else ""
         return ""

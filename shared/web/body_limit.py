@@ -1,4 +1,4 @@
-"""How large the body of a request may be."""
+"""A limit on the bodies of requests."""
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -6,40 +6,40 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-class BodyLimit:
-    """Middleware: a request with too large a body is refused, in words.
+class BodyLimitMiddleware:
+    """Refuse a request with too large a body, with the limit in the error.
 
-    Starlette's own refuses it too, but does not say what is allowed.
+    Starlette's RequestBodyLimitMiddleware does not name the limit.
     """
 
-    def __init__(self, app: ASGIApp, most: int) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
         self.app = app
-        self.most = most
+        self.max_bytes = max_bytes
 
     async def __call__(
         self, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Pass on what is small enough, as far as one knows by now."""
+        """Refuse by Content-Length, or while the body is being read."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        why = f"A request may have {self.most:,} bytes at most."
+        error = f"A request may have {self.max_bytes:,} bytes at most."
         size, complete = 0, False
 
-        async def receive_some() -> Message:
+        async def receive_limited() -> Message:
             nonlocal size, complete
             message = await receive()
             if message["type"] == "http.disconnect" and not complete:
-                # Its sender has gone, or cannot write chunks.
+                # The client has gone, or its chunks are malformed.
                 raise HTTPException(400, "The request is incomplete.")
             complete = not message.get("more_body", False)
             size += len(message.get("body", b""))
-            if size > self.most:
-                raise HTTPException(413, why)
+            if size > self.max_bytes:
+                raise HTTPException(413, error)
             return message
 
-        if int(Headers(scope=scope).get("content-length", 0)) > self.most:
-            refusal = JSONResponse({"error": why}, 413)
+        if int(Headers(scope=scope).get("content-length", 0)) > self.max_bytes:
+            refusal = JSONResponse({"error": error}, 413)
             await refusal(scope, receive, send)
         else:
-            await self.app(scope, receive_some, send)
+            await self.app(scope, receive_limited, send)

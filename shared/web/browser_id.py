@@ -1,4 +1,4 @@
-"""A signed cookie of a browser, which no script can read."""
+"""Identify browsers by a signed cookie, which no script can read."""
 
 import hmac
 import re
@@ -16,19 +16,19 @@ from .origin_policy import OriginPolicy
 
 COOKIE = "party-chat-browser"
 TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
-MAX_VALUES = 10
-VALUES = re.compile(rf"(?:^|;) *{COOKIE}=([^; ]*)")
+MAX_COOKIES = 10
+COOKIES = re.compile(rf"(?:^|;) *{COOKIE}=([^; ]*)")
 
 
-def identify(connection: HTTPConnection) -> Identity:
-    """Return the browser that the cookie names, and whether we signed that.
+def get_browser_id(connection: HTTPConnection) -> Identity:
+    """Return the id in the browser's cookie, and whether we signed it.
 
-    Of several, the one that we signed: the others come from servers at
-    shorter paths of this host.
+    Of several cookies, it takes the one that we signed: servers at shorter
+    paths of this host may have set others.
     """
     identity = Identity()
     header = connection.headers.get("cookie", "")
-    for value in VALUES.findall(header)[:MAX_VALUES]:
+    for value in COOKIES.findall(header)[:MAX_COOKIES]:
         browser, _, signature = value.partition(".")
         if hmac.compare_digest(signature.encode(), sign(browser).encode()):
             return Identity(browser, is_proven=True)
@@ -37,7 +37,7 @@ def identify(connection: HTTPConnection) -> Identity:
 
 
 def sign(text: str) -> str:
-    """Return a signature that nobody else can make."""
+    """Return the signature of a text, which takes the secret to make."""
     digest = hmac.digest(_secret(), text.encode(), "sha256")
     return urlsafe_b64encode(digest).decode().rstrip("=")
 
@@ -47,12 +47,11 @@ def _secret() -> bytes:
     return (settings().cookie_secret or token_urlsafe()).encode()
 
 
-class Browsers:
-    """Middleware: gives each browser a cookie, with the first page it gets.
+class BrowserIdMiddleware:
+    """Set the cookie of a browser that has none, with its first page.
 
-    It lasts until the browser is closed, and means nothing but that two
-    requests come from one browser. One that another server has signed is
-    signed anew, as it may name the browser in a room already.
+    It lasts until the browser is closed. An id that another server signed is
+    kept and signed again, as rooms may know the browser by it already.
     """
 
     def __init__(self, app: ASGIApp, policy: OriginPolicy) -> None:
@@ -62,13 +61,13 @@ class Browsers:
     async def __call__(
         self, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Pass on, and add the cookie to a page for who has none."""
+        """Call the app, and add the cookie to a page if it is missing."""
 
         async def send_with_cookie(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 if headers.get("content-type", "").startswith("text/html"):
-                    identity = identify(HTTPConnection(scope))
+                    identity = get_browser_id(HTTPConnection(scope))
                     if not identity.is_proven:
                         cookie = self.cookie(scope, identity.browser)
                         headers.append("Set-Cookie", cookie)
@@ -78,9 +77,9 @@ class Browsers:
         await self.app(scope, receive, send_with_cookie if is_http else send)
 
     def cookie(self, scope: Scope, browser: str) -> str:
-        """A new cookie. Links that lead here from elsewhere bring it, too."""
-        safe = "; Secure" if self.policy.is_https(scope) else ""
+        """Return a new cookie, which links from other sites send, too."""
+        secure = "; Secure" if self.policy.is_https(scope) else ""
         browser = browser if TOKEN.fullmatch(browser) else token_urlsafe()
         name = f"{COOKIE}={browser}.{sign(browser)}"
         path = f"{self.policy.root_path}/"
-        return f"{name}; Path={path}; HttpOnly; SameSite=Lax{safe}"
+        return f"{name}; Path={path}; HttpOnly; SameSite=Lax{secure}"

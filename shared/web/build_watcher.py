@@ -1,4 +1,4 @@
-"""Which build of which stage runs: a page of another one reloads itself."""
+"""Name the running build, so that a page of another one reloads itself."""
 
 import asyncio
 import time
@@ -14,53 +14,53 @@ from starlette.routing import BaseRoute, Route
 from ..party.registry import Parties
 from ..settings import settings
 from .assets import UI
-from .files import stamps
-from .pages import Shell
+from .files import mtimes
+from .pages import PageRenderer
 
-SERVED = (".js", ".css", ".html")
-"""The files that a running server hands out as they are now."""
+SERVED_SUFFIXES = (".js", ".css", ".html")
+"""The files that a running server serves as they are now."""
 
-OFTEN = 0.5
-"""Seconds from one look at them to the next."""
+CHECK_INTERVAL = 0.5
 
-SAVED = 1012, "A file of this page was saved."
-"""With what sockets are closed then, so that their pages ask for the build."""
+FILE_SAVED = 1012, "A file of this page was saved."
+"""The close code and reason that make pages ask for the build."""
 
 
-class Build:
-    """The stage's name, and what is in its files and in those of `shared`."""
+class BuildWatcher:
+    """Hash the stage's name, its files and those of `shared`."""
 
-    def __init__(self, shell: Shell, parties: Parties) -> None:
-        self.shell = shell
+    def __init__(self, renderer: PageRenderer, parties: Parties) -> None:
+        self.renderer = renderer
         self.parties = parties
         # Python code runs as it was read, however it is saved afterwards.
-        folders = (shell.ui.parent, UI.parent)
-        self.code = digest(shell.stage, stamps(*folders, kinds=(".py",)))
-        self.stamps: dict[Path, int] = {}
-        self.look()
+        folders = (renderer.ui.parent, UI.parent)
+        code = mtimes(*folders, suffixes=(".py",))
+        self._code_hash = hash_files(renderer.stage, code)
+        self._mtimes: dict[Path, int] = {}
+        self.update()
 
-    def look(self) -> bool:
-        """Name the build anew, if a file that browsers get was saved."""
-        found = stamps(self.shell.ui, UI, kinds=SERVED)
-        if found == self.stamps:
+    def update(self) -> bool:
+        """Name the build again if a served file was saved; return whether."""
+        found = mtimes(self.renderer.ui, UI, suffixes=SERVED_SUFFIXES)
+        if found == self._mtimes:
             return False
-        name = digest(self.code, found)
-        self.stamps, self.since = found, time.time_ns()
-        changed, self.shell.build = name != self.shell.build, name
+        build = hash_files(self._code_hash, found)
+        self._mtimes, self.since = found, time.time_ns()
+        changed, self.renderer.build = build != self.renderer.build, build
         return changed
 
     async def watch(self) -> None:
-        """Have pages ask, as long as this runs, whenever a file is saved."""
+        """Close all sockets whenever a file is saved, until cancelled."""
         while True:
-            await asyncio.sleep(OFTEN)
-            with suppress(OSError):  # it may be gone before it is read
-                if self.look():
+            await asyncio.sleep(CHECK_INTERVAL)
+            with suppress(OSError):  # a file may be gone before it is read
+                if self.update():
                     for connection in self.parties.connections():
-                        connection.close(*SAVED)
+                        connection.close(*FILE_SAVED)
 
     @asynccontextmanager
-    async def watched(self) -> AsyncIterator[None]:
-        """While the block lasts, notice what is saved, if RELOAD says so."""
+    async def watching(self) -> AsyncIterator[None]:
+        """Watch during the block, with RELOAD=1."""
         if not settings().reload:
             yield
             return
@@ -70,23 +70,23 @@ class Build:
         finally:
             task.cancel()
 
-    async def answer(self, request: Request) -> Response:
-        """Say which build runs, and since when."""
+    async def show_build(self, request: Request) -> Response:
+        """Answer with the build and since when it runs."""
         headers = {"Cache-Control": "no-store"}
-        text = f"{self.shell.build} {self.since}"
+        text = f"{self.renderer.build} {self.since}"
         if self.parties.closed:
-            # What runs next answers, over another connection.
+            # The next server answers, over another connection.
             headers["Connection"], text = "close", ""
         return PlainTextResponse(text, headers=headers)
 
     @property
     def routes(self) -> list[BaseRoute]:
-        """Where a page asks."""
-        return [Route("/build", self.answer)]
+        """The route that a page asks for the build."""
+        return [Route("/build", self.show_build)]
 
 
-def digest(start: str, paths: dict[Path, int]) -> str:
-    """A short name for a text and what is in some files."""
+def hash_files(start: str, paths: dict[Path, int]) -> str:
+    """Return 16 hexadecimal digits for a text and the files' content."""
     found = sha256(start.encode())
     for path in paths:
         with suppress(FileNotFoundError, PermissionError):

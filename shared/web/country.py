@@ -1,4 +1,4 @@
-"""Where somebody is, as far as they or a proxy tell."""
+"""Find a visitor's country in the request's headers."""
 
 import re
 
@@ -12,14 +12,14 @@ REGION = re.compile(
 """A language with a region, as in `de-AT` or `zh-Hant-TW`."""
 
 
-def country_of(request: HTTPConnection) -> str | None:
-    """Two letters, as in DE; None if nobody tells.
+def get_country(request: HTTPConnection) -> str | None:
+    """Return the country's code, such as DE, or None if it is unknown.
 
-    From the header that a trusted proxy sets (`COUNTRY_HEADER`), else from
-    the first region in what the browser says of its languages.
+    It comes from the header that a trusted proxy sets (`COUNTRY_HEADER`);
+    without one, from the first region among the browser's languages.
     """
     if name := settings().country_header:
-        told = request.headers.get(name, "").strip().upper()
-        return told if re.fullmatch("[A-Z]{2}", told) else None
+        code = request.headers.get(name, "").strip().upper()
+        return code if re.fullmatch("[A-Z]{2}", code) else None
     found = REGION.search(request.headers.get("accept-language", ""))
     return found[1].upper() if found else None

@@ -1,4 +1,4 @@
-"""Files for browsers, kept in memory under the name of what is in them."""
+"""Cache files for browsers, under a name that is a hash of their content."""
 
 import gzip
 import os
@@ -9,34 +9,36 @@ from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
-KINDS = (".js", ".mjs", ".css", ".svg")
-GONE = -1
-NOT_THERE = (FileNotFoundError, NotADirectoryError, PermissionError)
-"""Errors that say that there is nothing to be read, now and later."""
+CACHED_SUFFIXES = (".js", ".mjs", ".css", ".svg")
+MISSING = -1
+"""The mtime of a file that does not exist."""
 
-Change = Callable[[str, bytes], bytes]
-"""What a file becomes on its way out, by its name and what is in it."""
+MISSING_ERRORS = (FileNotFoundError, NotADirectoryError, PermissionError)
+"""Errors that mean that there is nothing to read, now and later."""
+
+Transform = Callable[[str, bytes], bytes]
+"""Takes a file's name and content, and returns the content to serve."""
 
 
 class File:
-    """One of them: as it was when it was saved last."""
+    """A file's content, as it was saved at `mtime`."""
 
-    def __init__(self, text: bytes, stamp: int) -> None:
-        self.text = text
-        self.stamp = stamp
-        self.tag = short_name(text)
+    def __init__(self, content: bytes, mtime: int) -> None:
+        self.content = content
+        self.mtime = mtime
+        self.etag = content_hash(content)
 
     @cached_property
-    def packed(self) -> bytes:
-        """The same, compressed."""
-        return gzip.compress(self.text, mtime=0)
+    def gzipped(self) -> bytes:
+        """The content, compressed."""
+        return gzip.compress(self.content, mtime=0)
 
 
-class Folder:
-    """What browsers get from a folder: all of it, or what `only` lists.
+class FileCache:
+    """The files of a folder: all of them, or those in `only`.
 
-    A file that was saved is read again, and `base`, which is where they are,
-    is another one then. So what is at an address never changes.
+    `base` is their URL, with a hash of all of them in it: when a file is
+    saved, `base` is another one. So the content at a URL never changes.
     """
 
     def __init__(
@@ -44,91 +46,89 @@ class Folder:
         url: str,
         path: Path,
         only: Iterable[str] = (),
-        change: Change = lambda name, text: text,
+        transform: Transform = lambda name, content: content,
     ) -> None:
         self.url = url
         self.path = path
         self.only = list(only)
-        self.change = change
+        self.transform = transform
         self.files: dict[str, File] = {}
-        self.name = ""
+        self.hash = ""
 
     @property
     def base(self) -> str:
-        """The address of the folder as it is now."""
-        self.look()
-        return f"{self.url}/{self.name}/"
+        """The URL of the folder as it is now, with a slash at its end."""
+        self.refresh()
+        return f"{self.url}/{self.hash}/"
 
     def get(self, name: str) -> File | None:
-        """A file as it is now, if it is one of these."""
-        known = self.files.get(name)
-        if known is None or known.stamp != stamp(f"{self.path}/{name}"):
-            self.look()
+        """Return a file as it is now, or None."""
+        cached = self.files.get(name)
+        if cached is None or cached.mtime != get_mtime(f"{self.path}/{name}"):
+            self.refresh()
         return self.files.get(name)
 
-    def look(self) -> None:
-        """Read what was saved since the last look."""
+    def refresh(self) -> None:
+        """Read the files that were saved since the last call."""
         with suppress(OSError):  # a file may be gone before it is read
-            found = self.found()
-            if found == {name: each.stamp for name, each in self.files.items()}:
+            found = self._mtimes()
+            if found == {name: each.mtime for name, each in self.files.items()}:
                 return
-            files = {name: self.read(name, at) for name, at in found.items()}
-            tags = [f"{name} {each.tag}" for name, each in files.items()]
-            name = short_name("\n".join(tags).encode())
-            self.files, self.name = files, name
+            files = {name: self._read(name, at) for name, at in found.items()}
+            etags = [f"{name} {each.etag}" for name, each in files.items()]
+            self.hash = content_hash("\n".join(etags).encode())
+            self.files = files
 
-    def found(self) -> dict[str, int]:
-        """When each of the files was saved."""
+    def _mtimes(self) -> dict[str, int]:
         if not self.only:
-            return saved_in(self.path, KINDS)
-        times = {name: stamp(f"{self.path}/{name}") for name in self.only}
-        return {name: at for name, at in times.items() if at != GONE}
+            return mtimes_in(self.path, CACHED_SUFFIXES)
+        times = {name: get_mtime(f"{self.path}/{name}") for name in self.only}
+        return {name: at for name, at in times.items() if at != MISSING}
 
-    def read(self, name: str, stamp: int) -> File:
-        """A file as it is now, or as it is known."""
-        known = self.files.get(name)
-        if known and known.stamp == stamp:
-            return known
-        text = (self.path / name).read_bytes()
-        return File(self.change(name, text), stamp)
-
-
-def short_name(text: bytes) -> str:
-    """What is named like this is the same."""
-    return sha256(text).hexdigest()[:12]
+    def _read(self, name: str, mtime: int) -> File:
+        cached = self.files.get(name)
+        if cached and cached.mtime == mtime:
+            return cached
+        content = (self.path / name).read_bytes()
+        return File(self.transform(name, content), mtime)
 
 
-def stamps(*folders: Path, kinds: tuple[str, ...]) -> dict[Path, int]:
-    """Return when each file of these kinds was saved, in a stable order.
+def content_hash(content: bytes) -> str:
+    """Return 12 hexadecimal digits that stand for this content."""
+    return sha256(content).hexdigest()[:12]
 
-    Raises OSError where that cannot be told, as without file descriptors.
+
+def mtimes(*folders: Path, suffixes: tuple[str, ...]) -> dict[Path, int]:
+    """Return when each file with these suffixes was saved, in stable order.
+
+    Raises OSError if that is unknown, as without file descriptors.
     """
     return {
         folder / name: at
         for folder in folders
-        for name, at in saved_in(folder, kinds).items()
+        for name, at in mtimes_in(folder, suffixes).items()
     }
 
 
-def saved_in(folder: Path, kinds: tuple[str, ...]) -> dict[str, int]:
-    """Return when each file of these kinds in a folder was saved.
+def mtimes_in(folder: Path, suffixes: tuple[str, ...]) -> dict[str, int]:
+    """Return when each file with these suffixes in a folder was saved.
 
-    Hidden files, such as an editor's locks, are left out; so are links that
-    lead nowhere or out of the folder, and whatever is no regular file.
+    It leaves out hidden files, such as an editor's locks; links that lead
+    nowhere or out of the folder; and everything but regular files.
     """
     found = {
-        name: stamp(f"{folder}/{name}")
-        for name in sorted(names_in(folder))
-        if name.endswith(kinds)
+        name: get_mtime(f"{folder}/{name}")
+        for name in sorted(walk(folder))
+        if name.endswith(suffixes)
     }
-    return {name: at for name, at in found.items() if at != GONE}
+    return {name: at for name, at in found.items() if at != MISSING}
 
 
-def names_in(folder: Path, within: str = "") -> Iterator[str]:
-    """Yield the files' names, with the folders that they are in."""
+def walk(folder: Path, within: str = "") -> Iterator[str]:
+    """Yield the files' paths, relative to the folder."""
     try:
         entries = os.scandir(folder / within)
-    except NOT_THERE:
+    except MISSING_ERRORS:
         return
     with entries:
         for entry in entries:
@@ -136,28 +136,28 @@ def names_in(folder: Path, within: str = "") -> Iterator[str]:
             if is_hidden(entry.name):
                 continue
             if entry.is_dir(follow_symlinks=False):
-                yield from names_in(folder, f"{name}/")
+                yield from walk(folder, f"{name}/")
             elif not entry.is_symlink() or is_inside(Path(entry.path), folder):
                 yield name
 
 
 def is_hidden(path: str) -> bool:
-    """Tell whether a path has a part that begins with a dot."""
+    """Tell whether a part of a path begins with a dot."""
     return path.startswith(".") or "/." in path
 
 
 def is_inside(path: Path, folder: Path) -> bool:
-    """Tell whether a path leads to something in a folder, links followed."""
+    """Tell whether a path is in a folder, once links are followed."""
     try:
         return path.resolve(strict=True).is_relative_to(folder.resolve())
-    except (OSError, RuntimeError):  # as of links in a circle
+    except (OSError, RuntimeError):  # RuntimeError: a circle of links
         return False
 
 
-def stamp(path: str) -> int:
-    """Return when a file was saved, GONE where there is no regular file."""
+def get_mtime(path: str) -> int:
+    """Return when a regular file was saved, in ns; MISSING if none is there."""
     try:
         found = os.stat(path)
-    except NOT_THERE:
-        return GONE
-    return found.st_mtime_ns if stat.S_ISREG(found.st_mode) else GONE
+    except MISSING_ERRORS:
+        return MISSING
+    return found.st_mtime_ns if stat.S_ISREG(found.st_mode) else MISSING

@@ -1,18 +1,18 @@
-"""The libraries that browsers get, and what import maps call their modules."""
+"""The libraries for browsers, and their names in the import map."""
 
 import re
 
 from ..settings import ROOT
-from .files import Folder
-from .module_graph import modules
+from .files import FileCache
+from .module_graph import find_modules
 
 LIBRARIES = ROOT / "node_modules"
 PACKAGES = ["preact", "htm", "partysocket", "@msgpack/msgpack"]
 
-NAMES = {
+IMPORT_MAP = {
     "preact": "preact/dist/preact.mjs",
     "preact/hooks": "preact/hooks/dist/hooks.mjs",
-    # Of React, partysocket's hook needs what preact's hooks are.
+    # partysocket's hook needs nothing else of React.
     "react": "preact/hooks/dist/hooks.mjs",
     "htm": "htm/dist/htm.module.js",
     "htm/preact": "htm/preact/index.module.js",
@@ -20,14 +20,14 @@ NAMES = {
     # Its one small file is CommonJS; as modules, it comes in 16 large ones.
     "@msgpack/msgpack": "@msgpack/msgpack/dist.umd/msgpack.min.js",
 }
-"""Where the browser finds what is imported by a bare name."""
+"""The files, in LIBRARIES, of what is imported by a bare name."""
 
-MODULE = """const exports = {}, module = { exports };
+UMD_WRAPPER = """const exports = {}, module = { exports };
 %s
 export const { decode, encode } = module.exports;
 """
 
-NOT_CODE = re.compile(
+COMMENTS = re.compile(
     r"^[ \t]*(?://[^\n]*|/\*(?!!)(?:[^*]|\*(?!/))*\*/[ \t]*)$|^[ \t]+"
     r"|/\*\* @[^*\n]*\*/ ?",
     re.M,
@@ -37,33 +37,36 @@ NOT_CODE = re.compile(
 CSS_SPACE = re.compile(
     r"""("[^"]*"|'[^']*')|(?<=[{};,])\s+|(?<=\w:) (?=[^{]*;)| (?={)"""
 )
-"""Space in a style sheet that nothing depends on; strings are a group."""
+"""Needless space in a style sheet; the group is a string, which stays."""
 
 
-def lean(name: str, text: bytes) -> bytes:
-    """Code without what is for those who read it.
+def strip_comments(name: str, content: bytes) -> bytes:
+    """Remove comments and indentation from a module or a style sheet.
 
-    Each line of a module stays in place, as errors name it.
+    Each line of a module keeps its number, as errors name it.
     """
     if not name.endswith(("js", "css")):
-        return text
-    found = NOT_CODE.sub(lambda it: "\n" * it[0].count("\n"), text.decode())
+        return content
+    text = COMMENTS.sub(lambda it: "\n" * it[0].count("\n"), content.decode())
     if name.endswith(".css"):
-        found = CSS_SPACE.sub(r"\1", found)
-    return found.encode()
+        text = CSS_SPACE.sub(r"\1", text)
+    return text.encode()
 
 
-def as_module(name: str, text: bytes) -> bytes:
-    """A library's file, as a module, and lean."""
-    return lean(name, MODULE.encode() % text if ".umd/" in name else text)
+def as_module(name: str, content: bytes) -> bytes:
+    """Make a library's file a module, without comments."""
+    if ".umd/" in name:
+        content = UMD_WRAPPER.encode() % content
+    return strip_comments(name, content)
 
 
-def library_folder() -> Folder:
-    """The modules of libraries that can be imported, and all they import."""
+def library_cache() -> FileCache:
+    """Return the libraries' modules in the import map, and all they import."""
 
     def read(url: str) -> str:
         path = LIBRARIES / url
         return path.read_text("utf-8") if path.is_file() else ""
 
-    found = modules([*dict.fromkeys(NAMES.values())], NAMES, read)
-    return Folder("/lib", LIBRARIES, only=found, change=as_module)
+    entries = [*dict.fromkeys(IMPORT_MAP.values())]
+    only = find_modules(entries, IMPORT_MAP, read)
+    return FileCache("/lib", LIBRARIES, only, as_module)

@@ -1,4 +1,4 @@
-"""A log that keeps keys to itself, whatever the text of an error says."""
+"""Log without secrets, without control characters, and at a limited rate."""
 
 import logging
 import sys
@@ -9,60 +9,62 @@ from typing import Any
 
 from ..party.limits import Rate
 from ..settings import settings
-from .traceback_summary import BEGIN, escape_unprintable
+from .traceback_summary import TRACEBACK, escape_unprintable
 
 FORMAT = "%(levelname)s %(name)s: %(message)s"
-MAX_LINES = 20
-LINES_PER_SECOND = 0.2
-"""Of one kind: so many at first, and then at this rate."""
+BURST_RECORDS = 20
+RECORDS_PER_SECOND = 0.2
+"""The limit for records of one kind."""
 
 MAX_KINDS = 1_000
-"""Kinds that are remembered at once; some libraries make up many."""
+"""Kinds of records to count at once; some libraries make up many."""
 
-SHORTEST = 8
-"""Characters of a key; something shorter is a word that stands for none."""
+MIN_SECRET_LENGTH = 8
+"""Characters; a shorter secret may be an ordinary word."""
 
 
-class Discreet(logging.Formatter):
-    """A service may repeat the key that it does not accept."""
+class RedactingFormatter(logging.Formatter):
+    """Replace secrets: a service may repeat a key that it refuses."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write a record, with its traceback, but without the keys."""
+        """Format a record with its traceback, without the secrets."""
         text = super().format(record)
         secrets = (
             settings().openai_api_key,
             settings().presenter_key,
             settings().cookie_secret,
         )
-        for key in secrets:
-            if len(key) >= SHORTEST:
-                text = text.replace(key, "…")
+        for secret in secrets:
+            if len(secret) >= MIN_SECRET_LENGTH:
+                text = text.replace(secret, "…")
         return text
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        """Write a message in one line; others may have worded it."""
+        """Format a message as one line, as its text may come from others."""
         text = super().formatMessage(record)
-        if record.message.startswith(BEGIN):  # as uvicorn logs a failed start
+        if record.message.startswith(
+            TRACEBACK
+        ):  # as uvicorn logs a failed start
             return escape_lines(text)
         skipped = getattr(record, "skipped", 0)
         more = f" (and {skipped} more like this)" if skipped else ""
         return escape_unprintable(text) + more
 
     def formatException(self, ei: Any) -> str:
-        """Write a traceback."""
+        """Format a traceback, without control characters in its lines."""
         return escape_lines(super().formatException(ei))
 
 
 def escape_lines(text: str) -> str:
-    """Escape what is not printable in each line of a text."""
+    """Escape the unprintable characters in each line of a text."""
     return "\n".join(map(escape_unprintable, text.split("\n")))
 
 
 class LogRateLimit(logging.Filter):
-    """Let a few records of one kind through, and then one now and then.
+    """Limit the rate of the records of one kind.
 
-    Of one kind are those with the same words in the code, whatever stands in
-    between, and with the same exception from the same line.
+    Records of one kind have the same message before formatting, and the same
+    exception from the same line.
     """
 
     def __init__(self) -> None:
@@ -71,14 +73,16 @@ class LogRateLimit(logging.Filter):
         self.skipped: Counter[object] = Counter()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether to write a record, and how many were not before it."""
+        """Tell whether to log a record; set how many were skipped before it."""
         kind: object = record.name, record.msg
         if record.exc_info and record.exc_info[2]:
             *_, last = traceback.walk_tb(record.exc_info[2])
             kind = kind, record.exc_info[0], last[0].f_code, last[1]
         if len(self.rates) >= MAX_KINDS:
             self.rates.clear()
-        rate = self.rates.setdefault(kind, Rate(LINES_PER_SECOND, MAX_LINES))
+        rate = self.rates.setdefault(
+            kind, Rate(RECORDS_PER_SECOND, BURST_RECORDS)
+        )
         allowed = rate.allows()
         if allowed:
             record.skipped = self.skipped.pop(kind, 0)
@@ -87,15 +91,15 @@ class LogRateLimit(logging.Filter):
         return allowed
 
 
-def print_anything() -> None:
-    """Print a question mark for a character that the terminal cannot show."""
+def replace_unprintable() -> None:
+    """Print `?` in place of characters that the terminal cannot show."""
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
 
 
-def discreet_handler() -> logging.Handler:
-    """What writes to the error output like that."""
+def redacting_handler() -> logging.Handler:
+    """Return a handler that logs to standard error like that."""
     handler = logging.StreamHandler()
-    handler.setFormatter(Discreet(FORMAT))
+    handler.setFormatter(RedactingFormatter(FORMAT))
     handler.addFilter(LogRateLimit())
     return handler

@@ -1,4 +1,4 @@
-"""Which modules a page loads: with all that they import, and where from."""
+"""Find the modules that a page loads, with all that they import."""
 
 import re
 from collections.abc import Callable
@@ -8,33 +8,33 @@ IMPORT = re.compile(
     r"""^[^\S\n]*(?:import|export)\b(?:[^"'();=]*\bfrom)?\s*["']([^"']+)["']""",
     re.M,
 )
-"""What a module imports before it runs; `import(…)` is for later."""
+"""An import that is loaded before the module runs, unlike `import(…)`."""
 
 
-def modules(
-    entries: list[str], names: dict[str, str], read: Callable[[str], str]
+def find_modules(
+    entries: list[str], import_map: dict[str, str], read: Callable[[str], str]
 ) -> list[str]:
-    """The URLs of these modules, and of all that they import, each once.
+    """Return the URLs of these modules and of all that they import, once each.
 
-    `names` is the import map; `read` gives what is at a URL, "" for nothing.
+    `read` returns the content at a URL, or "" if there is none.
     """
     found = list(entries)
     for url in found:
         # Minified code has no lines.
         text = re.sub(r"[;}](?=import\b|export\b)", "\n", read(url))
         for name in IMPORT.findall(text):
-            each = resolve(name, url, names)
+            each = resolve(name, url, import_map)
             if each not in found and each and read(each):
                 found.append(each)
     return found
 
 
-def resolve(name: str, base: str, names: dict[str, str]) -> str:
-    """The URL that a module at `base` means by a name; "" for none."""
+def resolve(name: str, base: str, import_map: dict[str, str]) -> str:
+    """Return the URL that a module at `base` imports by a name, or ""."""
     if name.startswith((".", "/")):
         return urljoin(base, name)
-    if name in names:
-        return names[name]
+    if name in import_map:
+        return import_map[name]
     folder, slash, rest = name.partition("/")
-    start = names.get(folder + slash, "")
+    start = import_map.get(folder + slash, "")
     return start and start + rest

@@ -1,4 +1,4 @@
-"""The pages' shell: one template, an import map, data, and a module."""
+"""Render the pages: one template, an import map, data, and a module."""
 
 import gzip
 from collections.abc import Callable
@@ -18,11 +18,11 @@ from starlette.responses import HTMLResponse, Response
 
 from ..settings import settings
 from .assets import UI, Assets
-from .csp import content_security_policy
-from .static_files import takes_gzip
+from .security_headers import content_security_policy
+from .static_files import accepts_gzip
 
-TALKING = ("room", "usage")
-"""The pages that say which model answers."""
+AI_STATUS_PAGES = ("room", "usage")
+"""The pages that show which model answers."""
 
 
 def templates() -> Environment:
@@ -32,8 +32,11 @@ def templates() -> Environment:
     )
 
 
-class Shell:
-    """The pages of one stage, around the modules in its `ui` folder."""
+class PageRenderer:
+    """The pages of one stage; its modules are in its `ui` folder.
+
+    `invite` returns the invitation on the start page, None for none.
+    """
 
     def __init__(
         self,
@@ -44,16 +47,16 @@ class Shell:
         self.stage = stage
         self.invite = invite
         self.ui = folder / "ui"
-        self.notes: list[str] = []
+        self.status_lines: list[str] = []
         self.root = settings().root_path
         self.assets = Assets(stage, self.ui, self.root)
         self.build = ""
-        self.links: dict[str, str] = {}
+        self.footer_links: dict[str, str] = {}
         self.templates = templates()
 
     @property
     def template(self) -> Template:
-        """That of all pages, as it was saved last."""
+        """The template of all pages, as it was saved last."""
         return self.templates.get_template("pages/page.html")
 
     def render(
@@ -65,26 +68,28 @@ class Shell:
         status: int = 200,
         body: str = "",
     ) -> Response:
-        """A page: `data` are its component's props, `body` is whole HTML."""
-        links = self.assets.links(name)
+        """Return a page; `data` is its component's props, `body` is HTML."""
+        assets = self.assets.of_page(name)
         content = self.template.render(
             title=heading if name == "home" else f"{heading} · Party Chat",
             heading=heading,
             page=name,
-            files=links,
-            island=island(data),
+            assets=assets,
+            data=json_for_script(data),
             body=body,
-            links=self.links,
+            footer_links=self.footer_links,
             current=request.scope["path"].removeprefix(self.root),
             root=self.root,
             stage=self.stage,
             build=self.build,
             parties=settings().parties_url,
             invitation=self.invite(request) if name == "home" else None,
-            answers_with=" · ".join(self.notes) if name in TALKING else None,
+            answers_with=" · ".join(self.status_lines)
+            if name in AI_STATUS_PAGES
+            else None,
         )
         policy = content_security_policy(
-            [links.loading, links.import_map],
+            [assets.loading, assets.import_map],
             request.headers.get("host", ""),
             urlsplit(settings().public_url).netloc,
             urlsplit(settings().parties_url).netloc,
@@ -93,19 +98,21 @@ class Shell:
             "Content-Security-Policy": policy,
             "Cache-Control": "no-store",
         }
-        return packed(request, HTMLResponse(content, status, headers))
+        return gzip_response(request, HTMLResponse(content, status, headers))
 
 
-def page(request: Request, name: str, heading: str, **data: object) -> Response:
-    """Answer with the page `ui/NAME.js`, which gets `data` as its props."""
-    shell: Shell = request.app.state.shell
-    return shell.render(request, name, heading, data)
+def render_page(
+    request: Request, name: str, heading: str, **data: object
+) -> Response:
+    """Return the page of `ui/NAME.js`, which gets `data` as its props."""
+    renderer: PageRenderer = request.app.state.renderer
+    return renderer.render(request, name, heading, data)
 
 
-def packed(request: Request, response: Response) -> Response:
-    """A response, compressed if the browser takes that."""
+def gzip_response(request: Request, response: Response) -> Response:
+    """Compress a response, if the browser accepts that."""
     response.headers["Vary"] = "Accept-Encoding"
-    if takes_gzip(request.scope):
+    if accepts_gzip(request.scope):
         response.body = compressed(bytes(response.body))
         response.headers["Content-Encoding"] = "gzip"
         response.headers["Content-Length"] = str(len(response.body))
@@ -114,11 +121,11 @@ def packed(request: Request, response: Response) -> Response:
 
 @lru_cache(maxsize=16)
 def compressed(body: bytes) -> bytes:
-    """Compress a page, once for all who get the same."""
+    """Compress a page, once for all who get the same bytes."""
     return gzip.compress(body, 6, mtime=0)
 
 
-def island(data: dict[str, object]) -> str:
-    """Data as JSON that no text in it can end or turn into markup."""
+def json_for_script(data: dict[str, object]) -> str:
+    """Return JSON for a <script>, which no text in it can end."""
     text = to_json(data).decode()
     return text.replace("<", "\\u003c").replace(">", "\\u003e")

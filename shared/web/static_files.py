@@ -1,4 +1,4 @@
-"""Answers with files: for ever at the address of this very file, else fresh."""
+"""Serve files: cached for good at a URL with their hash, else revalidated."""
 
 import mimetypes
 import os
@@ -10,70 +10,70 @@ from starlette.responses import Response
 from starlette.staticfiles import NotModifiedResponse, StaticFiles
 from starlette.types import Scope
 
-from .files import File, Folder, is_hidden, is_inside
+from .files import File, FileCache, is_hidden, is_inside
 
-FOR_EVER = "public, max-age=31536000, immutable"
-FRESH = "no-cache"
-"""A browser may keep it, and asks each time whether it is still the same."""
+IMMUTABLE = "public, max-age=31536000, immutable"
+REVALIDATE = "no-cache"
+"""A browser may keep the file, and asks each time whether it is current."""
 
 GZIP = re.compile(
     r"(?<![\w-])gzip(?![\w-])(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))", re.I
 )
 
-BUILD = re.compile("[0-9a-f]{12}")
-"""What `short_name` makes: the folder's name, now or once."""
+HASH = re.compile("[0-9a-f]{12}")
+"""A folder's hash, now or earlier: see `content_hash`."""
 
 # Some systems call modules plain text, which browsers do not run.
 mimetypes.add_type("text/javascript", ".js")
 mimetypes.add_type("text/javascript", ".mjs")
 
 
-class Static(StaticFiles):
-    """The files of a folder; others in it, such as pictures, from the disk."""
+class HashedStaticFiles(StaticFiles):
+    """Serve cached files; others in the folder, such as pictures, from disk."""
 
-    def __init__(self, folder: Folder) -> None:
-        super().__init__(directory=None if folder.only else folder.path)
-        self.folder = folder
+    def __init__(self, cache: FileCache) -> None:
+        super().__init__(directory=None if cache.only else cache.path)
+        self.cache = cache
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """Answer as StaticFiles does, 304 included."""
+        """Answer as StaticFiles does, with 304, too."""
         if "\0" in path:
             raise HTTPException(404)
-        build, _, rest = path.replace(os.sep, "/").partition("/")
-        name = rest if BUILD.fullmatch(build) else path
-        file = self.folder.get(name)
+        start, _, rest = path.replace(os.sep, "/").partition("/")
+        name = rest if HASH.fullmatch(start) else path
+        file = self.cache.get(name)
         if file is None or scope["method"] not in ("GET", "HEAD"):
-            folder = self.folder.path
+            folder = self.cache.path
             if is_hidden(name) or not is_inside(folder / name, folder):
                 raise HTTPException(404)
             response = await super().get_response(name, scope)
-            response.headers["Cache-Control"] = FRESH
+            response.headers["Cache-Control"] = REVALIDATE
             return response
-        lasts = build == self.folder.name
-        return self.answer(file, name, FOR_EVER if lasts else FRESH, scope)
+        control = IMMUTABLE if start == self.cache.hash else REVALIDATE
+        return self.cached_response(file, name, control, scope)
 
-    def answer(
-        self, file: File, name: str, lasts: str, scope: Scope
+    def cached_response(
+        self, file: File, name: str, control: str, scope: Scope
     ) -> Response:
-        """The file, compressed for who takes it; 304 for who has it."""
-        packs = takes_gzip(scope)
+        """Return the file, compressed if that is accepted, or a 304."""
+        is_gzip = accepts_gzip(scope)
         response = Response(
-            file.packed if packs else file.text,
+            file.gzipped if is_gzip else file.content,
             media_type=mimetypes.guess_type(name)[0],
             headers={
-                "Cache-Control": lasts,
-                "ETag": f'"{file.tag}{"-gzip" * packs}"',
+                "Cache-Control": control,
+                "ETag": f'"{file.etag}{"-gzip" * is_gzip}"',
                 "Vary": "Accept-Encoding",
             },
         )
-        if packs:
+        if is_gzip:
             response.headers["Content-Encoding"] = "gzip"
         if self.is_not_modified(response.headers, Headers(scope=scope)):
             return NotModifiedResponse(response.headers)
         return response
 
 
-def takes_gzip(scope: Scope) -> bool:
-    """Whether a browser takes what is compressed: gzip;q=0 says it does not."""
+def accepts_gzip(scope: Scope) -> bool:
+    """Tell whether a browser accepts gzip; with gzip;q=0 it does not."""
     accepted = Headers(scope=scope).get("accept-encoding", "")
     return bool(GZIP.search(accepted))

@@ -1,14 +1,14 @@
-"""What went wrong in somebody's code: the place and the words, in one line."""
+"""Summarize a traceback in one line: the place, and the error."""
 
 import re
 from pathlib import Path
 
-BEGIN = "Traceback (most recent call last):\n"
+TRACEBACK = "Traceback (most recent call last):\n"
 FRAME = re.compile(r'  File "(.+)", line (\d+)')
 
 
 def escape_unprintable(text: str) -> str:
-    """Write line breaks and terminal codes as Python would, as in `\\x1b`."""
+    """Escape line breaks and terminal codes as Python does: `\\x1b`."""
     if text.isprintable():
         return text
     return "".join(
@@ -17,19 +17,19 @@ def escape_unprintable(text: str) -> str:
     )
 
 
-def trouble(text: str, folder: Path) -> str:
-    """What the last traceback in a text says of the code in a folder.
+def summarize_traceback(text: str, folder: Path) -> str:
+    """Summarize the last traceback in a text, with its last line in a folder.
 
-    As in `my_demo/app.py, line 7: NameError: name 'x' is not defined`; empty
-    if there is no traceback, or it never was in that folder.
+    Such as `my_demo/app.py, line 7: NameError: name 'x' is not defined`; ""
+    without a traceback, or if none of its lines is in that folder.
     """
-    _, begin, told = text.rpartition(BEGIN)
-    lines = told.splitlines() if begin else []
-    words = next((line for line in lines if not line.startswith(" ")), "")
-    found = ""
+    _, begin, rest = text.rpartition(TRACEBACK)
+    lines = rest.splitlines() if begin else []
+    error = next((line for line in lines if not line.startswith(" ")), "")
+    place = ""
     for line in lines:
         frame = FRAME.match(line)
         if frame and Path(frame[1]).is_relative_to(folder):
             name = Path(frame[1]).relative_to(folder.parent).as_posix()
-            found = f"{name}, line {frame[2]}: "
-    return found and found + words.removeprefix("SyntaxError: ")
+            place = f"{name}, line {frame[2]}: "
+    return place and place + error.removeprefix("SyntaxError: ")

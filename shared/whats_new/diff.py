@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path, PurePath
 from typing import TypeAlias
 
-from ..web.files import saved_in
+from ..web.files import mtimes_in
 
 MAX_SHOWN_CHARACTERS, MAX_SHOWN_LINES = 100_000, 2_000
 """Characters and lines that a file may have, to be shown."""
@@ -70,7 +70,7 @@ def diff_folders(old: Path, new: Path) -> Iterator[FileDiff]:
 
 def stage_files(folder: Path) -> set[str]:
     """The files in a folder that a stage consists of, its README apart."""
-    found = map(PurePath, saved_in(folder, ("",)))
+    found = map(PurePath, mtimes_in(folder, ("",)))
     return {path.as_posix() for path in found if not is_excluded(path)}
 
 

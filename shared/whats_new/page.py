@@ -15,8 +15,8 @@ from starlette.routing import BaseRoute, Route
 
 from ..settings import ROOT
 from ..web.assets import UI
-from ..web.files import stamps
-from ..web.pages import Shell, templates
+from ..web.files import mtimes
+from ..web.pages import PageRenderer, templates
 from .diff import diff_folders
 from .side_by_side import diff_blocks
 from .talking_points import read_sections
@@ -32,18 +32,18 @@ STARTED_FROM = ".started-from"
 """In a folder that was copied from a stage, the file with that one's name."""
 
 
-def whats_new_routes(shell: Shell) -> list[BaseRoute]:
+def whats_new_routes(renderer: PageRenderer) -> list[BaseRoute]:
     """The page that shows it, where there is a stage before."""
-    folder = shell.ui.parent
+    folder = renderer.ui.parent
     before = previous_stage(folder)
     if before is None:
         return []
-    shell.links[PATH] = TITLE
+    renderer.footer_links[PATH] = TITLE
     news = WhatsNewPage(before, folder)
 
     async def whats_new(request: Request) -> Response:
         body = await news.render()
-        return shell.render(request, "whats_new", TITLE, {}, body=body)
+        return renderer.render(request, "whats_new", TITLE, {}, body=body)
 
     return [Route(PATH, whats_new)]
 
@@ -81,7 +81,7 @@ class WhatsNewPage:
 
     def _refresh(self) -> None:
         """Make the body again if a file was saved."""
-        found = stamps(*self._folders, UI, kinds=("",))
+        found = mtimes(*self._folders, UI, suffixes=("",))
         if found != self._stamps:
             self._body, self._stamps = self._render_in_subprocess(), found
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.web.traceback_summary import trouble
+from shared.web.traceback_summary import summarize_traceback
 
 from ..support.server_process import ROOT, ServerProcess, Stage, start
 
@@ -157,11 +157,11 @@ def test_a_traceback_becomes_a_place_and_words(tmp_path: Path) -> None:
         f'  File "{there}/y.py", line 9, in g\n    raise ValueError\n'
         "ValueError: 1 is too small\nWARNING party: and more\n"
     )
-    assert trouble(text, here) == (
+    assert summarize_traceback(text, here) == (
         "my_demo/party/x.py, line 7: ValueError: 1 is too small"
     )
-    assert trouble(text, tmp_path / "other") == ""
-    assert trouble("all is well", here) == ""
+    assert summarize_traceback(text, tmp_path / "other") == ""
+    assert summarize_traceback("all is well", here) == ""
 
 
 @pytest.fixture

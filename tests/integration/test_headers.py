@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from shared.web.security_headers import SafeApp
+from shared.web.security_headers import WebApp
 
 from ..support.server_process import (
     PATIENCE,
@@ -164,7 +164,7 @@ def test_an_error_of_our_own_says_it_too() -> None:
     async def broken(request: Request) -> Response:
         raise ZeroDivisionError("a secret")
 
-    app = SafeApp(routes=[Route("/", broken)])
+    app = WebApp(routes=[Route("/", broken)])
     answer = TestClient(app, raise_server_exceptions=False).get("/")
     assert answer.status_code == 500
     assert "secret" not in answer.text

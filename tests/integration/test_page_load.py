@@ -10,8 +10,8 @@ from urllib.parse import urljoin
 
 import pytest
 
-from shared.web.libraries import as_module, lean
-from shared.web.module_graph import modules
+from shared.web.libraries import as_module, strip_comments
+from shared.web.module_graph import find_modules
 
 from ..support.presenting import copy_stages
 from ..support.server_process import (
@@ -122,7 +122,7 @@ def test_imports_are_found_as_people_and_machines_write_them() -> None:
     }
     names = {"bare": "/lib/bare.js", "e": "/lib/e.js", "more/": "/more/"}
     files = {url: text or " " for url, text in files.items()}
-    found = modules(["/ui/a.js"], names, lambda url: files.get(url, ""))
+    found = find_modules(["/ui/a.js"], names, lambda url: files.get(url, ""))
     assert sorted(found) == sorted(set(files) - {"/ui/no.js"})
 
 
@@ -164,8 +164,8 @@ def test_code_is_sent_line_by_line_without_what_is_for_readers() -> None:
         "/*! its licence */\n\n\n\n\nlet c = `\nd // e`;\n"
         '/* f */ g();\n(h).i();\nlet url = "http://h"; // i\n/* j */ /* k */\n'
     )
-    assert lean("x.js", text.encode()).decode() == expected
-    assert lean("x.svg", text.encode()).decode() == text
+    assert strip_comments("x.js", text.encode()).decode() == expected
+    assert strip_comments("x.svg", text.encode()).decode() == text
     module = as_module("dist.umd/x.js", b"let a = 5 % 2;").decode()
     assert "let a = 5 % 2;" in module
     assert module.endswith("module.exports;\n")

@@ -15,8 +15,8 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from shared.party.registry import Parties
-from shared.web.build_watcher import Build
-from shared.web.pages import Shell
+from shared.web.build_watcher import BuildWatcher
+from shared.web.pages import PageRenderer
 from tools.points import points
 
 from ..support.presenting import copy_stages, presenting
@@ -40,9 +40,9 @@ def test_a_build_is_another_in_another_stage_or_with_another_file(
     monkeypatch.setattr("shared.web.build_watcher.UI", tmp_path / "shared/ui")
 
     def name(stage: str = "demo_02") -> str:
-        shell = Shell(stage, folder)
-        Build(shell, Parties({}))
-        return shell.build
+        renderer = PageRenderer(stage, folder)
+        BuildWatcher(renderer, Parties({}))
+        return renderer.build
 
     names = [name(), name("my_demo")]
     for file in (
@@ -88,9 +88,9 @@ def test_a_saved_style_is_another_build_in_which_nothing_is_forgotten(
 def test_a_server_that_ends_names_no_build() -> None:
     """A page that came back to it would soon be lost again."""
     parties = Parties({})
-    build = Build(Shell("demo_01", ROOT / "demo_01"), parties)
+    build = BuildWatcher(PageRenderer("demo_01", ROOT / "demo_01"), parties)
     client = TestClient(Starlette(routes=build.routes))
-    assert client.get("/build").text.startswith(build.shell.build)
+    assert client.get("/build").text.startswith(build.renderer.build)
     parties.closed = True
     answer = client.get("/build")
     assert answer.text == ""

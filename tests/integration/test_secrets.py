@@ -189,7 +189,7 @@ def test_a_word_that_stands_for_no_key_may_be_logged(
         record = logging.LogRecord(
             "ai", logging.ERROR, "", 0, "no %s is a key at all", ("none",), None
         )
-        return discreet.discreet_handler().format(record)
+        return discreet.redacting_handler().format(record)
 
     assert logged(openai_api_key="none") == "ERROR ai: no none is a key at all"
     assert logged(presenter_key="none is a key at all") == "ERROR ai: no …"

@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed
 
 from shared.app import CheckedSettings
 from shared.settings import RENAMED, Settings
-from shared.web.build_watcher import OFTEN
+from shared.web.build_watcher import CHECK_INTERVAL
 
 from ..support.server_process import (
     BOTH_WAYS,
@@ -408,7 +408,7 @@ def test_without_descriptors_no_page_is_told_to_reload(fast: str) -> None:
         while files_of(pid) < most:
             time.sleep(0.01)
         with pytest.raises(TimeoutError):  # until the files were looked at
-            ada.next(3 * OFTEN)
+            ada.next(3 * CHECK_INTERVAL)
         stack.close()
         while files_of(pid) > most - 5:
             time.sleep(0.01)

@@ -25,8 +25,8 @@ from shared.party.limits import Bounds
 from shared.party.registry import Parties
 from shared.party.transport.bounded_protocol import BoundedProtocol
 from shared.party.transport.http_protocol import BoundedHTTP
-from shared.web.body_limit import BodyLimit
-from shared.web.browser_id import identify
+from shared.web.body_limit import BodyLimitMiddleware
+from shared.web.browser_id import get_browser_id
 from shared.web.origin_policy import HostOriginMiddleware, OriginPolicy
 
 from .server_process import PATIENCE, Client
@@ -70,10 +70,10 @@ class TestServer(uvicorn.Server, Client):
 
     def __init__(self, parties: Parties, policy: OriginPolicy) -> None:
         app = Starlette(
-            routes=[Mount("/parties", Edge(parties, identify))],
+            routes=[Mount("/parties", Edge(parties, get_browser_id))],
             middleware=[
                 Middleware(HostOriginMiddleware, policy=policy),
-                Middleware(BodyLimit, most=65_536),
+                Middleware(BodyLimitMiddleware, max_bytes=65_536),
             ],
         )
         config = uvicorn.Config(
