@@ -15,8 +15,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from .ai.budget import DailyUsage, budget
 from .ai.replay.recordings import parse_replay, read_recordings
+from .ai.tokens import DailyUsage, budget
 from .chat.moderation import moderation
 from .chat.parsing import check_name_error
 from .party.asgi import Edge

@@ -20,11 +20,10 @@ from pydantic import ValidationError
 # All that a stage without an AI imports.
 from shared import serve  # noqa: F401
 from shared.ai import clients
-from shared.ai.checks import lacks_version
+from shared.ai.chat_model import ChatModel
 from shared.ai.error_messages import VERSION
 from shared.ai.local import process as local
-from shared.ai.model import ChatModel
-from shared.ai.provider import OLLAMA
+from shared.ai.provider import OLLAMA, lacks_version
 from shared.ai.replay import recordings
 from shared.app import CheckedSettings
 from shared.settings import Settings, settings

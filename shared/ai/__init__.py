@@ -1,11 +1,10 @@
-"""Behind a stage's `ai.py`: which model answers, in turn, and how it fails."""
+"""Providers, prompts, streaming, the question queue and the budget."""
 
-from .answer import require_finish_reason
-from .model import model
+from .chat_model import model
 from .prompts import Prompt, make_prompt
 from .question_queue import one_reply_at_a_time
 from .replay.recordings import Stream
-from .streaming import ReplyFailed, finishing, supervised
+from .streaming import ReplyFailed, finishing, require_finish_reason, supervised
 
 __all__ = [
     "Prompt",

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,17 @@ VARIABLES = (
 """Environment variables that a client reads by itself, in either case."""
 
 logger = logging.getLogger("ai")
+
+REFUSALS = {
+    "stream_options": re.compile("stream_options|include_usage"),
+    "system": re.compile("system role|role.{0,9}system", re.I),
+}
+"""The parts that can be left out, and how a refusal names them."""
+
+CONSEQUENCES = {
+    "stream_options": "stream_options is refused: tokens are estimated",
+    "system": "a system role is refused: instructions go to the first user",
+}
 
 
 def drop_broken_variables(make_client: Callable[[], object]) -> None:
@@ -69,17 +81,19 @@ def _client(key: str, url: str, **options: Any) -> "AsyncOpenAI":
     import httpx2
     from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
-    from .completions import Completions
-    from .transport import bounded
+    from .http_responses import client_options
 
     client = AsyncOpenAI(
         api_key=key,
         base_url=url,
         max_retries=0,
         timeout=settings().ai_reply_timeout,
-        http_client=DefaultAsyncHttpxClient(**bounded(httpx2), **options),
+        http_client=DefaultAsyncHttpxClient(
+            **client_options(httpx2), **options
+        ),
     )
-    vars(client.chat)["completions"] = Completions(client)
+    completions = LenientCompletions(client.chat.completions)
+    vars(client.chat)["completions"] = completions
     return client
 
 
@@ -91,12 +105,49 @@ def ollama_client() -> "AsyncClient":
     # Importing it makes a client, too.
     from ollama import AsyncClient
 
-    from .transport import bounded
+    from .http_responses import client_options
 
     host = settings().ollama_host
     return AsyncClient(
         host=host or OLLAMA,
         timeout=settings().ai_reply_timeout,
         trust_env=bool(host),
-        **bounded(httpx),
+        **client_options(httpx),
     )
+
+
+class LenientCompletions:
+    """Chat completions without the parts that this server has refused."""
+
+    def __init__(self, completions: Any) -> None:
+        self._completions = completions
+        self._refused: set[str] = set()
+
+    async def create(self, **options: Any) -> Any:
+        """Ask; if a part of the request is refused, ask again without it."""
+        while True:
+            try:
+                return await self._completions.create(
+                    **self._without_refused(options)
+                )
+            except Exception as error:  # BadRequest, UnprocessableEntity
+                if getattr(error, "status_code", None) not in (400, 422):
+                    raise
+                text = f"{error} {getattr(error, 'body', '')}"
+                for part, pattern in REFUSALS.items():
+                    if part not in self._refused and pattern.search(text):
+                        self._refused.add(part)
+                        logger.warning(CONSEQUENCES[part])
+                        break
+                else:
+                    raise
+
+    def _without_refused(self, options: dict[str, Any]) -> dict[str, Any]:
+        left = dict(options)
+        if "stream_options" in self._refused:
+            left.pop("stream_options", None)
+        system, *turns = left["messages"]
+        if "system" in self._refused and system["role"] == "system" and turns:
+            text = f"{system['content']}\n\n{turns[0]['content']}"
+            left["messages"] = [{**turns[0], "content": text}, *turns[1:]]
+        return left

@@ -5,7 +5,7 @@ import traceback
 from pathlib import Path
 
 from ..settings import settings
-from .checks import lacks_version
+from .provider import lacks_version
 from .replay.player import NotRecorded
 
 PROGRAMMING_ERRORS = NameError, TypeError, AttributeError, LookupError

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from ..chat.messages import Message
 from ..chat.names import one_line
-from .model import model
+from .chat_model import model
 
 Prompt: TypeAlias = list[dict[str, str]]
 

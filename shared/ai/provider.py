@@ -1,8 +1,10 @@
-"""Which AI answers, when nobody has said which."""
+"""Detect the AI provider, and check its settings before it is asked."""
 
 import json
+import re
 from http.client import HTTPException
 from typing import Literal, TypeAlias, cast
+from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, build_opener
 
 from ..settings import Settings
@@ -14,6 +16,23 @@ OLLAMA = "http://127.0.0.1:11434"
 
 MAX_RESPONSE_BYTES = 8 * 1024 * 1024
 """Of its list of models."""
+
+UNFIT_FOR_A_KEY = {
+    "\n": "a newline",
+    "\r": "a newline",
+    "\t": "a tab",
+    " ": "a space",
+    '"': "a quote",
+    "'": "a quote",
+    "`": "a quote",
+    **dict.fromkeys("‘’‚‛“”„‟«»", "a curly quote"),
+}
+
+
+HERE = re.compile(
+    r"localhost|127\.[\d.]+|0\.0\.0\.0|::1|host\.docker\.internal", re.I
+)
+"""Hosts that are this machine, also from within a container."""
 
 
 def detect_provider(settings: Settings) -> Provider:
@@ -40,3 +59,68 @@ def has_model(name: str, host: str = OLLAMA) -> bool:
     except (OSError, HTTPException, ValueError, LookupError, TypeError):
         return False
     return name in names or f"{name}:latest" in names
+
+
+def key_problem(settings: Settings) -> str:
+    """Say why no server could take OPENAI_API_KEY; empty if one could."""
+    for letter in settings.openai_api_key:
+        unfit = "a character that no key has"
+        if found := UNFIT_FOR_A_KEY.get(letter):
+            unfit = found
+        if found or not "!" <= letter <= "~":
+            return f"OPENAI_API_KEY contains {unfit}"
+    return ""
+
+
+def url_problem(settings: Settings) -> str:
+    """Say why OPENAI_BASE_URL is no address of an API; empty if it may be."""
+    url = settings.openai_base_url
+    try:
+        parts = urlsplit(url)
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname)
+        _ = parts.port
+    except ValueError:
+        whole = False
+    if url and (not whole or re.search(r"\s", url)):
+        return "OPENAI_BASE_URL is no address such as http://127.0.0.1:8000/v1"
+    if url and parts.path.rstrip("/").endswith("/completions"):
+        return "OPENAI_BASE_URL has to end before /chat/completions"
+    return ""
+
+
+def settings_problem(settings: Settings) -> str:
+    """Say which of OpenAI's settings cannot work, and why; empty: none."""
+    return key_problem(settings) or url_problem(settings)
+
+
+def settings_remark(settings: Settings) -> str:
+    """Say what is wrong with OpenAI's settings, behind the model's name."""
+    wrong = settings_problem(settings)
+    if not (settings.openai_api_key or settings.openai_base_url):
+        wrong = "OPENAI_API_KEY is not set"
+    return f", but {wrong}" if wrong else ""
+
+
+def lacks_version(settings: Settings) -> bool:
+    """Whether OPENAI_BASE_URL has no /v1, which most servers need."""
+    url = settings.openai_base_url
+    return bool(url) and not re.search(r"/v\d", urlsplit(url).path)
+
+
+def runs_on_this_machine(settings: Settings, kind: str) -> bool:
+    """Whether the model runs on this machine, and may have to be loaded."""
+    url = settings.openai_base_url if kind == "openai" else settings.ollama_host
+    if kind != "openai":
+        url = url or OLLAMA
+    host = urlsplit(url if "//" in url else f"//{url}").hostname or ""
+    return kind == "local" or bool(HERE.fullmatch(host))
+
+
+def ignored_settings(settings: Settings, kind: str) -> list[str]:
+    """Say which settings mean nothing to what answers."""
+    told = []
+    if settings.should_reply and kind in ("local", "replay"):
+        told.append("SHOULD_REPLY is ignored: this AI cannot judge it")
+    if settings.ai_record and kind == "replay":
+        told.append("AI_RECORD is ignored: these are recordings")
+    return told

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from ..chat.moderation import moderation
 from ..settings import settings
-from .model import model
+from .chat_model import model
 
 S = TypeVar("S")
 Q = TypeVar("Q")

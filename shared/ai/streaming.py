@@ -4,55 +4,103 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeAlias
 
 from ..chat.messages import AIMessage
 from ..chat.moderation import moderation
 from ..settings import settings
-from .answer import Answer, ReplyCut
-from .budget import BUDGET_EXHAUSTED, budget
+from .chat_model import model
 from .error_messages import NOT_SET_UP, WRONG, log_message, visitor_message
-from .model import model
 from .prompts import Prompt, for_template
 from .replay.recordings import Stream, record_stream
+from .thinking import ThoughtFilter
+from .tokens import BUDGET_EXHAUSTED, TokenCounter, budget
 from .watchdog import Watchdog, watchdog
 
 P = ParamSpec("P")
 ReplyStream: TypeAlias = Callable[Concatenate[Prompt, P], Stream]
 
+MAX_REPLY_CHARACTERS = 20_000
+"""A longer reply is cut off."""
+
+MAX_HIDDEN_CHARACTERS = 500_000
+"""Of reasoning in one reply, which is never shown."""
+
+TOO_LONG = f"Cut off: a reply has at most {MAX_REPLY_CHARACTERS:,} characters."
+CUT_NOTES = {
+    "length": "Cut off at the model's limit.",
+    "content_filter": "Cut off by the provider's content filter.",
+}
+
 logger = logging.getLogger("ai")
 
 
 class ReplyFailed(Exception):
-    """A reply could not be finished; says why, in words for a visitor."""
+    """Raised when a reply fails, with a message for visitors."""
+
+
+class ReplyCut(Exception):
+    """Raised at the end of a reply that was cut off, with a note on why."""
+
+
+class VisibleReply:
+    """The visible part of a model's stream, and its tokens."""
+
+    def __init__(self, prompt: Prompt, limits: Watchdog) -> None:
+        self.tokens = TokenCounter(prompt)
+        self.cut: ReplyCut | None = None
+        self._limits = limits
+
+    async def read(self, stream: Stream) -> Stream:
+        """Yield the stream without its reasoning, up to the longest reply."""
+        thoughts, text, shown = ThoughtFilter(), "", ""
+        try:
+            async with aclosing(stream):
+                async for text, reported in stream:
+                    hidden = self._limits.hidden_bytes
+                    self._limits.reset(token=bool(text) or hidden > 0)
+                    self.tokens.count(text, reported, hidden)
+                    shown = thoughts.strip(text)
+                    yield shown[:MAX_REPLY_CHARACTERS], reported
+                    if len(shown) > MAX_REPLY_CHARACTERS:
+                        raise ReplyCut(TOO_LONG)
+                    if len(text) > MAX_REPLY_CHARACTERS + MAX_HIDDEN_CHARACTERS:
+                        raise ReplyCut(CUT_NOTES["length"])
+        except ReplyCut as cut:
+            self.cut = cut
+        rest = thoughts.strip(text, finished=True)[:MAX_REPLY_CHARACTERS]
+        if rest != shown[:MAX_REPLY_CHARACTERS]:
+            yield rest, 0
 
 
 def supervised(stream: ReplyStream[P]) -> ReplyStream[P]:
-    """Watch over a stream of replies, and count their tokens.
+    """Add to a model's stream everything that is not about asking it.
 
-    The stream gets a prompt that any chat template takes. What it yields is
-    passed on without the model's thoughts, and cut at the limits. A timeout
-    (see Watchdog) and every error of a model's client are raised as
-    ReplyFailed; the details are for the log alone. Where no tokens are
-    reported, an estimate stands for them.
+    - The prompt is rewritten for any chat template (see `for_template`).
+    - The model's reasoning is left out, and a reply that is too long is cut.
+    - Three timeouts: first token, stall, whole reply (see `Watchdog`).
+    - Tokens: as reported, otherwise estimated from the bytes. They count for
+      DAILY_TOKEN_BUDGET, and a reply is refused when that is used up.
+    - With AI_RECORD, the reply is recorded.
 
-    A prompt that ends with the system message is a question whether to reply.
+    Every error is logged, and raised as `ReplyFailed` with a message for
+    visitors. A prompt that ends with a system message asks whether to reply.
     """
 
     @wraps(stream)
     async def watched(
         prompt: Prompt, /, *args: P.args, **kwargs: P.kwargs
     ) -> Stream:
-        judging = prompt[-1]["role"] == "system"
+        classifying = prompt[-1]["role"] == "system"
         refusal = NOT_SET_UP if model.problem else ""
         if budget.exhausted:
             refusal = BUDGET_EXHAUSTED
         if refusal:
-            if not judging:
+            if not classifying:
                 raise ReplyFailed(refusal)
-            # Should the AI reply? Yes, as the reply is what says why not.
+            # Reply, as the reply says why there is none.
             yield "YES", 0
             return
         name = str(next(iter([*args, *kwargs.values()]), "") or model.name)
@@ -62,10 +110,10 @@ def supervised(stream: ReplyStream[P]) -> ReplyStream[P]:
             settings().ai_reply_timeout,
         )
         watchdog.set(limits)
-        answer = Answer(prompt, limits)
-        # A recording is found by what was said, one message after another.
+        visible = VisibleReply(prompt, limits)
+        # A recording is found by the prompt's separate messages.
         asked = prompt if model.kind == "replay" else for_template(prompt)
-        parts = answer.read(stream(asked, *args, **kwargs))
+        parts = visible.read(stream(asked, *args, **kwargs))
         if model.record:
             parts = record_stream(parts, model.record, prompt, model.name)
         try:
@@ -73,31 +121,43 @@ def supervised(stream: ReplyStream[P]) -> ReplyStream[P]:
                 async with limits:
                     await model.ready()
                     text, _ = await anext(parts)
-                yield text, answer.tokens.so_far
+                yield text, visible.tokens.so_far
         except StopAsyncIteration:
             model.readiness.note_answer(name)
-            if judging:
+            if classifying:
                 moderation.report_classifier(failing=False)
-            elif answer.cut:
-                raise answer.cut from None
+            elif visible.cut:
+                raise visible.cut from None
         except Exception as error:
             logger.warning(
                 "a reply failed: %s",
                 log_message(error, inspect.getfile(stream)),
             )
-            if judging:
+            if classifying:
                 moderation.report_classifier(failing=True)
             raise ReplyFailed(visitor_message(error)) from None
         finally:
-            await budget.count(answer.tokens)
+            await budget.count(visible.tokens)
             await parts.aclose()
 
     return watched
 
 
+def require_finish_reason(end: object) -> None:
+    """Raise ConnectionError if a stream ended without a finish reason.
+
+    The clients take a broken stream for a finished one. Raise ReplyCut if the
+    reason is that the model's limit or the provider's filter cut the reply.
+    """
+    if not end:
+        raise ConnectionError("the stream ended before the reply did")
+    if note := CUT_NOTES.get(str(end)):
+        raise ReplyCut(note)
+
+
 @contextmanager
 def finishing(reply: AIMessage) -> Iterator[None]:
-    """See to it that a reply is finished in the end, whatever happens."""
+    """Set the reply's status when the block ends, however it ends."""
     try:
         with moderation.cancel_on_pause():
             yield
@@ -107,7 +167,7 @@ def finishing(reply: AIMessage) -> Iterator[None]:
     except ReplyFailed as failure:
         reply.fail(str(failure))
     except asyncio.CancelledError:
-        # Swallowed, so that what was said so far can still be kept.
+        # Swallowed, so that the text so far can still be stored.
         reply.interrupt()
     except Exception:
         logger.exception("a reply failed")

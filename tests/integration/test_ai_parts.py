@@ -32,10 +32,10 @@ from shared.ai import (
     one_reply_at_a_time,
     supervised,
 )
-from shared.ai.answer import MAX_REPLY_CHARACTERS, TOO_LONG, ReplyCut
 from shared.ai.error_messages import visitor_message
 from shared.ai.prompts import MAX_PROMPT_MESSAGES
 from shared.ai.provider import detect_provider, has_model
+from shared.ai.streaming import MAX_REPLY_CHARACTERS, TOO_LONG, ReplyCut
 from shared.chat.messages import AIMessage, Message
 from shared.settings import ROOT, Settings
 
@@ -54,10 +54,9 @@ def setting(monkeypatch: pytest.MonkeyPatch) -> Change:
     def change(**values: Any) -> Settings:
         settings = Settings(_env_file=None, **values)
         for name in (
-            "model",
+            "chat_model",
             "clients",
             "streaming",
-            "readiness",
             "question_queue",
         ):
             module = importlib.import_module(f"shared.ai.{name}")

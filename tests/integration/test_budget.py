@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from shared.ai import Prompt, ReplyFailed, Stream, finishing, supervised
-from shared.ai.budget import BUDGET_EXHAUSTED, DailyUsage, budget
+from shared.ai.tokens import BUDGET_EXHAUSTED, DailyUsage, budget
 from shared.chat.messages import AIMessage
 from shared.party import Log
 from shared.party.registry import Parties
@@ -25,14 +25,14 @@ Stub = OpenAIStub | OllamaStub
 
 ASKED: Prompt = [{"role": "user", "content": "What is two and two?"}]
 JUDGED: Prompt = [*ASKED, {"role": "system", "content": "Is it for the AI?"}]
-WARNING = "DAILY_TOKEN_BUDGET is spent until midnight (UTC)"
+WARNING = "DAILY_TOKEN_BUDGET is used up until midnight (UTC)"
 
 
 @pytest.fixture
 def days(monkeypatch: pytest.MonkeyPatch) -> Iterator[Log[DailyUsage]]:
     """What the budget of this process counts, of 40 tokens a day."""
     settings = Settings(_env_file=None, daily_token_budget=40)  # type: ignore[call-arg]
-    monkeypatch.setattr("shared.ai.budget.settings", lambda: settings)
+    monkeypatch.setattr("shared.ai.tokens.settings", lambda: settings)
     log = Parties({}).store.log("ai", "tokens", DailyUsage)
     budget.start(log)
     yield log
@@ -72,7 +72,7 @@ def test_each_reply_is_counted_in_its_days_total(
     """And the next day begins at nothing."""
 
     async def talk() -> None:
-        monkeypatch.setattr("shared.ai.budget.today", lambda: date(2026, 1, 1))
+        monkeypatch.setattr("shared.ai.tokens.today", lambda: date(2026, 1, 1))
         assert await hear(reply(ASKED, ("It", 0), ("It is", 28))) == (
             "It is",
             28,
@@ -80,7 +80,7 @@ def test_each_reply_is_counted_in_its_days_total(
         assert not budget.exhausted
         await hear(reply(ASKED, ("Four.", 12)))
         assert budget.exhausted
-        monkeypatch.setattr("shared.ai.budget.today", lambda: date(2026, 1, 2))
+        monkeypatch.setattr("shared.ai.tokens.today", lambda: date(2026, 1, 2))
         assert not budget.exhausted
         await hear(reply(ASKED, ("Four.", 39)))
         assert not budget.exhausted
@@ -121,7 +121,7 @@ def test_a_reply_is_counted_however_it_ends(
                 async for text, _ in reply(
                     ASKED, ("It is", 0), asyncio.CancelledError()
                 ):
-                    written.write(text)
+                    written.set_text(text)
             assert (written.body, written.status) == ("It is", "interrupted")
 
     asyncio.run(talk())
@@ -230,7 +230,7 @@ def test_without_a_budget_there_is_no_end(
     days: Log[DailyUsage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     endless = Settings(_env_file=None)  # type: ignore[call-arg]
-    monkeypatch.setattr("shared.ai.budget.settings", lambda: endless)
+    monkeypatch.setattr("shared.ai.tokens.settings", lambda: endless)
     asyncio.run(hear(reply(ASKED, ("Four.", 10_000_000))))
     assert not budget.exhausted
 

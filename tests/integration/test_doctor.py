@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from shared.ai.model import ChatModel
+from shared.ai.chat_model import ChatModel
 from shared.presenter import lan
 from shared.settings import Settings
 from tools import doctor, patient
@@ -290,7 +290,7 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Ask:
 
     def answer(**values: str) -> doctor.Finding:
         given = Settings(_env_file=None, **values)  # type: ignore
-        for name in ("ai.model", "ai.clients", "ai.streaming"):
+        for name in ("ai.chat_model", "ai.clients", "ai.streaming"):
             module = importlib.import_module(f"shared.{name}")
             monkeypatch.setattr(module, "settings", lambda: given)
         monkeypatch.setattr(patient, "settings", lambda: given)

@@ -24,7 +24,7 @@ from starlette.responses import (
 )
 from starlette.routing import Route
 
-from shared.ai import readiness
+from shared.ai import chat_model
 from shared.ai.error_messages import visitor_message
 from shared.settings import Settings
 
@@ -518,8 +518,8 @@ def test_a_model_on_this_machine_may_take_longer_to_load(
 ) -> None:
     def limit(kind: Any, answered: str = "", **values: Any) -> float:
         choice = Settings(_env_file=None, **values)
-        monkeypatch.setattr(readiness, "settings", lambda: choice)
-        ready = readiness.Readiness()
+        monkeypatch.setattr(chat_model, "settings", lambda: choice)
+        ready = chat_model.Readiness()
         if answered:
             ready.note_answer(answered)
         return ready.first_token_timeout(kind, "stub")

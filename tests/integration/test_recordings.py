@@ -20,8 +20,8 @@ from pydantic import ValidationError
 from shared.ai import ReplyFailed, Stream, model
 from shared.ai.local.process import DESCRIPTION, NAME
 from shared.ai.replay.player import ReplayClient
-from shared.ai.replay.prompt_matching import PromptMessage
 from shared.ai.replay.recordings import (
+    PromptMessage,
     Recording,
     parse_replay,
     read_recordings,
@@ -81,7 +81,7 @@ def setting(monkeypatch: pytest.MonkeyPatch) -> Change:
 
     def change(**values: Any) -> Settings:
         settings = Settings(_env_file=None, **values)
-        for name in ("model", "clients", "streaming"):
+        for name in ("chat_model", "clients", "streaming"):
             module = importlib.import_module(f"shared.ai.{name}")
             monkeypatch.setattr(module, "settings", lambda: settings)
         return settings

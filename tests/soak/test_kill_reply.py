@@ -24,7 +24,7 @@ MOMENTS = [
 ]
 """When the server is killed, once in each reply."""
 
-SPENT = "WARNING ai: DAILY_TOKEN_BUDGET is spent"
+SPENT = "WARNING ai: DAILY_TOKEN_BUDGET is used up"
 
 TALLY = "/parties/usage/total"
 

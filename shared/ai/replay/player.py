@@ -1,16 +1,17 @@
 """Plays recorded replies back, to whoever asks as one asks OpenAI."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
+from itertools import takewhile
 from textwrap import shorten
 from types import SimpleNamespace
 from typing import Any
 
 from ..local.process import NAME
-from .prompt_matching import PromptMessage, common_suffix, without_names
-from .recordings import Recording
+from .recordings import PromptMessage, Recording
 
 MAX_SUGGESTIONS = 5
 """How many of the questions it tells when it is asked another one."""
@@ -114,3 +115,34 @@ async def play(recording: Recording) -> AsyncGenerator[Chunk, None]:
         await asyncio.sleep(start + seconds - now)
         yield Chunk([Choice(Delta(text))])
     yield Chunk([Choice(Delta(), "stop")], Usage(recording.tokens))
+
+
+def without_names(prompt: list[PromptMessage]) -> list[str]:
+    """What was said, without the names that several people's prompts have."""
+    names = {name_of(each) for each in prompt if each.role == "user"}
+    if len(names) < 2 or None in names:
+        return [each.content for each in prompt]
+    return [
+        each.content.partition(": ")[2] if each.role == "user" else each.content
+        for each in prompt
+    ]
+
+
+def name_of(said: PromptMessage) -> str | None:
+    """Whose name may stand in front of what somebody said."""
+    name, colon, _ = said.content.partition(": ")
+    return name if colon else None
+
+
+def normalize(text: str) -> str:
+    """A text without capitals, quotes, wide spaces and its last marks."""
+    unquoted = re.sub("[\"'`´‘’“”„«»]", "", text.casefold())
+    return " ".join(unquoted.split()).rstrip(" .,:;!?…")
+
+
+def common_suffix(one: list[str], other: list[str]) -> int:
+    """How many messages are the same, counted from the end."""
+    pairs = zip(
+        map(normalize, one[::-1]), map(normalize, other[::-1]), strict=False
+    )
+    return len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))

@@ -16,11 +16,17 @@ from pydantic import (
 )
 
 from ...settings import ROOT
-from .prompt_matching import PromptMessage
 
 Stream: TypeAlias = AsyncGenerator[tuple[str, int], None]
 
 logger = logging.getLogger("ai")
+
+
+class PromptMessage(BaseModel):
+    """One message of a prompt."""
+
+    role: str
+    content: str
 
 
 class Recording(BaseModel):

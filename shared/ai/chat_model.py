@@ -2,13 +2,21 @@
 
 import asyncio
 import logging
+import time
+from contextlib import suppress
 from typing import Any
 
 from ..settings import settings
-from . import checks, clients
+from . import clients
 from .local import process as local
-from .provider import Provider, detect_provider
-from .readiness import Readiness
+from .provider import (
+    Provider,
+    detect_provider,
+    ignored_settings,
+    runs_on_this_machine,
+    settings_problem,
+    settings_remark,
+)
 from .replay import recordings
 from .replay.player import ReplayClient
 
@@ -19,6 +27,44 @@ INSTRUCTIONS = (
     "Where several speak, their messages begin with their names; yours never "
     "do. Answer the last message, kindly and briefly, in plain text."
 )
+
+FIRST_TOKEN_SECONDS = 30.0
+LOADING_SECONDS = 120.0
+"""For a first token, while a model on this machine may still be loading."""
+LOADED_SECONDS = 240.0
+"""After a reply, in which a model is still loaded: Ollama's are for 300."""
+
+
+class Readiness:
+    """When each model answered last."""
+
+    def __init__(self) -> None:
+        self._answered: dict[str, float] = {}
+
+    def note_answer(self, name: str) -> None:
+        """Note that a model has answered, and so is loaded."""
+        self._answered[name] = time.monotonic()
+
+    def first_token_timeout(self, kind: Provider, name: str) -> float:
+        """Return the seconds that a model may take for its first token."""
+        choice = settings()
+        if choice.ai_first_token_timeout is not None:
+            return choice.ai_first_token_timeout
+        if "ai_timeout" in choice.model_fields_set:
+            return choice.ai_timeout
+        answered = self._answered.get(name)
+        loaded = answered and time.monotonic() - answered < LOADED_SECONDS
+        if loaded or not runs_on_this_machine(choice, kind):
+            return FIRST_TOKEN_SECONDS
+        return LOADING_SECONDS
+
+    async def load(self, client: Any, *names: str) -> None:
+        """Let Ollama load models, before somebody waits for them."""
+        for name in filter(None, dict.fromkeys(names)):
+            # It may be started later: a reply says so, if it fails.
+            with suppress(Exception):
+                await client.generate(model=name)
+                self.note_answer(name)
 
 
 class ChatModel:
@@ -49,8 +95,8 @@ class ChatModel:
         self.kind = await asyncio.to_thread(detect_provider, settings())
         if self.kind == "openai":
             self._answer_with(settings().openai_model, "OpenAI")
-            self.problem = checks.settings_problem(settings())
-            self.status_line += checks.settings_remark(settings())
+            self.problem = settings_problem(settings())
+            self.status_line += settings_remark(settings())
             if not self.problem:
                 self.client = clients.openai_client()
         elif self.kind == "ollama":
@@ -68,7 +114,7 @@ class ChatModel:
             self._play_back(*recordings.parse_replay(settings().ai))
         else:
             self.status_line = "No AI answers (AI=none)"
-        for each in checks.ignored_settings(settings(), self.kind):
+        for each in ignored_settings(settings(), self.kind):
             logger.warning(each)
         if self.kind not in ("none", "replay") and settings().ai_record:
             self.record = settings().ai_record

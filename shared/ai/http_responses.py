@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Iterator
 from types import ModuleType
 from typing import Any
 
-from .chunks import BadStream, EventReader, LineReader, OllamaReader
+from .openai_events import EventReader
+from .stream_lines import BadStream, LineReader, OllamaReader
 from .watchdog import watchdog
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
@@ -32,7 +33,7 @@ class WebPage(Exception):
     """A web page came instead of a reply."""
 
 
-def bounded(module: ModuleType) -> dict[str, Any]:
+def client_options(module: ModuleType) -> dict[str, Any]:
     """Return arguments for a client of `httpx` or `httpx2`."""
 
     class Body(_Body, module.AsyncByteStream):  # type: ignore[misc, name-defined]
