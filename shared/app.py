@@ -19,9 +19,9 @@ from .ai.replay.recordings import parse_replay, read_recordings
 from .ai.tokens import DailyUsage, budget
 from .chat.moderation import moderation
 from .chat.parsing import check_name_error
-from .party.asgi import Edge
-from .party.registry import Parties as Live
-from .party.rooms import Server
+from .party.asgi import PartyApp
+from .party.registry import PartyRegistry as Live
+from .party.server import Server
 from .party.storage.url import open_store
 from .presenter.controls import broadcast_moderation
 from .presenter.invite import get_invitation
@@ -111,7 +111,7 @@ def create_app(
 
     app = WebApp(
         routes=[
-            Mount("/parties", Edge(registry, get_browser_id)),
+            Mount("/parties", PartyApp(registry, get_browser_id)),
             *routes,
             Route("/healthz", check_health),
             Route("/name", check_name),

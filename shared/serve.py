@@ -1,6 +1,7 @@
 """Run a stage: `python -m shared.serve STAGE`, where STAGE is a folder."""
 
 import asyncio
+import gc
 import importlib
 import importlib.util
 import logging
@@ -23,7 +24,7 @@ from uvicorn import Config, Server
 
 from .app import CheckedSettings
 from .file_descriptors import MIN_PEOPLE, people_within, raise_limit
-from .party.transport import BatchingProtocol, FastHandshakeHTTP, install
+from .party.transport import BatchingProtocol, Broadcaster, FastHandshakeHTTP
 from .party.transport.bounded_protocol import BoundedProtocol
 from .party.transport.http_protocol import BoundedHTTP
 from .presenter import auth, invite
@@ -61,6 +62,8 @@ class PartyServer(Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and print the address and which AI answers."""
+        if self.config.ws is BatchingProtocol:
+            self.party_app.state.parties.context.transport = Broadcaster
         await super().startup(sockets)
         renderer = self.party_app.state.renderer
         sock = (sockets or self.servers[0].sockets)[0]
@@ -205,8 +208,8 @@ def run(
         )
     exit_with_parent()
     exit_on_hangup()
-    if config.ws is BatchingProtocol:
-        install()
+    # Thousands of connections are no garbage: look through them less often.
+    gc.set_threshold(100_000, 50, 100)
     server = PartyServer(config)
     # uvicorn raises the signal that stopped it once more, which is no error.
     # Before it handles signals itself, only this process has to exit.

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from .party.backlog import MAX_QUEUED_BYTES
-from .party.limits import Bounds
+from .party.limits import Limits
 from .party.storage.url import Stored
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -185,10 +185,10 @@ class Settings(BaseSettings):
         return 1.0 if self.reload else 10.0
 
     @property
-    def bounds(self) -> Bounds:
+    def bounds(self) -> Limits:
         """The limits that hold for rooms and connections."""
-        names = {each.name for each in fields(Bounds)}
-        return Bounds(**self.model_dump(include=names))
+        names = {each.name for each in fields(Limits)}
+        return Limits(**self.model_dump(include=names))
 
     def name_errors(self) -> dict[str, str]:
         """Return the names that were set and have no effect, each with why.

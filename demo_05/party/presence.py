@@ -17,7 +17,7 @@ class PresenceRoom(Server):
 
     rooms = ROOM_IDS
     max_frame_bytes = 1024
-    frames_a_second = 120
+    max_frames_per_second = 120
 
     def on_start(self) -> None:
         """Begin with nobody."""
@@ -44,15 +44,15 @@ class PresenceRoom(Server):
 
     def tell(self) -> None:
         """Find out what has changed, and tell everybody."""
-        for id in self.users.keys() - self.room.present.keys():
+        for id in self.users.keys() - self.room.connections_by_id.keys():
             del self.users[id]
             self.changes["add"].pop(id, None)
             self.changes["presence"].pop(id, None)
             self.changes["remove"].append(id)
         heard, self.heard = self.heard, []
         for frame, sender in heard:
-            if self.room.present.get(sender.id) is sender:
-                self.room.run(self.read, frame, sender, caller=sender)
+            if self.room.connections_by_id.get(sender.id) is sender:
+                self.room._run_hook(self.read, frame, sender, caller=sender)
         changes, self.changes = self.changes, {}
         # Whoever is alone knows of their own moves.
         moved = changes["presence"] and len(self.users) > 1

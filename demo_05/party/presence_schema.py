@@ -7,7 +7,7 @@ from pydantic import Field, TypeAdapter
 from typing_extensions import TypedDict
 
 from shared.chat.parsing import Label
-from shared.party import Frame, Refused
+from shared.party import Frame, MessageRejected
 
 
 class Cursor(TypedDict):
@@ -66,7 +66,7 @@ def unpack(frame: Frame) -> Join | Update:
             return News.validate_json(frame)
         return News.validate_python(msgpack.unpackb(frame))
     except ValueError:
-        raise Refused("Presence takes “join” and “update”.") from None
+        raise MessageRejected("Presence takes “join” and “update”.") from None
 
 
 def pack(message: dict[str, Any]) -> bytes:

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ..party import Refused
+from ..party import MessageRejected
 from .names import name_error, normalize_name, skeletons
 
 MAX_MUTED_NAMES = 100
@@ -95,10 +95,12 @@ class Moderation:
     def mute(self, name: str) -> None:
         """Refuse messages under a name, and under names that look like it."""
         if name_error(name):
-            raise Refused("Nobody can speak under that name anyway.")
+            raise MessageRejected("Nobody can speak under that name anyway.")
         key = normalize_name(name)
         if len(self.muted) >= MAX_MUTED_NAMES and key not in self.muted:
-            raise Refused(f"At most {MAX_MUTED_NAMES} names can be muted.")
+            raise MessageRejected(
+                f"At most {MAX_MUTED_NAMES} names can be muted."
+            )
         self.muted[key] = name
         self._update_skeletons()
 
@@ -113,7 +115,7 @@ class Moderation:
         return bool(muted) and not muted.isdisjoint(skeletons(name))
 
     def check_label(self, name: str | None) -> str | None:
-        """Return the name at a cursor; raise Refused if it is not allowed.
+        """Return a cursor's name; raise MessageRejected if it is not allowed.
 
         Pages hide the cursors of muted names. They do not know look-alikes
         that join later, so those are refused.
@@ -121,11 +123,11 @@ class Moderation:
         if not name:
             return name
         if error := name_error(name):
-            raise Refused(error)
+            raise MessageRejected(error)
         key = normalize_name(name)
         known = key in self.muted or key in self._cursor_names
         if not known and self.is_muted(name):
-            raise Refused(MUTED)
+            raise MessageRejected(MUTED)
         self._cursor_names.pop(key, None)
         self._cursor_names[key] = name
         if len(self._cursor_names) > MAX_CURSOR_NAMES:

@@ -12,10 +12,10 @@ from pydantic import (
 )
 from pydantic_core import from_json
 
-from ..party import Frame, Log, Refused
+from ..party import Frame, Log, MessageRejected
 from ..party.encoding import with_newest
 from ..party.errors import Asked
-from ..party.frame_rate_limiter import id_in
+from ..party.frame_rate_limiter import find_id
 from .messages import Message, history
 from .moderation import MUTED, moderation
 from .names import is_blank, name_error
@@ -77,8 +77,9 @@ def parse_message(
 ) -> Message:
     """Read `{"type": "message", "message": {…}}` from a page.
 
-    Raises Refused with the rule that was broken, in words for a person; and,
-    if `messages` are given, Asked by a page that wants earlier ones.
+    Raises MessageRejected with the rule that was broken, in words for a
+    person; and, if `messages` are given, Asked by a page that wants earlier
+    ones.
     """
     try:
         message = FRAME.validate_json(frame).message
@@ -88,37 +89,37 @@ def parse_message(
     if is_blank(message.body):
         problem = FIELD_ERRORS["body"]
     if problem:
-        raise Refused(problem, message.id)
+        raise MessageRejected(problem, message.id)
     return Message(id=message.id, user=message.user, body=message.body)
 
 
-def problem_of(frame: Frame, messages: Log[Message] | None) -> Refused:
+def problem_of(frame: Frame, messages: Log[Message] | None) -> MessageRejected:
     """Return why a frame carries no message: it may ask for earlier ones."""
     try:
         data: Any = from_json(frame)
     except ValueError as error:
         half = "hex escape" in str(error)
         why = HALF_A_CHARACTER if half else "This is not JSON."
-        return Refused(why, id_in(frame))
+        return MessageRejected(why, find_id(frame))
     if messages is not None and isinstance(data, dict):
         before = data.get("before")
         if data.get("type") == "older" and type(before) is int:
             return Asked(older(messages, min(max(before, 0), 2**62)))
     if not isinstance(data, dict) or data.get("type") != "message":
         why = "This room takes frames of type “message”."
-        return Refused(why, id_in(frame))
+        return MessageRejected(why, find_id(frame))
     message = data.get("message")
     if not isinstance(message, dict):
         why = "A frame of type “message” needs a message."
-        return Refused(why, id_in(frame))
+        return MessageRejected(why, find_id(frame))
     id = message.get("id")
     id = id if isinstance(id, str) else None
     try:
         MessageInput.model_validate(message)
     except ValidationError as error:
         field = str(error.errors()[0]["loc"][0])
-        return Refused(FIELD_ERRORS[field], id)
-    return Refused("This message cannot be read.", id)
+        return MessageRejected(FIELD_ERRORS[field], id)
+    return MessageRejected("This message cannot be read.", id)
 
 
 def check_name_error(name: str) -> str | None:

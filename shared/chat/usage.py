@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from ..party import Entry, Log
-from ..party.fetch import from_party
+from ..party.fetch import is_internal
 
 MAX_TOKENS = 10_000_000
 """Tokens that one report may name."""
@@ -48,7 +48,7 @@ async def read_report(request: Request) -> UsageReport:
         raise HTTPException(
             405, "Usage takes GET and POST.", {"Allow": "GET, POST"}
         )
-    if not from_party(request):
+    if not is_internal(request):
         raise HTTPException(403, "Only parties of this app may report usage.")
     try:
         return UsageReport.model_validate_json(await request.body())

@@ -1,4 +1,4 @@
-"""From a URL to a room: WebSocket and HTTP, and who may come in."""
+"""The ASGI app behind `/parties`: WebSockets and requests go to a room."""
 
 import asyncio
 from urllib.parse import quote
@@ -8,27 +8,28 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from .backpressure import line_of
-from .encoding import Frame, size
-from .errors import Refused
-from .frame_rate_limiter import Gate, id_in
+from .backpressure import socket_control
+from .connection import Connection
+from .encoding import Frame, frame_size
+from .errors import MessageRejected
+from .frame_rate_limiter import ConnectionRateLimiter, find_id
 from .message_rate_limiter import Identify, Identity, MessageLimit
-from .paths import address, connection_id
-from .registry import Parties
-from .responses import ENDING, error_response
-from .rooms import Connection, Server
+from .paths import parse_connection_id, parse_room_path
+from .registry import PartyRegistry
+from .responses import SHUTTING_DOWN, error_response
+from .server import Server
 from .upgrade_check import UpgradeCheck
 
 
-class Edge:
-    """The ASGI app behind `/parties`; `identify` says whose browser it is."""
+class PartyApp:
+    """Serve `/parties/PARTY/ROOM`; `identify` returns a client's browser."""
 
     def __init__(
-        self, parties: Parties, identify: Identify = lambda _: Identity()
+        self, parties: PartyRegistry, identify: Identify = lambda _: Identity()
     ) -> None:
         self.parties = parties
         self.identify = identify
-        self.upgrade = UpgradeCheck()
+        self.upgrade_check = UpgradeCheck()
 
     async def __call__(
         self, scope: Scope, receive: Receive, send: Send
@@ -36,83 +37,84 @@ class Edge:
         if scope["type"] == "http":
             request = Request(scope, receive, send)
             try:
-                self.check_open()
-                self.upgrade.check(request)
-                response = await self.parties.respond(*address(scope), request)
+                self._check_open()
+                self.upgrade_check.check(request)
+                path = parse_room_path(scope)
+                response = await self.parties.respond(*path, request)
             except HTTPException as error:
                 response = error_response(error)
             await response(scope, receive, send)
         else:
             websocket = WebSocket(scope, receive, send)
             try:
-                await self.connect(websocket)
+                await self._connect(websocket)
             except HTTPException as error:
                 await websocket.send_denial_response(error_response(error))
 
-    def check_open(self) -> None:
-        """Turn away who comes when the server ends; parties may go on."""
+    def _check_open(self) -> None:
+        """Refuse clients during shutdown; requests of parties go on."""
         if self.parties.closed:
-            raise HTTPException(*ENDING)
+            raise HTTPException(*SHUTTING_DOWN)
 
-    async def connect(self, websocket: WebSocket) -> None:
-        """Let a WebSocket into its room, or refuse the handshake."""
-        self.check_open()
-        id = connection_id(websocket)
-        party, room = address(websocket.scope)
-        most = self.parties.bounds.max_connections_per_room
-        identity = self.identify(websocket)
-        async with self.parties.enter(party, room, most) as server:
-            senders = self.parties.senders
-            limit = senders.limit(websocket, identity, server.room)
-            with server.room.places.held(id, websocket, identity.browser):
+    async def _connect(self, websocket: WebSocket) -> None:
+        """Accept a WebSocket into its room, or refuse the handshake."""
+        self._check_open()
+        id = parse_connection_id(websocket)
+        party, room_id = parse_room_path(websocket.scope)
+        parties, identity = self.parties, self.identify(websocket)
+        max_occupancy = parties.limits.max_connections_per_room
+        async with parties.enter(party, room_id, max_occupancy) as server:
+            room = server.room
+            limit = parties.senders.limit(websocket, identity, room)
+            with room._reservations.reserve(id, websocket, identity.browser):
                 await websocket.accept()
-                name = f"{server.room} {quote(id)}"
-                backlog = self.parties.backlog
-                connection = Connection(id, websocket, name, backlog)
+                name = f"{room} {quote(id)}"
+                connection = Connection(id, websocket, name, parties.backlog)
                 try:
-                    await self.listen(server, connection, websocket, limit)
+                    await self._serve(server, connection, limit)
                 except asyncio.CancelledError:
-                    if not connection.evicted:
+                    if not connection._is_evicted:
                         raise
 
-    async def listen(
-        self,
-        server: Server,
-        connection: Connection,
-        websocket: WebSocket,
-        limit: MessageLimit,
+    async def _serve(
+        self, server: Server, connection: Connection, limit: MessageLimit
     ) -> None:
-        """Start the hooks of a connection, from its beginning to its end."""
-        room = server.room
-        most = server.max_frame_bytes or room.parties.bounds.max_frame_bytes
-        too_large = f"A frame may have {most:,} bytes at most."
+        """Run the hooks of a connection, from on_connect to on_close."""
+        room, websocket = server.room, connection.websocket
+        max_bytes = (
+            server.max_frame_bytes or self.parties.limits.max_frame_bytes
+        )
+        too_large = f"A frame may have {max_bytes:,} bytes at most."
 
-        def pass_on(frame: Frame) -> None:
-            # Who has given way to a later one could not be answered.
-            if room.present.get(connection.id) is connection:
-                # Of UTF-8, a character has four bytes at most.
-                if len(frame) * 4 > most and size(frame) > most:
-                    connection.send(Refused(too_large, id_in(frame)).frame)
+        def on_frame(frame: Frame) -> None:
+            # A connection that was superseded could not be answered.
+            if room.connections_by_id.get(connection.id) is connection:
+                # A character is at most four bytes of UTF-8.
+                if len(frame) * 4 > max_bytes and frame_size(frame) > max_bytes:
+                    error = MessageRejected(too_large, find_id(frame))
+                    connection.send(error.frame)
                 else:
-                    room.run(
+                    room._run_hook(
                         server.on_message, frame, connection, caller=connection
                     )
 
-        gate = Gate(server, connection, limit, most, pass_on)
-        room.join(connection)
-        if line := line_of(websocket):
-            line.begin(connection, gate)
+        limiter = ConnectionRateLimiter(
+            server, connection, limit, max_bytes, on_frame
+        )
+        room._join(connection)
+        if control := socket_control(websocket):
+            control.begin(connection, limiter)
         try:
-            room.run(
+            room._run_hook(
                 server.on_connect, connection, websocket, caller=connection
             )
             while (event := await websocket.receive())["type"] != (
                 "websocket.disconnect"
             ):
                 text = event.get("text")
-                await gate.take(event["bytes"] if text is None else text)
+                await limiter.receive(event["bytes"] if text is None else text)
         finally:
-            gate.close()
-            room.leave(connection)
-            connection.stop()
-            room.run(server.on_close, connection)
+            limiter.close()
+            room._leave(connection)
+            connection._stop()
+            room._run_hook(server.on_close, connection)

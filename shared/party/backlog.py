@@ -1,4 +1,4 @@
-"""The frames that wait for slow readers, in all rooms of a process."""
+"""The memory that queued frames take, in all rooms of a process."""
 
 import asyncio
 import logging
@@ -10,23 +10,23 @@ from weakref import WeakMethod, WeakSet
 
 from starlette.websockets import WebSocket
 
-from . import backpressure as reader
+from . import backpressure
 from .encoding import Frame, SharedFrame
 
 MAX_QUEUED_BYTES = 256 * 1024 * 1024
-"""Bytes that may wait in a process, unless a setting says otherwise."""
+"""Bytes that may be queued in a process, by default."""
 
 MAX_CONNECTION_BYTES = 512 * 1024
-"""Bytes that may wait for one connection, behind the frame that is next."""
+"""Bytes that may be queued for a connection, behind the next frame."""
 
-REFERENCE_BYTES = 100
-"""Bytes that a place in a queue takes, however small the frame is."""
+ENTRY_OVERHEAD = 100
+"""Bytes that an entry of a queue takes, beside its frame."""
 
-RELIEF = 0.9
-"""The part of the bound that may be left once the slowest were evicted."""
+TARGET_USAGE = 0.9
+"""The part of the bound that may be used after the slowest were evicted."""
 
-LEFT_SECONDS = 2.5
-"""Seconds until an evicted reader is cut, who may still fetch the reason."""
+ABORT_SECONDS = 2.5
+"""Seconds in which an evicted client may still read the close frame."""
 
 LOG_INTERVAL = 60.0
 """Seconds between two log lines about evictions of one kind."""
@@ -34,20 +34,20 @@ LOG_INTERVAL = 60.0
 logger = logging.getLogger("party")
 
 
-def weight(frame: Frame) -> int:
-    """Return the bytes that a frame takes in a queue; a shared one no more."""
+def queued_size(frame: Frame) -> int:
+    """Return the bytes that a frame takes in one connection's queue."""
     if isinstance(frame, SharedFrame):
-        return REFERENCE_BYTES
-    return REFERENCE_BYTES + sys.getsizeof(frame)
+        return ENTRY_OVERHEAD
+    return ENTRY_OVERHEAD + sys.getsizeof(frame)
 
 
 class Backlog:
-    """The sum of all queues, within a bound.
+    """The size of all queues, within a bound.
 
-    A frame that waits for many, such as a broadcast or a history, is held
+    A frame that is queued for many, such as a broadcast or a history, is held
     once and counts once. A transport's write buffer holds a copy, or shares
     the frame: its connection counts the copy. Buffers below the transport's
-    high-water mark (64 KB) do not count: their readers keep up.
+    high-water mark (64 KB) do not count: their clients keep up.
     """
 
     def __init__(self, max_bytes: int = MAX_QUEUED_BYTES) -> None:
@@ -55,13 +55,13 @@ class Backlog:
         self.bytes = 0
         self.accounts: WeakSet[Account] = WeakSet()
         self._holders: dict[int, int] = {}
-        self._left: dict[reader.Line, int] = {}
-        self._left_bytes = 0
+        self._evicted: dict[backpressure.SocketControl, int] = {}
+        self._evicted_bytes = 0
         self._logged: dict[str, float] = {}
 
     def hold(self, frame: Frame) -> None:
-        """Count a frame that begins to wait for one more connection."""
-        self.bytes += REFERENCE_BYTES
+        """Count a frame that is queued for one more connection."""
+        self.bytes += ENTRY_OVERHEAD
         if holders := self._holders.get(id(frame)):
             self._holders[id(frame)] = holders + 1
         else:
@@ -69,8 +69,8 @@ class Backlog:
             self.bytes += sys.getsizeof(frame)
 
     def release(self, frame: Frame) -> None:
-        """Count a frame no more that one connection has got, or never will."""
-        self.bytes -= REFERENCE_BYTES
+        """Stop counting a frame that was sent to a connection, or dropped."""
+        self.bytes -= ENTRY_OVERHEAD
         if others := self._holders[id(frame)] - 1:
             self._holders[id(frame)] = others
         else:
@@ -78,14 +78,14 @@ class Backlog:
             self.bytes -= sys.getsizeof(frame)
 
     def shed(self) -> None:
-        """Cut evicted readers, and evict the slowest, as too much waits."""
-        for line in list(self._left):
-            line.abort()
-            self.forget(line)
+        """Abort evicted connections, and evict the slowest, to free memory."""
+        for control in list(self._evicted):
+            control.abort()
+            self._remove_evicted(control)
         evicted = 0
-        waiting = [each for each in self.accounts if each.is_waiting]
-        for account in sorted(waiting, key=Account.pace):
-            if self.bytes <= self.max_bytes * RELIEF:
+        counted = [each for each in self.accounts if each.is_counted]
+        for account in sorted(counted, key=Account.drain_rate):
+            if self.bytes <= self.max_bytes * TARGET_USAGE:
                 break
             if evict := account.evict():
                 evict()
@@ -100,23 +100,24 @@ class Backlog:
 
     @property
     def is_over(self) -> bool:
-        """Whether too much waits."""
-        return self.bytes + self._left_bytes > self.max_bytes
+        """Whether more is queued than the bound."""
+        return self.bytes + self._evicted_bytes > self.max_bytes
 
-    def leave(self, line: reader.Line, unread: int) -> None:
-        """Count what an evicted reader has not read, until it is cut."""
-        if line not in self._left:
-            self._left[line] = unread
-            self._left_bytes += unread
+    def add_evicted(
+        self, control: backpressure.SocketControl, unread: int
+    ) -> None:
+        """Count the write buffer of an evicted connection for a while."""
+        if control not in self._evicted:
+            self._evicted[control] = unread
+            self._evicted_bytes += unread
             loop = asyncio.get_running_loop()
-            loop.call_later(LEFT_SECONDS, self.forget, line)
+            loop.call_later(ABORT_SECONDS, self._remove_evicted, control)
 
-    def forget(self, line: reader.Line) -> None:
-        """Count no more what an evicted reader had not read."""
-        self._left_bytes -= self._left.pop(line, 0)
+    def _remove_evicted(self, control: backpressure.SocketControl) -> None:
+        self._evicted_bytes -= self._evicted.pop(control, 0)
 
     def warn(self, text: str, *details: object) -> None:
-        """Log an eviction: each kind at most once a minute."""
+        """Log an eviction; the same text at most once a minute."""
         now = asyncio.get_running_loop().time()
         if now - self._logged.get(text, -LOG_INTERVAL) >= LOG_INTERVAL:
             self._logged[text] = now
@@ -124,111 +125,118 @@ class Backlog:
 
 
 class Account:
-    """One connection's part of the backlog: its queue, and what it is sent."""
+    """One connection's part of the backlog: its queue and write buffer."""
 
     def __init__(
         self, backlog: Backlog, websocket: WebSocket, evict: Callable[[], None]
     ) -> None:
-        self.backlog = backlog
-        self.websocket = websocket
+        self._backlog = backlog
+        self._websocket = websocket
         self.evict = WeakMethod(evict)
         self.warn = backlog.warn
         backlog.accounts.add(self)
         self.queued = 0
         self._sending: Frame | None = None
         self._unread = 0
-        self._started = 0.0, 0  # the time, and the bytes unread by then
+        self._full_since = 0.0, 0  # the time, and the bytes unread then
 
     def add(self, frame: Frame) -> None:
         """Count a frame that is queued."""
-        backlog = self.backlog
-        self.queued += weight(frame)
+        backlog = self._backlog
+        self.queued += queued_size(frame)
         backlog.hold(frame)
         if backlog.is_over:
             backlog.shed()
 
-    def is_over(self, waiting: Mapping[Any, Frame]) -> bool:
-        """Whether too much is queued behind the frame that is next.
+    def is_over(self, queue: Mapping[Any, Frame]) -> bool:
+        """Return whether too much is queued behind the next frame.
 
-        That one may be of any size: it makes no slow reader by itself.
+        The next frame may have any size: one frame makes no slow client.
         """
         if self.queued <= MAX_CONNECTION_BYTES:
             return False
-        following = next(iter(waiting.values()))
-        return self.queued - weight(following) > MAX_CONNECTION_BYTES
+        following = next(iter(queue.values()))
+        return self.queued - queued_size(following) > MAX_CONNECTION_BYTES
 
     def remove(self, frame: Frame) -> None:
-        """Count a frame no more that will not be sent."""
-        self.queued -= weight(frame)
-        self.backlog.release(frame)
+        """Stop counting a frame that will not be sent."""
+        self.queued -= queued_size(frame)
+        self._backlog.release(frame)
 
     async def send(self, frame: Frame) -> None:
-        """Send a frame from the queue, and wait until much of it is read."""
-        self.queued -= weight(frame)
+        """Send a frame from the queue, and wait until it is mostly read."""
+        self.queued -= queued_size(frame)
         self._sending = frame
-        await reader.in_time(reader.send_frame(self.websocket, frame))
-        if reader.congested(self.websocket):
-            await self.settle()
+        sending = backpressure.send_frame(self._websocket, frame)
+        await backpressure.send_in_time(sending)
+        if backpressure.congested(self._websocket):
+            await self.drain()
         else:
             self.close()
 
     def begin(self, frame: Frame) -> None:
         """Count a frame that was sent past the queue, and is not read yet."""
-        self.backlog.hold(frame)
+        self._backlog.hold(frame)
         self._sending = frame
 
-    async def settle(self) -> None:
-        """Wait until much is read; what is in the write buffer counts."""
-        if line := reader.congested(self.websocket):
-            unread = line.buffered_bytes()
+    async def drain(self) -> None:
+        """Wait until the write buffer is drained; it counts meanwhile."""
+        if control := backpressure.congested(self._websocket):
+            unread = control.buffered_bytes()
             self._unread = self._copied(unread)
-            self._started = asyncio.get_running_loop().time(), unread
-            self.backlog.bytes += self._unread
-            if self.backlog.is_over:
-                self.backlog.shed()
-            await reader.settle(line, unread)
+            self._full_since = asyncio.get_running_loop().time(), unread
+            self._backlog.bytes += self._unread
+            if self._backlog.is_over:
+                self._backlog.shed()
+            await backpressure.drain(control, unread)
         self.close()
 
     def _copied(self, unread: int) -> int:
-        """Return the bytes that a write buffer takes, of which some are read.
+        """Return the bytes of memory that the write buffer takes.
 
-        It keeps all of a frame until the last of it is read.
+        It keeps all of a frame until the last of it is written.
         """
         if not isinstance(self._sending, SharedFrame):
             return max(unread, sys.getsizeof(self._sending or b""))
         shared = len(self._sending.data)
-        if reader.shortcut(self.websocket):
+        if backpressure.direct_socket(self._websocket):
             return max(0, unread - shared)
         return max(unread, shared)
 
-    def hang_up(self, code: int, reason: str) -> None:
-        """Close the connection; its write buffer counts until it is cut."""
-        reader.hang_up(self.websocket, code, reason)
-        if line := reader.line_of(self.websocket):
-            self.backlog.leave(line, max(self._unread, line.buffered_bytes()))
+    def abort(self, code: int, reason: str) -> None:
+        """Close without waiting for the client, where the server can.
+
+        The write buffer counts until the connection is aborted.
+        """
+        if control := backpressure.socket_control(self._websocket):
+            control.hang_up(code, reason)
+            unread = max(self._unread, control.buffered_bytes())
+            self._backlog.add_evicted(control, unread)
 
     def close(self) -> None:
-        """Count nothing any more of what was sent."""
+        """Stop counting what was sent."""
         if self._sending is not None:
-            self.backlog.release(self._sending)
+            self._backlog.release(self._sending)
             self._sending = None
         if self._unread:
-            self.backlog.bytes -= self._unread
+            self._backlog.bytes -= self._unread
             self._unread = 0
 
     @property
-    def is_waiting(self) -> bool:
-        """Whether anything of it counts now."""
+    def is_counted(self) -> bool:
+        """Whether anything of the connection counts now."""
         return bool(self.queued or self._unread or self._sending is not None)
 
-    def pace(self) -> tuple[float, float]:
+    def drain_rate(self) -> tuple[float, float]:
         """Return a sort key: the slowest first, and of those the earliest.
 
-        That is the bytes a second that are taken from a full write buffer.
+        The rate is in bytes per second, since the write buffer became full.
         """
-        line = reader.congested(self.websocket)
-        if line is None:
+        control = backpressure.congested(self._websocket)
+        if control is None:
             return inf, -self.queued
-        since, unread = self._started
+        since, unread = self._full_since
         elapsed = asyncio.get_running_loop().time() - since
-        return max(0, unread - line.buffered_bytes()) / (elapsed + 1), -elapsed
+        return max(0, unread - control.buffered_bytes()) / (
+            elapsed + 1
+        ), -elapsed

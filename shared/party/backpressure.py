@@ -1,4 +1,4 @@
-"""Whoever reads at the other end: they may be slow, but not stop reading."""
+"""Backpressure: wait for a client that reads slowly, or stop waiting."""
 
 import asyncio
 from collections.abc import Awaitable, Coroutine, Generator
@@ -11,42 +11,44 @@ from starlette.websockets import WebSocket
 
 from .encoding import Frame, SharedFrame
 
-PATIENCE = 4.0
-"""Seconds that a reader may take nothing of what was sent."""
+STALL_TIMEOUT = 4.0
+"""Seconds after which a client that reads nothing counts as stalled."""
 
-LOOKS = 4
-"""How often it is looked at meanwhile."""
+STALL_CHECKS = 4
+"""How often it is checked meanwhile whether the client has read anything."""
 
 
-class Line(Protocol):
-    """What our own server offers beside ASGI: see protocol.py."""
+class SocketControl(Protocol):
+    """Control of a socket, which our uvicorn protocol offers beside ASGI."""
 
     writable: asyncio.Event
+    """Cleared while the write buffer is above its high-water mark."""
 
-    def begin(self, connection: Any, gate: Any) -> None:
-        """Read for a connection in its room, within the limits of a gate."""
+    def begin(self, connection: Any, limiter: Any) -> None:
+        """Receive for a connection, within the limits of a rate limiter."""
 
     def stop_reading(self) -> None:
-        """Parse nothing any more of what comes."""
+        """Parse nothing any more of what the client sends."""
 
     def buffered_bytes(self) -> int:
-        """Return how many bytes are written, but not taken by the system."""
+        """Return the size of the write buffer."""
 
     def hang_up(self, code: int, reason: str) -> None:
-        """Close without waiting for the reader."""
+        """Close without waiting for the client to read."""
 
     def abort(self) -> None:
-        """Cut the connection, whatever has not been read."""
+        """Abort the connection, and drop the write buffer."""
 
 
-def line_of(websocket: WebSocket) -> Line | None:
-    """The line behind a WebSocket, with our own server."""
-    line: Line | None = websocket.scope.get("extensions", {}).get("party.line")
-    return line
+def socket_control(websocket: WebSocket) -> SocketControl | None:
+    """Return the control of a WebSocket's socket, if the server offers it."""
+    extensions = websocket.scope.get("extensions", {})
+    control: SocketControl | None = extensions.get("party.line")
+    return control
 
 
-def shortcut(websocket: WebSocket) -> Any:
-    """What a faster way of sending needs of a WebSocket, where there is one."""
+def direct_socket(websocket: WebSocket) -> Any:
+    """Return the protocol that writes frames past ASGI, if there is one."""
     return websocket.scope.get("extensions", {}).get("party.shortcut")
 
 
@@ -54,20 +56,20 @@ async def send_frame(websocket: WebSocket, frame: Frame) -> None:
     """Send a frame, once there is room for it in the write buffer."""
     if isinstance(frame, bytes):
         await websocket.send_bytes(frame)
-    elif isinstance(frame, SharedFrame) and (line := shortcut(websocket)):
+    elif isinstance(frame, SharedFrame) and (line := direct_socket(websocket)):
         line.write_shared(frame)
     else:
         await websocket.send_text(frame)
 
 
-async def in_time(sending: Awaitable[None]) -> None:
-    """Wait until a frame is sent; TimeoutError if nothing is read any more."""
-    async with asyncio.timeout(PATIENCE):
+async def send_in_time(sending: Awaitable[None]) -> None:
+    """Await a send; TimeoutError if the client is stalled."""
+    async with asyncio.timeout(STALL_TIMEOUT):
         await sending
 
 
-def begin(sending: Coroutine[Any, Any, None]) -> Awaitable[None] | None:
-    """Run a coroutine until it waits; None if it does not, and has ended."""
+def start(sending: Coroutine[Any, Any, None]) -> Awaitable[None] | None:
+    """Run a coroutine until it waits; return the rest, None if it is done."""
     try:
         waits_for = sending.send(None)
     except StopIteration:
@@ -79,7 +81,7 @@ def begin(sending: Coroutine[Any, Any, None]) -> Awaitable[None] | None:
 def resume(
     sending: Coroutine[Any, Any, None], waits_for: Any
 ) -> Generator[Any, Any, None]:
-    """Go on with a coroutine that waits, in the task that awaits this."""
+    """Continue a started coroutine in the task that awaits this."""
     while True:
         try:
             value = yield waits_for
@@ -93,32 +95,29 @@ def resume(
             return
 
 
-def congested(websocket: WebSocket) -> Line | None:
-    """Return the line behind a WebSocket, if its write buffer is full."""
-    line = line_of(websocket)
-    return None if line is None or line.writable.is_set() else line
+def congested(websocket: WebSocket) -> SocketControl | None:
+    """Return the control of a WebSocket whose write buffer is full."""
+    control = socket_control(websocket)
+    return None if control is None or control.writable.is_set() else control
 
 
-async def settle(line: Line, unread: int) -> None:
-    """Wait until much is read, as long as more and more is."""
-    looks = 0
-    while not line.writable.is_set():
+async def drain(control: SocketControl, unread: int) -> None:
+    """Wait until the write buffer is drained; TimeoutError if it stalls.
+
+    `unread` is its size in bytes now.
+    """
+    checks = 0
+    while not control.writable.is_set():
         with suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE / LOOKS):
-                await line.writable.wait()
-        before, unread = unread, line.buffered_bytes()
-        looks = looks + 1 if unread >= before else 0
-        if looks == LOOKS:
+            async with asyncio.timeout(STALL_TIMEOUT / STALL_CHECKS):
+                await control.writable.wait()
+        before, unread = unread, control.buffered_bytes()
+        checks = checks + 1 if unread >= before else 0
+        if checks == STALL_CHECKS:
             raise TimeoutError
 
 
 async def close(websocket: WebSocket, code: int, reason: str) -> None:
-    """Close, behind what was sent; TimeoutError if that is not read."""
-    async with asyncio.timeout(PATIENCE):
+    """Close after all that was sent; TimeoutError if the client is stalled."""
+    async with asyncio.timeout(STALL_TIMEOUT):
         await websocket.close(code, reason)
-
-
-def hang_up(websocket: WebSocket, code: int, reason: str) -> None:
-    """Close without waiting for the reader, where that can be done."""
-    if line := line_of(websocket):
-        line.hang_up(code, reason)

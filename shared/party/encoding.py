@@ -1,4 +1,4 @@
-"""What travels over a WebSocket, text or bytes, and to whom."""
+"""Encode messages as the frames of a WebSocket: text or bytes."""
 
 import asyncio
 import sys
@@ -10,14 +10,14 @@ from pydantic_core import to_json
 Frame: TypeAlias = str | bytes
 
 PING, PONG = "ping", "pong"
-"""A page's heartbeat and its answer: text frames, which no room sees."""
+"""A page's heartbeat and the reply: text frames that no hook receives."""
 
 
 class SharedFrame(str):
-    """Text that many connections are sent: encoded once, and held once."""
+    """A text frame for many connections: encoded once, and held once."""
 
     def __new__(cls, data: bytes) -> "SharedFrame":
-        """Make a frame of UTF-8, which stays at hand as `data`."""
+        """Make a frame of UTF-8, which is kept as `data`."""
         frame = super().__new__(cls, data.decode())
         frame.data = data
         return frame
@@ -29,33 +29,33 @@ class SharedFrame(str):
         return super().__sizeof__() + sys.getsizeof(self.data)
 
 
-LOOKED_AT = 4_096
-"""How much of a frame that is refused is looked at, to name its message."""
+ID_SCAN_BYTES = 4_096
+"""Bytes of a rejected frame that are searched for the message's id."""
 
-IN_A_THREAD = (
+CALLED_IN_THREAD = (
     "A thread cannot send or broadcast. There, it takes the event loop: "
     "loop.call_soon_threadsafe(room.broadcast, message)"
 )
 
 
 class Oversized(bytes):
-    """The beginning of a frame that is too large, and was not kept."""
+    """The beginning of a frame that is too large; the rest was dropped."""
 
     def __len__(self) -> int:
         return sys.maxsize
 
 
 def encode(message: object) -> Frame:
-    """Turn a message into a frame.
+    """Encode a message as a frame.
 
     Text and bytes stay as they are; a dict or a pydantic model becomes JSON
-    text, a model without those keys whose value is None. Raises for what
-    cannot be that, such as half a letter: before anybody is sent it.
+    text, a model without the keys whose value is None. Raises ValueError for
+    text that is not valid Unicode, and RuntimeError in a thread.
     """
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        raise RuntimeError(IN_A_THREAD) from None
+        raise RuntimeError(CALLED_IN_THREAD) from None
     if isinstance(message, (bytes, SharedFrame)):
         return message
     if isinstance(message, str):
@@ -70,7 +70,7 @@ def with_newest(
 ) -> bytes:
     """Return a frame as JSON, with the newest messages that fit into it.
 
-    That is at least one, however large it is.
+    At least one is in it, however large it is.
     """
     parts: list[bytes] = []
     for message in reversed(messages):
@@ -83,8 +83,8 @@ def with_newest(
     return b'%b,"messages":[%b]}' % (head, b",".join(reversed(parts)))
 
 
-def ids(without: Collection[str]) -> Collection[str]:
-    """Those ids; one may come without a list around it, but as an id."""
+def as_ids(without: Collection[str]) -> Collection[str]:
+    """Return a collection of ids; a single id may be given as a string."""
     if isinstance(without, str):
         return (without,)
     if not all(isinstance(each, str) for each in without):
@@ -92,6 +92,6 @@ def ids(without: Collection[str]) -> Collection[str]:
     return without
 
 
-def size(frame: Frame) -> int:
-    """How many bytes a frame has."""
+def frame_size(frame: Frame) -> int:
+    """Return the size of a frame in bytes."""
     return len(frame if isinstance(frame, bytes) else frame.encode())

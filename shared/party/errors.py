@@ -1,15 +1,15 @@
-"""What a hook raises to answer whoever sent something wrong."""
+"""The exceptions that a hook raises to answer the sender of a message."""
 
 from collections.abc import Awaitable
 from typing import Any
 
 
-class Refused(Exception):
-    """Something sent was not taken; `message` says why, to a person.
+class MessageRejected(Exception):
+    """A message is not accepted; `message` tells a person why.
 
-    Raised in a hook, it goes to the one connection that caused it, as
-    `{"type": "error", "message": …, "id": …}`, and the room goes on. With
-    `retry_after`, the same may be sent again after so many seconds.
+    Raised in a hook, it is sent to the connection that caused the hook, as
+    `{"type": "error", "message": …, "id": …}`, and the room continues. With
+    `retry_after`, the client may send the same again after so many seconds.
     """
 
     def __init__(
@@ -26,15 +26,15 @@ class Refused(Exception):
             self.frame["retry_after"] = retry_after
 
 
-class Repeated(Refused):
-    """A message that is already kept came again: acknowledged once more."""
+class DuplicateMessage(MessageRejected):
+    """A message that is stored already: it is acknowledged once more."""
 
     def __init__(self, id: str, seq: int) -> None:
         super().__init__("This message is already kept.")
         self.frame = {"type": "ack", "id": id, "seq": seq}
 
 
-class Asked(Refused):
+class Asked(MessageRejected):
     """Not something to be kept, but a question: it has an answer."""
 
     def __init__(self, answer: Awaitable[object]) -> None:

@@ -1,29 +1,31 @@
-"""From one party to another: HTTP without a network."""
+"""HTTP requests from one party to another, without a network."""
 
 import json as json_module
 import logging
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Message
 
-if TYPE_CHECKING:
-    from .registry import Parties
+Respond: TypeAlias = Callable[[str, str, Request], Awaitable[Response]]
+"""Returns the response of a party's room to a request."""
 
 logger = logging.getLogger("party")
 
 
-def from_party(request: Request) -> bool:
-    """Whether a party sent this request, and nobody from outside.
+def is_internal(request: Request) -> bool:
+    """Return whether a party sent this request, not a client.
 
-    That is said in the ASGI scope, which no header can reach.
+    The ASGI scope records that, which no header can change.
     """
     return "party.caller" in request.scope
 
 
-class Reply:
-    """What a room answered: `status_code`, `headers` and `body`."""
+class FetchResponse:
+    """The response of a room: `status_code`, `headers` and `body`."""
 
     def __init__(self) -> None:
         self.status_code = 0
@@ -32,15 +34,15 @@ class Reply:
 
     @property
     def ok(self) -> bool:
-        """Whether the room did what it was asked."""
+        """Whether the status is no error."""
         return 200 <= self.status_code < 400
 
     def json(self) -> Any:
-        """The body, read as JSON."""
+        """Parse the body as JSON."""
         return json_module.loads(self.body)
 
-    async def take(self, message: Message) -> None:
-        """Take the response in, as an ASGI server would."""
+    async def _receive(self, message: Message) -> None:
+        """Store an ASGI message, as an HTTP server would send it."""
         if message["type"] == "http.response.start":
             self.status_code = message["status"]
             self.headers = {
@@ -51,17 +53,20 @@ class Reply:
             self.body += message.get("body", b"")
 
 
-class Address:
-    """A room of a party, to be asked by another."""
+class RoomStub:
+    """A room of another party, to send requests to."""
 
-    def __init__(self, parties: "Parties", party: str, id: str) -> None:
-        self.parties, self.party, self.id = parties, party, id
+    def __init__(self, respond: Respond, party: str, id: str) -> None:
+        self.party, self.id = party, id
+        self._respond = respond
 
-    async def fetch(self, method: str = "GET", json: Any = None) -> Reply:
-        """Ask the room: its `on_request` answers, as it would over HTTP.
+    async def fetch(
+        self, method: str = "GET", json: Any = None
+    ) -> FetchResponse:
+        """Send a request to the room's `on_request`; `json` is its body.
 
-        `json` becomes the body. A room that fails, or that does not exist,
-        raises nothing: it is a reply with its status, and a line in the log.
+        An error raises nothing: it is a response with its status, and it is
+        logged.
         """
         body = b"" if json is None else json_module.dumps(json).encode()
 
@@ -88,21 +93,24 @@ class Address:
             "party.caller": True,
         }
         request = Request(scope, receive)
-        response = await self.parties.respond(self.party, self.id, request)
-        reply = Reply()
-        await response(scope, receive, reply.take)
-        if not reply.ok:
+        response = await self._respond(self.party, self.id, request)
+        fetched = FetchResponse()
+        await response(scope, receive, fetched._receive)
+        if not fetched.ok:
             where = f"{self.party}/{quote(self.id)}"
-            logger.warning("%s: %s %s", where, reply.status_code, reply.body)
-        return reply
+            logger.warning(
+                "%s: %s %s", where, fetched.status_code, fetched.body
+            )
+        return fetched
 
 
-class Party:
-    """A party, as another one knows it."""
+class PartyNamespace:
+    """A party, whose rooms another party can send requests to."""
 
-    def __init__(self, parties: "Parties", name: str) -> None:
-        self.parties, self.name = parties, name
+    def __init__(self, respond: Respond, name: str) -> None:
+        self.name = name
+        self._respond = respond
 
-    def get(self, id: str) -> Address:
-        """The room of that id."""
-        return Address(self.parties, self.name, id)
+    def get(self, id: str) -> RoomStub:
+        """Return the room with that id."""
+        return RoomStub(self._respond, self.name, id)

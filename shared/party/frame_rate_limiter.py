@@ -1,21 +1,22 @@
-"""How fast a room takes what one connection sends."""
+"""Limit the rate of the frames that one connection sends."""
 
 import asyncio
 import re
 from collections.abc import Callable
 from typing import Any
 
-from .encoding import LOOKED_AT, PING, PONG, Frame
-from .errors import Refused
-from .limits import Rate
+from .connection import Connection
+from .encoding import ID_SCAN_BYTES, PING, PONG, Frame
+from .errors import MessageRejected
+from .limits import TokenBucket
 from .message_rate_limiter import MessageLimit
-from .rooms import Connection, Server
+from .server import Server
 
-PATIENCE = 100
-"""Seconds' worth that may be too much before the connection is closed."""
+MAX_EXCESS_SECONDS = 100
+"""Seconds' worth of excess frames until the connection is closed."""
 
-FLOODING = 1008, "You were sending too much. Come back in a moment."
-"""With what somebody is sent away who goes on and on."""
+RATE_EXCEEDED = 1008, "You were sending too much. Come back in a moment."
+"""The close code and reason of a connection that sends far too much."""
 
 CONTROL_BURST_SECONDS = 5
 """Seconds' worth of pings, pongs and partial frames to take at once."""
@@ -23,17 +24,18 @@ CONTROL_BURST_SECONDS = 5
 MAX_INFLATED_AT_ONCE = 32
 """Bytes of a compressed frame that may be a page's heartbeat."""
 
-Unpack = Callable[[bytes, int], Frame | None]
+Inflate = Callable[[bytes, int], Frame | None]
 """Inflates a frame up to so many bytes; None: it has closed the connection."""
 
 ID = re.compile(r'"id"\s?:\s?"([^"\\]{1,64})"')
 
 
-class Gate:
-    """Passes a connection's frames on to its room, within their rate.
+class ConnectionRateLimiter:
+    """Hand a connection's frames to its room, within their rate.
 
-    Messages beyond the limit are refused in words, one by one; a party with a
-    rate of its own is passed the latest instead, once there is time for it.
+    Messages beyond the limit are rejected, one by one. If the party sets a
+    rate of its own, excess frames replace each other instead, and the latest
+    is handed over once the rate allows it.
     """
 
     def __init__(
@@ -41,101 +43,103 @@ class Gate:
         server: Server,
         sender: Connection,
         limit: MessageLimit,
-        max_size: int,
-        pass_on: Callable[[Frame], object],
+        max_bytes: int,
+        on_frame: Callable[[Frame], object],
     ) -> None:
-        self.sender = sender
-        self.limit = limit
-        self.max_size = max_size
-        self.pass_on = pass_on
-        self.own = server.frames_a_second
-        most = self.own or limit.sender.a_second
-        self.rate = Rate(most, most)
-        self.patience = Rate(most, most * PATIENCE)
-        self.is_flooded = False
-        self._control = Rate(most, most * CONTROL_BURST_SECONDS)
-        self._latest: tuple[Frame, Unpack | None] = "", None
+        self.max_bytes = max_bytes
+        self._sender = sender
+        self._limit = limit
+        self._on_frame = on_frame
+        self._keeps_latest = bool(server.max_frames_per_second)
+        rate = server.max_frames_per_second or limit.sender.rate
+        self._bucket = TokenBucket(rate, rate)
+        self._excess = TokenBucket(rate, rate * MAX_EXCESS_SECONDS)
+        self._control = TokenBucket(rate, rate * CONTROL_BURST_SECONDS)
+        self._is_exceeded = False
+        self._latest: tuple[Frame, Inflate | None] = "", None
         self._timer: asyncio.TimerHandle | None = None
 
-    async def take(self, frame: Frame) -> None:
-        """Take a frame in; returns once there is time for the next one."""
-        if not self.is_flooded:
+    async def receive(self, frame: Frame) -> None:
+        """Admit a frame; returns when the next one may be received."""
+        if not self._is_exceeded:
             self.admit(frame)
-        if self.is_flooded:
-            await self.sender.closed()
+        if self._is_exceeded:
+            await self._sender._wait_sent()
 
-    def admit(self, frame: Any, unpack: Unpack | None = None) -> None:
-        """Pass a frame on, refuse it, or close the connection for flooding.
+    def admit(self, frame: Any, inflate: Inflate | None = None) -> None:
+        """Hand a frame over, reject it, or close the connection.
 
-        A frame that came compressed is inflated by `unpack`, and only when it
-        is passed on; to refuse it takes no more than its beginning.
+        A compressed frame is inflated by `inflate` when it is handed over; to
+        reject it takes only its beginning.
         """
-        if unpack and len(frame) <= MAX_INFLATED_AT_ONCE:
-            frame, unpack = unpack(frame, self.max_size), None
+        if inflate and len(frame) <= MAX_INFLATED_AT_ONCE:
+            frame, inflate = inflate(frame, self.max_bytes), None
         if frame == PING:
-            if self.counts_frame():
-                self.sender.send(PONG)
-        elif self.own:
-            self._admit_latest(frame, unpack)
-        elif not (refusal := self.limit.refusal()):
-            self._pass(frame, unpack)
-        elif self.patience.allows():
-            start = unpack(frame, LOOKED_AT) if unpack else frame
+            if self.admit_control():
+                self._sender.send(PONG)
+        elif self._keeps_latest:
+            self._admit_latest(frame, inflate)
+        elif not (refusal := self._limit.consume()):
+            self._hand_over(frame, inflate)
+        elif self._excess.try_consume():
+            start = inflate(frame, ID_SCAN_BYTES) if inflate else frame
             if start is not None:
                 why, seconds = refusal
-                self.sender.send(Refused(why, id_in(start), seconds).frame)
+                error = MessageRejected(why, find_id(start), seconds)
+                self._sender.send(error.frame)
         else:
-            self._dismiss()
+            self._close_connection()
 
-    def counts_frame(self) -> bool:
-        """Count a frame that is no message: whether it is within the rate."""
-        if self._control.allows():
+    def admit_control(self) -> bool:
+        """Count a frame that is no message; return whether to handle it."""
+        if self._control.try_consume():
             return True
-        if not self.patience.allows():
-            self._dismiss()
+        if not self._excess.try_consume():
+            self._close_connection()
         return False
 
     def close(self) -> None:
-        """Pass nothing on any more."""
+        """Hand nothing over any more."""
         if self._timer:
             self._timer.cancel()
 
-    def _admit_latest(self, frame: Frame, unpack: Unpack | None) -> None:
-        if not self._timer and self.rate.allows():
-            self._pass(frame, unpack)
-        elif self.patience.allows():
-            self._latest = frame, unpack
-            self._timer = self._timer or self._pass_soon(1 / self.rate.a_second)
+    def _admit_latest(self, frame: Frame, inflate: Inflate | None) -> None:
+        if not self._timer and self._bucket.try_consume():
+            self._hand_over(frame, inflate)
+        elif self._excess.try_consume():
+            self._latest = frame, inflate
+            if not self._timer:
+                self._timer = self._hand_over_later()
         else:
-            self._dismiss()
+            self._close_connection()
 
-    def _pass(self, frame: Any, unpack: Unpack | None) -> None:
-        if unpack:
-            frame = unpack(frame, self.max_size)
+    def _hand_over(self, frame: Any, inflate: Inflate | None) -> None:
+        if inflate:
+            frame = inflate(frame, self.max_bytes)
         if frame is not None:
-            self.pass_on(frame)
+            self._on_frame(frame)
 
-    def _dismiss(self) -> None:
-        """Close the connection, and read nothing of it any more."""
-        if not self.is_flooded:
-            self.is_flooded = True
-            self.sender.dismiss(*FLOODING)
+    def _close_connection(self) -> None:
+        if not self._is_exceeded:
+            self._is_exceeded = True
+            self._sender._stop_reading()
+            self._sender.close(*RATE_EXCEEDED)
 
-    def _pass_soon(self, seconds: float) -> asyncio.TimerHandle:
+    def _hand_over_later(self) -> asyncio.TimerHandle:
         loop = asyncio.get_running_loop()
-        return loop.call_later(seconds, self._pass_latest, seconds)
+        return loop.call_later(1 / self._bucket.rate, self._hand_over_latest)
 
-    def _pass_latest(self, seconds: float) -> None:
-        if self.rate.allows():
+    def _hand_over_latest(self) -> None:
+        if self._bucket.try_consume():
             self._timer = None
-            self._pass(*self._latest)
+            self._hand_over(*self._latest)
         else:
-            self._timer = self._pass_soon(seconds)
+            self._timer = self._hand_over_later()
 
 
-def id_in(frame: Frame) -> str | None:
-    """The id of a message that there is no time to read, if it is in sight."""
-    start = frame[:LOOKED_AT]
+def find_id(frame: Frame) -> str | None:
+    """Return the id of a message by its first bytes, without parsing it."""
+    start = frame[:ID_SCAN_BYTES]
     text = start if isinstance(start, str) else start.decode(errors="replace")
     found = ID.search(text)
     return found[1] if found else None

@@ -1,60 +1,60 @@
-"""How a hook begins, and what becomes of what it raises."""
+"""Start a hook, and handle the exception that ends it."""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from .errors import Asked, Refused
+from .errors import Asked, MessageRejected
 
-Waits = Awaitable[None] | None
-"""What a hook returns: an `async def` is waited for, a `def` is done."""
+HookResult = Awaitable[None] | None
+"""The return value of a hook: a coroutine of an `async def`, or None."""
 
-Hook = Callable[..., Waits]
+Hook = Callable[..., HookResult]
 
 logger = logging.getLogger("party")
 
 
 class Caller(Protocol):
-    """Whoever a hook was started for."""
+    """The connection that caused a hook."""
 
     def send(self, message: object) -> None: ...
 
 
-def begun(task: asyncio.Task[None]) -> bool:
-    """Whether a task has begun: those that were made before it have, too."""
+def has_started(task: asyncio.Task[None]) -> bool:
+    """Return whether a task has begun to run; tasks start in order."""
     coroutine: Any = task.get_coro()
     # As inspect.getcoroutinestate() does, at half the cost for each message.
     has_frame = coroutine.cr_frame is not None
     return coroutine.cr_suspended or coroutine.cr_running or not has_frame
 
 
-async def in_turn(hook: Hook, *arguments: Any) -> None:
-    """A hook that does not begin before those that were started before."""
-    if (waits := hook(*arguments)) is not None:
-        await waits
+async def after_pending(hook: Hook, *arguments: Any) -> None:
+    """Call a hook in a task, which starts after the tasks before it."""
+    if (result := hook(*arguments)) is not None:
+        await result
 
 
-async def fail(error: Exception) -> None:
-    """What a hook did that could not even wait."""
+async def reraise(error: Exception) -> None:
+    """Raise the error of a plain `def`, for finish_hook to handle."""
     try:
         raise error
     finally:
-        del error  # it holds this frame, which is not to hold it
+        del error  # it refers to this frame: a cycle
 
 
-async def run_hook(
+async def finish_hook(
     hook: Awaitable[None], where: object, caller: Caller | None = None
 ) -> None:
-    """Run a hook to its end: a refusal is answered, an error is logged."""
+    """Await a hook; a rejection is sent to its caller, an error is logged."""
     try:
         await hook
     except Asked as question:
         frame = await question.answer
         if caller:
             caller.send(frame)
-    except Refused as refusal:
+    except MessageRejected as rejection:
         if caller:
-            caller.send(refusal.frame)
+            caller.send(rejection.frame)
     except Exception:
         logger.exception("%s: a hook failed, the room goes on", where)

@@ -1,4 +1,4 @@
-"""Whose place in a room is whose: an id belongs to the browser it came from."""
+"""Reserve a connection id for the browser that used it first."""
 
 import asyncio
 import re
@@ -11,61 +11,63 @@ from starlette.requests import HTTPConnection
 ATTEMPT = re.compile(r"([\w.]{1,32})-(\d{1,9})", re.ASCII)
 """A page's name for itself, and the number of its attempt to connect."""
 
-KEPT = 10.0
-"""Seconds that a place is kept for who has lost the connection."""
+RESERVATION_SECONDS = 10.0
+"""Seconds that an id stays reserved after its connection is lost."""
 
-TAKEN = 409, "Somebody else is here under this id."
+ID_IN_USE = 409, "Somebody else is here under this id."
 
-OUTDATED = 409, "This page has connected again since."
+OUTDATED_ATTEMPT = 409, "This page has connected again since."
 
 
-class Place:
-    """An id, while it is somebody's."""
+class Reservation:
+    """A connection id that is a browser's."""
 
     def __init__(self, browser: str) -> None:
         self.browser = browser
-        self.holders = 0
+        self.connections = 0
         self.page = ""
         self.attempt = 0
-        self.end: asyncio.TimerHandle | None = None
+        self.expiry: asyncio.TimerHandle | None = None
 
 
-class Places:
-    """The ids that are in a room, or just were."""
+class IdReservations:
+    """The connection ids that are in use in a room, or were just now."""
 
     def __init__(self) -> None:
-        self._places: dict[str, Place] = {}
+        self._reservations: dict[str, Reservation] = {}
 
     @contextmanager
-    def held(
-        self, id: str, newcomer: HTTPConnection, browser: str
+    def reserve(
+        self, id: str, handshake: HTTPConnection, browser: str
     ) -> Iterator[None]:
-        """Have a place as long as the block lasts, and a little longer.
+        """Reserve an id while the block runs, and a little longer.
 
-        Raises HTTPException, if the id is another browser's: everybody is
-        told all ids, and nobody may take over with one. And for a handshake
-        that its page gave up before it made a later one.
+        Raises HTTPException 409 if the id is another browser's: everybody in
+        a room knows all ids, and could supersede others with them. Likewise
+        for a handshake that its page gave up before it made a later one.
         """
-        place = self._places.setdefault(id, Place(browser))
-        if place.browser != browser:
-            raise HTTPException(*TAKEN)
-        page, number = attempt_of(newcomer)
-        if page == place.page and number < place.attempt:
-            raise HTTPException(*OUTDATED)
-        place.page, place.attempt = page, number
-        if place.end:
-            place.end.cancel()
-        place.holders += 1
+        reservation = self._reservations.setdefault(id, Reservation(browser))
+        if reservation.browser != browser:
+            raise HTTPException(*ID_IN_USE)
+        page, attempt = parse_attempt(handshake)
+        if page == reservation.page and attempt < reservation.attempt:
+            raise HTTPException(*OUTDATED_ATTEMPT)
+        reservation.page, reservation.attempt = page, attempt
+        if reservation.expiry:
+            reservation.expiry.cancel()
+        reservation.connections += 1
         try:
             yield
         finally:
-            place.holders -= 1
-            if not place.holders:
+            reservation.connections -= 1
+            if not reservation.connections:
                 loop = asyncio.get_running_loop()
-                place.end = loop.call_later(KEPT, self._places.pop, id)
+                reservation.expiry = loop.call_later(
+                    RESERVATION_SECONDS, self._reservations.pop, id
+                )
 
 
-def attempt_of(newcomer: HTTPConnection) -> tuple[str, int]:
+def parse_attempt(handshake: HTTPConnection) -> tuple[str, int]:
     """Parse `attempt=PAGE-NUMBER` of a handshake's query; else `"", 0`."""
-    found = ATTEMPT.fullmatch(newcomer.query_params.get("attempt", ""))
+    found = ATTEMPT.fullmatch(handshake.query_params.get("attempt", ""))
     return (found[1], int(found[2])) if found else ("", 0)

@@ -1,14 +1,9 @@
-"""How much is taken from outside, so that one cannot hurt all others."""
+"""Limits on clients, and the token bucket that rate limits are made of."""
 
-import logging
 import time
-from collections.abc import Collection
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from .backlog import MAX_QUEUED_BYTES
-
-logger = logging.getLogger("party")
 
 MAX_HEADER_BYTES = 64 * 1024
 """Bytes of a request's header section, of pages and handshakes alike."""
@@ -17,12 +12,12 @@ MAX_HEADERS = 100
 """Headers of a request."""
 
 MAX_TARGET_BYTES = 8 * 1024
-"""Bytes of a request's address, with its query."""
+"""Bytes of a request's target, with its query."""
 
 
 @dataclass(frozen=True)
-class Bounds:
-    """What holds for a whole app; `.env.example` documents each."""
+class Limits:
+    """The limits of an app; `.env.example` documents each."""
 
     max_frame_bytes: int = 65_536
     max_messages_per_second: int = 10
@@ -33,58 +28,33 @@ class Bounds:
     max_queued_bytes: int = MAX_QUEUED_BYTES
 
 
-class Limits:
-    """What a subclass of Server may set for itself."""
-
-    rooms: Collection[str] | None = None
-    """The ids of the only rooms there are; None: any id makes a room."""
-
-    max_frame_bytes: int | None = None
-    """Bytes of a frame; a larger one is refused. None: as in the whole app."""
-
-    frames_a_second: float | None = None
-    """Frames from one connection; of what comes faster, the latest is kept.
-
-    None: the messages a second of the whole app; what is beyond is refused.
-    """
-
-    def __init_subclass__(cls) -> None:
-        """Find slips of the pen that nothing else would tell of."""
-        super().__init_subclass__()
-        name, rooms = cls.__name__, cls.rooms
-        if isinstance(rooms, str):
-            raise TypeError(f'{name}.rooms is to be a list, as in ["{rooms}"]')
-        hooks = {each for base in cls.__mro__[1:] for each in vars(base)}
-        for own in vars(cls).keys() - hooks:
-            for hook in get_close_matches(own, hooks, 1, 0.8):
-                if hook.startswith("on_"):
-                    logger.warning("%s.%s: the hook is %s", name, own, hook)
-
-
-class Rate:
-    """A bucket that fills steadily, and from which each thing takes one."""
+class TokenBucket:
+    """A token bucket: it refills steadily, and each event consumes a token."""
 
     def __init__(
-        self, a_second: float, most: float, left: float | None = None
+        self, rate: float, capacity: float, tokens: float | None = None
     ) -> None:
-        self.a_second = a_second
-        self.most = max(most, 1.0)
-        self.half = self.most / 2
-        self.left = self.most if left is None else min(left, self.most)
-        self.last = time.monotonic()
+        self.rate = rate
+        """Tokens added each second."""
+        self.capacity = max(capacity, 1.0)
+        self.tokens = (
+            self.capacity if tokens is None else min(tokens, self.capacity)
+        )
+        """The tokens at the time `updated_at`."""
+        self.updated_at = time.monotonic()
 
-    def allows(self, reserve: float = 0.0, now: float = 0.0) -> bool:
-        """Whether one more is within the rate; if so, it is taken.
+    def try_consume(self, reserve: float = 0.0, now: float = 0.0) -> bool:
+        """Consume a token, if one is left; return whether it was.
 
         At least `reserve` tokens stay in the bucket, for others.
         """
         now = now or time.monotonic()
-        left = self.left + (now - self.last) * self.a_second
-        if left > self.most:
-            left = self.most
-        self.last = now
-        if left < 1 + reserve:
-            self.left = left
+        tokens = self.tokens + (now - self.updated_at) * self.rate
+        if tokens > self.capacity:
+            tokens = self.capacity
+        self.updated_at = now
+        if tokens < 1 + reserve:
+            self.tokens = tokens
             return False
-        self.left = left - 1
+        self.tokens = tokens - 1
         return True

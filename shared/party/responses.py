@@ -1,4 +1,4 @@
-"""What a room answers over HTTP; its errors are answers too."""
+"""Call a room's on_request; exceptions become responses, too."""
 
 import asyncio
 import logging
@@ -8,21 +8,21 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from .errors import Refused
-from .rooms import Server
+from .errors import MessageRejected
+from .server import Server
 
-LATER = {"Retry-After": "5"}
-"""What is added for those who may try again."""
+RETRY_LATER = {"Retry-After": "5"}
+"""The headers of a temporary refusal."""
 
-ENDING = 503, "The server is about to restart."
-"""With what newcomers and requests are turned away on shutdown."""
+SHUTTING_DOWN = 503, "The server is about to restart."
+"""The response to connections and requests during shutdown."""
 
 logger = logging.getLogger("party")
 
 
-async def answer(server: Server, request: Request) -> Response:
-    """What a room answers; it goes on with that when the asker has gone."""
-    answered: asyncio.Future[Response] = asyncio.Future()
+async def call_on_request(server: Server, request: Request) -> Response:
+    """Return a room's response; the hook goes on if the client disconnects."""
+    future: asyncio.Future[Response] = asyncio.Future()
 
     async def hook() -> None:
         try:
@@ -31,24 +31,24 @@ async def answer(server: Server, request: Request) -> Response:
                 response = await response
             if not isinstance(response, Response):
                 raise TypeError("on_request must return a Response")
-            answered.set_result(response)
+            future.set_result(response)
         except asyncio.CancelledError:
-            answered.set_result(error_response(HTTPException(*ENDING)))
+            future.set_result(error_response(HTTPException(*SHUTTING_DOWN)))
             raise
         except Exception as error:
-            answered.set_result(error_response(error, str(server.room)))
+            future.set_result(error_response(error, str(server.room)))
 
-    server.room.run(hook)
-    return await asyncio.shield(answered)
+    server.room._run_hook(hook)
+    return await asyncio.shield(future)
 
 
 def error_response(error: Exception, where: str = "") -> Response:
-    """An error as a response, in words for a person; a fault is logged."""
+    """Return an error as JSON; one that is no refusal is logged."""
     if isinstance(error, HTTPException):
         return JSONResponse(
             {"error": error.detail}, error.status_code, error.headers
         )
-    if isinstance(error, Refused):
+    if isinstance(error, MessageRejected):
         return JSONResponse({"error": str(error)}, 422)
     logger.error("%s: on_request failed", where, exc_info=error)
     return JSONResponse({"error": "Something went wrong in here."}, 500)

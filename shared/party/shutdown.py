@@ -1,40 +1,39 @@
-"""How all rooms end, when the server does."""
+"""Close all rooms when the server stops."""
 
 import asyncio
 from collections.abc import Coroutine, Iterable
 from typing import Any
 
-from .rooms import Room
+from .room import Room
 
 RESTARTING = 1012, "The server restarts. Come back in a moment."
-"""With what connections are closed."""
+"""The close code and reason of all connections."""
 
-MOMENT = 0.25
-"""Seconds that what ends has for its last words."""
+CANCEL_TIMEOUT = 0.25
+"""Seconds for cancelled hooks to clean up, and for close frames to leave."""
 
 
-async def end(rooms: list[Room], grace: float) -> None:
+async def close_rooms(rooms: list[Room], grace: float) -> None:
     """Let hooks finish for `grace` seconds, then close all connections.
 
-    A hook that is late is cancelled, and has a moment to clean up.
+    A hook that takes longer is cancelled, and has a moment to clean up.
     """
-    await finish([hook for room in rooms for hook in room.hooks], grace)
-    late = [hook for room in rooms for hook in room.hooks]
-    for hook in late:
-        hook.cancel()
-    await finish(late, MOMENT)
+    await _wait([task for room in rooms for task in room._tasks], grace)
+    late = [task for room in rooms for task in room._tasks]
+    for task in late:
+        task.cancel()
+    await _wait(late, CANCEL_TIMEOUT)
     for room in rooms:
-        room.release_all()
+        room._flush_pending()
     connections = [each for room in rooms for each in room.connections()]
     for connection in connections:
         connection.close(*RESTARTING)
-    await finish([each.closed() for each in connections], MOMENT)
+    await _wait([each._wait_sent() for each in connections], CANCEL_TIMEOUT)
 
 
-async def finish(
+async def _wait(
     awaited: Iterable[Coroutine[Any, Any, None] | asyncio.Task[None]],
     seconds: float,
 ) -> None:
-    """Wait until all of it is done, but no longer."""
     if tasks := [asyncio.ensure_future(each) for each in awaited]:
         await asyncio.wait(tasks, timeout=seconds)

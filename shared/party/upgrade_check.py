@@ -1,4 +1,4 @@
-"""WebSocket handshakes that a proxy has turned into plain requests."""
+"""Detect WebSocket handshakes that a proxy has turned into plain requests."""
 
 import logging
 import time
@@ -13,31 +13,31 @@ NO_UPGRADE = (
     "It has to pass on Upgrade and Connection, by HTTP/1.1."
 )
 WARNING_INTERVAL = 60.0
-"""Seconds between two lines in the log that say the same."""
+"""Seconds between two equal lines in the log."""
 
 
 class RepeatedWarning:
-    """A line in the log, at most one a minute."""
+    """A warning that is logged at most once a minute."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self._logged_at = -WARNING_INTERVAL
 
     def log(self) -> None:
-        """Write the line, unless that was done just before."""
+        """Log the warning, unless that was done within a minute."""
         if time.monotonic() - self._logged_at >= WARNING_INTERVAL:
             self._logged_at = time.monotonic()
             logger.warning(self.text)
 
 
 class UpgradeCheck:
-    """Refuses such requests, and logs that."""
+    """Refuse such requests, and log a warning."""
 
     def __init__(self) -> None:
         self.warning = RepeatedWarning(NO_UPGRADE)
 
     def check(self, request: Request) -> None:
-        """Raise a 426 for a request that was a handshake."""
+        """Raise HTTPException 426 for a request that was a handshake."""
         if "sec-websocket-key" not in request.headers:
             return
         self.warning.log()

@@ -15,8 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..chat.moderation import STATE_FILE_ENV
-from ..party.limits import Rate
-from ..party.message_rate_limiter import MAX_SENDERS, network
+from ..party.limits import TokenBucket
+from ..party.message_rate_limiter import MAX_SENDERS, client_network
 from ..settings import Settings, settings
 from ..web.browser_id import sign
 from ..web.origin_policy import OriginPolicy
@@ -88,7 +88,7 @@ class KeyGuard:
 
     def __init__(self, policy: OriginPolicy) -> None:
         self.policy = policy
-        self._guesses: OrderedDict[str, Rate] = OrderedDict()
+        self._guesses: OrderedDict[str, TokenBucket] = OrderedDict()
 
     def check(self, request: Request) -> None:
         """Raise HTTPException for whoever does not have the key."""
@@ -97,13 +97,13 @@ class KeyGuard:
             request.cookies.get(COOKIE, "").encode(),
             exemption_cookie().encode(),
         )
-        guesses = self._guesses_of(network(request))
-        if not had_key and not guesses.allows():
+        guesses = self._guesses_of(client_network(request))
+        if not had_key and not guesses.try_consume():
             raise HTTPException(*TOO_MANY_GUESSES)
         if not compare_digest(given, f"Bearer {quoted_key()}".encode()):
             raise HTTPException(403, "This takes the presenter’s link.")
         if not had_key:
-            guesses.left += 1  # it was none
+            guesses.tokens += 1  # it was none
 
     def set_exemption(self, request: Request, response: Response) -> None:
         """Set the cookie by which this browser is known to have the key."""
@@ -116,9 +116,9 @@ class KeyGuard:
             samesite="strict",
         )
 
-    def _guesses_of(self, address: str) -> Rate:
+    def _guesses_of(self, address: str) -> TokenBucket:
         guesses = self._guesses.pop(address, None)
-        self._guesses[address] = guesses or Rate(
+        self._guesses[address] = guesses or TokenBucket(
             WRONG_GUESSES_PER_MINUTE / 60, WRONG_GUESSES_PER_MINUTE
         )
         if len(self._guesses) > MAX_SENDERS:

@@ -9,7 +9,7 @@ from ..chat.messages import Message, history, presenter
 from ..chat.moderation import moderation
 from ..chat.names import normalize_name
 from ..chat.rooms import CHATS
-from ..party.registry import Parties
+from ..party.registry import PartyRegistry
 from .actions import ClearAction, GlobalAction, NameAction
 
 MAX_LISTED_NAMES = 20
@@ -25,7 +25,7 @@ TITLES = {chat.slug: chat.name for chat in CHATS}
 class PresenterControls:
     """Takes the presenter's actions, and says how things are."""
 
-    def __init__(self, parties: Parties) -> None:
+    def __init__(self, parties: PartyRegistry) -> None:
         self.parties = parties
         self.recent_speakers: dict[str, str] = {}
         self._rooms_loaded = False
@@ -70,7 +70,7 @@ class PresenterControls:
         room = self.parties.room(party, id)
         if room:
             # Before: what they still append is forgotten with all else.
-            room.interrupt()
+            room.cancel_hooks()
         try:
             await log.clear()
         finally:
@@ -100,7 +100,7 @@ class PresenterControls:
             "party": party,
             "room": id,
             "title": TITLES.get(id, id),
-            "people": len(room.present) if room else 0,
+            "people": len(room.connections_by_id) if room else 0,
             "messages": messages,
         }
 
@@ -122,7 +122,7 @@ class PresenterControls:
             del self.recent_speakers[name]
 
 
-def broadcast_moderation(parties: Parties) -> None:
+def broadcast_moderation(parties: PartyRegistry) -> None:
     """Tell all chat rooms what holds now."""
     for place in parties.store.logs(Message):
         if room := parties.room(*place):

@@ -7,8 +7,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from ..chat.moderation import moderation
-from ..party import Refused
-from ..party.registry import Parties
+from ..party import MessageRejected
+from ..party.registry import PartyRegistry
 from ..party.responses import error_response
 from ..web.origin_policy import OriginPolicy
 from ..web.pages import PageRenderer, render_page
@@ -24,7 +24,7 @@ ACTION_HELP = (
 
 
 def presenter_routes(
-    renderer: PageRenderer, parties: Parties, policy: OriginPolicy
+    renderer: PageRenderer, parties: PartyRegistry, policy: OriginPolicy
 ) -> list[BaseRoute]:
     """The page, and what it may do; nothing, where there is no key."""
     if not quoted_key():
@@ -42,8 +42,8 @@ def presenter_routes(
                     action_adapter.validate_json(await request.body())
                 )
         except ValidationError:
-            return error_response(Refused(ACTION_HELP))
-        except (HTTPException, Refused) as error:
+            return error_response(MessageRejected(ACTION_HELP))
+        except (HTTPException, MessageRejected) as error:
             return error_response(error)
         state = {"ai": renderer.status_lines, **controls.state()}
         response = JSONResponse(state, headers={"Cache-Control": "no-store"})

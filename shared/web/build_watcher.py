@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from ..party.registry import Parties
+from ..party.registry import PartyRegistry
 from ..settings import settings
 from .assets import UI
 from .files import mtimes
@@ -29,7 +29,7 @@ FILE_SAVED = 1012, "A file of this page was saved."
 class BuildWatcher:
     """Hash the stage's name, its files and those of `shared`."""
 
-    def __init__(self, renderer: PageRenderer, parties: Parties) -> None:
+    def __init__(self, renderer: PageRenderer, parties: PartyRegistry) -> None:
         self.renderer = renderer
         self.parties = parties
         # Python code runs as it was read, however it is saved afterwards.

@@ -7,7 +7,7 @@ from collections import Counter
 from io import TextIOWrapper
 from typing import Any
 
-from ..party.limits import Rate
+from ..party.limits import TokenBucket
 from ..settings import settings
 from .traceback_summary import TRACEBACK, escape_unprintable
 
@@ -69,7 +69,7 @@ class LogRateLimit(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
-        self.rates: dict[object, Rate] = {}
+        self.rates: dict[object, TokenBucket] = {}
         self.skipped: Counter[object] = Counter()
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -81,9 +81,9 @@ class LogRateLimit(logging.Filter):
         if len(self.rates) >= MAX_KINDS:
             self.rates.clear()
         rate = self.rates.setdefault(
-            kind, Rate(RECORDS_PER_SECOND, BURST_RECORDS)
+            kind, TokenBucket(RECORDS_PER_SECOND, BURST_RECORDS)
         )
-        allowed = rate.allows()
+        allowed = rate.try_consume()
         if allowed:
             record.skipped = self.skipped.pop(kind, 0)
         else:

@@ -14,7 +14,7 @@ from shared.ai import Prompt, ReplyFailed, Stream, finishing, supervised
 from shared.ai.tokens import BUDGET_EXHAUSTED, DailyUsage, budget
 from shared.chat.messages import AIMessage
 from shared.party import Log
-from shared.party.registry import Parties
+from shared.party.registry import PartyRegistry
 from shared.settings import Settings
 
 from ..support.server_process import PATIENCE, ServerProcess, WebSocketClient
@@ -33,7 +33,7 @@ def days(monkeypatch: pytest.MonkeyPatch) -> Iterator[Log[DailyUsage]]:
     """What the budget of this process counts, of 40 tokens a day."""
     settings = Settings(_env_file=None, daily_token_budget=40)  # type: ignore[call-arg]
     monkeypatch.setattr("shared.ai.tokens.settings", lambda: settings)
-    log = Parties({}).store.log("ai", "tokens", DailyUsage)
+    log = PartyRegistry({}).store.log("ai", "tokens", DailyUsage)
     budget.start(log)
     yield log
     budget.__init__()  # type: ignore[misc]

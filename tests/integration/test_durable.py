@@ -16,7 +16,7 @@ from websockets.exceptions import InvalidStatus
 
 from shared.chat.messages import AIMessage, Message
 from shared.chat.usage import UsageReport
-from shared.party import Entry, Log, Refused, Repeated
+from shared.party import DuplicateMessage, Entry, Log, MessageRejected
 from shared.party.storage.database import BUSY, WrongFile, check, open_file
 from shared.party.storage.jobs import Append, Clear, Load
 from shared.party.storage.sqlite import NOT_KEPT, DurableLog, DurableStore
@@ -136,7 +136,7 @@ def test_what_this_version_cannot_read_is_left_out(
                 )
                 later.commit()
             await log.append(Note(id="c"))
-            with pytest.raises(Refused, match="has this id already"):
+            with pytest.raises(MessageRejected, match="has this id already"):
                 await log.append(Note(id="b"))
             assert [each.id for each in await log.before(9, 9)] == ["a", "c"]
         async with opened(file) as log:
@@ -156,10 +156,10 @@ def test_what_came_twice_is_kept_once_also_after_a_restart(run: Run) -> None:
             await log.append(Note(id="a", text="hello"))
         async with opened(file, most=1) as log:
             await log.append(Note(id="b"))
-            with pytest.raises(Repeated) as repeated:
+            with pytest.raises(DuplicateMessage) as repeated:
                 await log.append(Note(id="a", text="hello"))
             assert repeated.value.frame["seq"] == 0
-            with pytest.raises(Refused, match="Another message"):
+            with pytest.raises(MessageRejected, match="Another message"):
                 await log.append(Note(id="a", text="goodbye"))
 
     run(test)
@@ -197,7 +197,7 @@ def test_a_log_that_another_process_cleared_begins_again(run: Run) -> None:
             await two.append(Note(id="new"))
             assert [each.id for each in two] == ["new"]
             assert one.epoch == two.epoch != one.epoch.partition("-")[0]
-            with pytest.raises(Refused, match="cleared"):
+            with pytest.raises(MessageRejected, match="cleared"):
                 await two.update(old)
         async with opened(file) as log:
             assert [(each.id, each.seq) for each in log] == [("new", 3)]
@@ -228,7 +228,7 @@ def test_what_cannot_be_kept_is_refused_and_the_log_goes_on(
     async def test(file: Path) -> None:
         async with opened(file) as log:
             await log.append(Note(id="a"))
-            with locked(file), pytest.raises(Refused) as refused:
+            with locked(file), pytest.raises(MessageRejected) as refused:
                 await log.append(Note(id="b"))
             assert refused.value.frame["id"] == "b"
             await log.append(Note(id="b"))
@@ -474,7 +474,9 @@ def test_nothing_is_kept_in_a_file_that_is_gone(run: Run) -> None:
             moved = file.with_name("moved.db")
             await asyncio.to_thread(file.rename, moved)
             for _ in range(2):
-                with pytest.raises(Refused, match="cannot keep this now"):
+                with pytest.raises(
+                    MessageRejected, match="cannot keep this now"
+                ):
                     await log.append(Note(id="b"))
                 await asyncio.to_thread(file.touch)
             await asyncio.to_thread(moved.rename, file)
@@ -545,7 +547,9 @@ def test_nothing_is_acknowledged_once_the_file_is_damaged(
             damaged = file.with_name(file.name + suffix)
             await asyncio.to_thread(DAMAGE[suffix][what], damaged)
             for id in "dde":
-                with pytest.raises(Refused, match="cannot keep this now"):
+                with pytest.raises(
+                    MessageRejected, match="cannot keep this now"
+                ):
                     await log.append(Note(id=id))
             assert [each.id for each in log] == [*"abc"]
             assert [each.id for each in await log.before(2, 9)] == [*"ab"]

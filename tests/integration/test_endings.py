@@ -27,7 +27,7 @@ class Stage(Server):
     def on_message(self, message: Frame, sender: Connection) -> None:
         self.room.broadcast("before")
         if message == "falter":
-            sender.watch()
+            sender._wake_writer()
             sender.send("to you")
         elif message == "close":
             sender.close(4000, "bye")
@@ -59,7 +59,9 @@ def the_room(server: TestServer, party: str = "stage") -> Room:
 def fill(server: TestServer, party: str = "stage") -> Any:
     """Have something unread by ada, and no reason to wait: their line."""
     room = the_room(server, party)
-    line = room.present["ada"].websocket.scope["extensions"]["party.line"]
+    line = room.connections_by_id["ada"].websocket.scope["extensions"][
+        "party.line"
+    ]
     while not server.call(line.buffered_bytes):
         server.call(room.broadcast, b"x" * 8_000, ["nobody"])
     assert line.writable.is_set()
@@ -132,7 +134,7 @@ def test_the_end_takes_no_harm_from_one_who_is_leaving() -> None:
     ):
         line = fill(server)
         ada.sendall(close_frame(1000))
-        while the_room(server).present:
+        while the_room(server).connections_by_id:
             server.call(int)
         server.call(line.shutdown)
         assert heard(ada)[-1][0] == CLOSE

@@ -93,12 +93,12 @@ class Stage(Server):
         else:
             if kind == 3:
                 # They are slow for a moment: this waits in their outbox.
-                somebody.watch()
+                somebody._wake_writer()
             self.tell(said)
 
     def tell(self, frame: Frame, *without: str) -> None:
         """Broadcast, and note to whom."""
-        for id in self.room.present:
+        for id in self.room.connections_by_id:
             if id not in without:
                 self.told[id].append(frame)
         self.room.broadcast(frame, without)

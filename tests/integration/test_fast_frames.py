@@ -435,7 +435,10 @@ def test_whose_line_is_cut_takes_nothing_from_the_others(
     def speak() -> None:
         room = server.parties.room("radio", "1")
         assert room
-        line, soon = room.present["bob"].shortcut, room_loop().call_soon
+        line, soon = (
+            room.connections_by_id["bob"]._direct,
+            room_loop().call_soon,
+        )
         if when == "amid a turn":
             # The line is lost behind what is said, and before that leaves.
             soon(line.transport.abort)
@@ -465,7 +468,7 @@ def test_who_does_not_keep_up_is_left_to_the_outbox(
             assert room
             server.call(room.broadcast, b"x" * 32_000)
             assert len(ada.socket.recv(PATIENCE)) == 32_000
-        assert list(room.present) == ["ada"]
+        assert list(room.connections_by_id) == ["ada"]
     assert sum(map(len, writes["phone"])) < 30 * 32_000
 
 
@@ -507,9 +510,9 @@ def test_a_reply_that_grows_costs_what_is_new_in_it(
             )
         spent = {id: sum(map(len, each)) for id, each in writes.items()}
         assert spent["bob"] < spent["ada"] / 10
-        compressor = room().deliver.__self__.compressor
+        compressor = room()._deliver.__self__.compressor
         assert compressor() is not None
-    while room().present:
+    while room().connections_by_id:
         server.call(int)
     assert compressor() is None
 
@@ -524,7 +527,7 @@ def test_who_was_skipped_is_compressed_for_again(
         assert room
         for each in said:
             if each == "busy":
-                room.present["bob"].watch()
+                room.connections_by_id["bob"]._wake_writer()
             else:
                 room.broadcast(each)
 

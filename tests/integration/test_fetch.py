@@ -14,9 +14,9 @@ from starlette.responses import (
     StreamingResponse,
 )
 
-from shared.party import Connection, Frame, Refused, Server
-from shared.party.fetch import Reply, from_party
-from shared.party.registry import Parties
+from shared.party import Connection, Frame, MessageRejected, Server
+from shared.party.fetch import FetchResponse, is_internal
+from shared.party.registry import PartyRegistry
 
 from ..support.party_server import serve_parties
 
@@ -29,7 +29,7 @@ class Mirror(Server):
             case "teapot":
                 raise HTTPException(418, "I am a teapot.", {"X-Pot": "tea"})
             case "refusing":
-                raise Refused("Not like that.")
+                raise MessageRejected("Not like that.")
             case "broken":
                 raise RuntimeError("broken")
             case "mute":
@@ -43,7 +43,7 @@ class Mirror(Server):
                 "method": request.method,
                 "path": request.scope["raw_path"].decode(),
                 "body": body.decode(),
-                "from_party": from_party(request),
+                "is_internal": is_internal(request),
             },
             headers={"X-Mirror": "yes"},
         )
@@ -53,11 +53,11 @@ def letters() -> Iterator[str]:
     yield from "abc"
 
 
-def fetch(room: str, *arguments: Any, **options: Any) -> Reply:
+def fetch(room: str, *arguments: Any, **options: Any) -> FetchResponse:
     """Ask a room of `Mirror`, in a loop of its own."""
 
-    async def ask() -> Reply:
-        address = Parties({"Mirror": Mirror})["mirror"].get(room)
+    async def ask() -> FetchResponse:
+        address = PartyRegistry({"Mirror": Mirror})["mirror"].get(room)
         return await asyncio.wait_for(address.fetch(*arguments, **options), 10)
 
     return asyncio.run(ask())
@@ -73,7 +73,7 @@ def test_a_fetch_is_a_request_like_any_other() -> None:
         "room": "a/b é",
         "method": "POST",
         "path": "/parties/mirror/a%2Fb%20%C3%A9",
-        "from_party": True,
+        "is_internal": True,
     }
 
 
@@ -111,7 +111,7 @@ def test_a_room_that_there_is_not_is_a_404() -> None:
         rooms = ("total",)
 
     async def ask() -> list[int]:
-        listed = Parties({"listed": Listed})["listed"]
+        listed = PartyRegistry({"listed": Listed})["listed"]
         replies = [await listed.get(id).fetch() for id in ("total", "other")]
         return [reply.status_code for reply in replies]
 
@@ -121,7 +121,7 @@ def test_a_room_that_there_is_not_is_a_404() -> None:
 
 def test_a_party_that_there_is_not_is_a_key_error_that_says_so() -> None:
     with pytest.raises(KeyError, match="There is no party 'nobody'"):
-        Parties({"mirror": Mirror})["nobody"]
+        PartyRegistry({"mirror": Mirror})["nobody"]
 
 
 def test_nobody_from_outside_can_claim_to_be_a_party() -> None:
@@ -135,7 +135,7 @@ def test_nobody_from_outside_can_claim_to_be_a_party() -> None:
     with serve_parties(mirror=Mirror) as server:
         path = "/parties/mirror/1?party.caller=1"
         answer = server.ask("POST", path, {"party.caller": True}, **claims)
-        assert answer.json()["from_party"] is False
+        assert answer.json()["is_internal"] is False
 
 
 def test_a_hook_asks_another_party_and_itself_goes_on() -> None:

@@ -17,8 +17,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from shared.party import Server
-from shared.party.frame_rate_limiter import Gate
-from shared.party.limits import Bounds
+from shared.party.frame_rate_limiter import ConnectionRateLimiter
+from shared.party.limits import Limits
 from shared.party.transport.batching_protocol import BatchingProtocol
 from shared.party.transport.bounded_protocol import (
     FRAMES_PER_ITERATION,
@@ -206,7 +206,7 @@ def beginning(kind: str) -> bytes:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_flood_of_any_kind_ends_its_own_connection_alone(kind: str) -> None:
     """Nothing that comes after the limit is parsed."""
-    bounds = Bounds(max_messages_per_second=1)
+    bounds = Limits(max_messages_per_second=1)
     with (
         serve_parties(bounds=bounds, echo=Echo) as server,
         server.join("1", "echo") as bob,
@@ -228,19 +228,19 @@ def test_a_flood_of_any_kind_ends_its_own_connection_alone(kind: str) -> None:
         assert bob.next() == {"echo": "hello"}
 
 
-class CountingGate:
-    """In place of a gate: counts frames, and inflates what is compressed."""
+class CountingLimiter:
+    """In place of a limiter: counts frames, and inflates what is compressed."""
 
-    max_size = 65_536
+    max_bytes = 65_536
 
     def __init__(self) -> None:
         self.frames = 0
 
     def admit(self, frame: Any, unpack: Any = None) -> None:
         self.frames += 1
-        assert unpack is None or unpack(frame, self.max_size)
+        assert unpack is None or unpack(frame, self.max_bytes)
 
-    def counts_frame(self) -> bool:
+    def admit_control(self) -> bool:
         self.frames += 1
         return True
 
@@ -257,15 +257,15 @@ def test_others_have_their_turn_amid_a_flood(
     count = 5 * most
 
     async def test() -> None:
-        gate, turns = CountingGate(), [0]
+        limiter, turns = CountingLimiter(), [0]
         line, transport = await accepted(protocol)
-        line.begin(None, cast(Gate, gate))
+        line.begin(None, cast(ConnectionRateLimiter, limiter))
         line.data_received(beginning(kind) + KINDS[kind] * count)
         for _ in range(50):
             while not line.queue.empty():
                 await line.receive()
-                gate.frames += 1
-            turns.append(gate.frames)
+                limiter.frames += 1
+            turns.append(limiter.frames)
             await asyncio.sleep(0)
         assert turns[-1] >= count
         assert max(b - a for a, b in pairwise(turns)) <= most
@@ -327,7 +327,7 @@ def test_a_body_in_tiny_chunks_is_read_in_portions(
 
 def test_what_comes_right_behind_a_handshake_is_read() -> None:
     """Also half a frame, and what is larger than what is kept of others."""
-    bounds = Bounds(max_frame_bytes=3 * MB)
+    bounds = Limits(max_frame_bytes=3 * MB)
     with serve_parties(bounds=bounds, echo=Echo) as server:
         with server.connected() as ada:
             request = HANDSHAKE % b"/parties/echo/1"

@@ -20,11 +20,11 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from shared.chat.rooms import ROOM_IDS
 from shared.party import Connection, Frame, Room, Server
 from shared.party import message_rate_limiter as senders
-from shared.party.fetch import Reply
-from shared.party.frame_rate_limiter import Gate, id_in
-from shared.party.limits import Bounds, Rate
+from shared.party.fetch import FetchResponse
+from shared.party.frame_rate_limiter import ConnectionRateLimiter, find_id
+from shared.party.limits import Limits, TokenBucket
 from shared.party.message_rate_limiter import Identity, MessageLimit
-from shared.party.registry import Parties
+from shared.party.registry import PartyRegistry
 from shared.settings import Settings
 from shared.web.browser_id import COOKIE, sign
 
@@ -87,7 +87,7 @@ def let_in(server: Client, room: str, party: str = "chatroom") -> None:
 
 
 def test_each_bound_is_a_setting_with_the_same_default() -> None:
-    bounds, settings = asdict(Bounds()), Settings.model_fields
+    bounds, settings = asdict(Limits()), Settings.model_fields
     assert {name: settings[name].default for name in bounds} == bounds
     chosen = {name: 2_000_000 + number for number, name in enumerate(bounds)}
     assert asdict(Settings(**chosen).bounds) == chosen  # type: ignore[arg-type]
@@ -216,7 +216,7 @@ def test_rooms_that_anybody_may_name_are_bounded_and_the_chats_let_in() -> None:
     class Listed(Echo):
         rooms = ("kitchen", "hall")
 
-    bounds = Bounds(max_rooms=1, max_new_rooms_per_minute=2)
+    bounds = Limits(max_rooms=1, max_new_rooms_per_minute=2)
     with serve_parties(bounds=bounds, open=Echo, listed=Listed) as server:
         with server.join("a", "open"):
             refused = refusal(server, "b", "open")
@@ -282,7 +282,7 @@ def test_sender_that_reconnects_keeps_its_bucket(kind: str) -> None:
             taken += 1
 
     signed = cookie()
-    with serve_parties(bounds=Bounds(), counter=Counter) as server:
+    with serve_parties(bounds=Limits(), counter=Counter) as server:
         began = time.monotonic()
         for number in range(40):
             made_up = {"Cookie": f"{COOKIE}={number}.{number}"}
@@ -340,7 +340,7 @@ def test_hall_of_500_behind_one_address_all_say_hello(
         await asyncio.wait([flooding])
 
     opened, begin = asyncio.Semaphore(0), asyncio.Event()
-    with serve_parties(bounds=Bounds(), teller=Teller) as server:
+    with serve_parties(bounds=Limits(), teller=Teller) as server:
         url = f"ws://127.0.0.1:{server.port}/parties/teller/1"
         asyncio.run(hall(url))
 
@@ -351,19 +351,19 @@ def test_busy_room_refuses_its_heaviest_senders_first(
     """Fifty who say all they may leave room for who says something now."""
     now = 1_000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    room = Room("chat", "1", Parties({}))
+    room = Room("chat", "1", PartyRegistry({}).context)
     heavy = [limit_in(room, f"heavy {number}") for number in range(50)]
     taken = refused = 0
     for step in range(1, 401):
         now += 0.05
         for each in heavy:
             for _ in range(2):
-                why = each.refusal()
+                why = each.consume()
                 taken, refused = taken + (not why), refused + bool(why)
         if step % 10 == 0:
             for number in range(step, step + 10):
                 light = limit_in(room, f"light {number}", f"light {number}")
-                assert not light.refusal()
+                assert not light.consume()
     assert refused > 10_000
     assert 2_000 < taken < 200 * 20 + 200
 
@@ -377,35 +377,38 @@ def test_new_browsers_without_end_hold_up_nobody_who_is_here(
     """
     now = 1_000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    room = Room("chat", "1", Parties({}))
+    room = Room("chat", "1", PartyRegistry({}).context)
     ada = limit_in(room)
     now += 30
     for step in range(1, 401):
         now += 0.05
         for number in range(20):
             eve = limit_in(room, f"{step} {number}")
-            while not eve.refusal():
+            while not eve.consume():
                 pass
         if step % 10 == 0:
-            assert not ada.refusal()
+            assert not ada.consume()
 
 
 def test_one_sender_alone_may_use_all_that_a_sender_may() -> None:
     """A room's own rate is never below one sender's."""
-    bounds = Bounds(
+    bounds = Limits(
         max_messages_per_second=1_000, max_room_messages_per_second=1
     )
-    ada = limit_in(Room("chat", "1", Parties({}, bounds)))
-    assert [ada.refusal() for _ in range(400)] == [None] * 400
+    ada = limit_in(Room("chat", "1", PartyRegistry({}, bounds).context))
+    assert [ada.consume() for _ in range(400)] == [None] * 400
 
 
 def test_senders_are_bounded_and_an_ipv6_network_is_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(senders, "MAX_SENDERS", 3)
-    some, room = senders.Senders(Bounds()), Room("chat", "1", Parties({}))
+    some, room = (
+        senders.Senders(Limits()),
+        Room("chat", "1", PartyRegistry({}).context),
+    )
 
-    def sender_at(host: str) -> Rate:
+    def sender_at(host: str) -> TokenBucket:
         connection = HTTPConnection({"type": "websocket", "client": (host, 1)})
         return some.limit(connection, Identity(), room).sender
 
@@ -420,7 +423,7 @@ def test_senders_are_bounded_and_an_ipv6_network_is_one(
 
 def test_who_floods_on_and_on_is_sent_away_and_may_come_back() -> None:
     with (
-        serve_parties(bounds=Bounds(), teller=Teller) as server,
+        serve_parties(bounds=Limits(), teller=Teller) as server,
         server.join("1", "teller", additional_headers=cookie()) as bob,
     ):
         with server.join("1", "teller", max_queue=None) as eve:
@@ -454,22 +457,28 @@ def test_nothing_more_is_read_of_who_is_sent_away() -> None:
         def send(self, message: object) -> None:
             self.told.append(message)
 
-        def dismiss(self, code: int, reason: str) -> None:
+        def _stop_reading(self) -> None:
+            pass
+
+        def close(self, code: int, reason: str) -> None:
             self.told.append(code)
 
-        async def closed(self) -> None:
+        async def _wait_sent(self) -> None:
             await over.wait()
 
     async def flood(eve: Eve) -> None:
-        parties = Parties({}, Bounds(max_messages_per_second=1))
-        server, heard = Server(Room("teller", "1", parties)), list[Frame]()
+        parties = PartyRegistry({}, Limits(max_messages_per_second=1))
+        server, heard = (
+            Server(Room("teller", "1", parties.context)),
+            list[Frame](),
+        )
         limit = limit_in(server.room)
-        gate = Gate(server, eve, limit, 1_024, heard.append)
+        limiter = ConnectionRateLimiter(server, eve, limit, 1_024, heard.append)
         for _ in range(105):
-            await gate.take("x")
+            await limiter.receive("x")
         assert len(heard) == 5
         assert len(eve.told) == 100
-        last = asyncio.create_task(gate.take("x"))
+        last = asyncio.create_task(limiter.receive("x"))
         await asyncio.sleep(0)
         assert eve.told[-1] == 1008
         assert not last.done()
@@ -482,7 +491,7 @@ def test_nothing_more_is_read_of_who_is_sent_away() -> None:
 class Pointer(Teller):
     """Takes little, and of what comes too fast the latest."""
 
-    frames_a_second = 20.0
+    max_frames_per_second = 20.0
     max_frame_bytes = 100
 
 
@@ -529,7 +538,7 @@ def test_what_waits_for_its_turn_is_forgotten_when_its_sender_leaves() -> None:
 def test_a_partys_own_largest_frame_wins(most: int) -> None:
     with (
         serve_parties(
-            bounds=Bounds(max_frame_bytes=most), pointer=Pointer
+            bounds=Limits(max_frame_bytes=most), pointer=Pointer
         ) as server,
         server.join("1", "pointer") as ada,
     ):
@@ -559,7 +568,7 @@ def test_a_partys_own_largest_frame_wins(most: int) -> None:
 def test_the_id_of_what_is_not_read_is_found_where_it_is_in_sight(
     frame: Frame, id: str | None
 ) -> None:
-    assert id_in(frame) == id
+    assert find_id(frame) == id
 
 
 # How many rooms
@@ -575,7 +584,7 @@ def test_new_rooms_are_refused_before_anything_is_made() -> None:
     class Listed(Open):
         rooms = ("kitchen", "hall")
 
-    bounds = Bounds(max_new_rooms_per_minute=3)
+    bounds = Limits(max_new_rooms_per_minute=3)
     with (
         serve_parties(bounds=bounds, open=Open, listed=Listed) as server,
         server.join("1", "open") as ada,
@@ -600,7 +609,7 @@ def test_the_room_that_was_empty_longest_is_let_go() -> None:
         async def on_start(self) -> None:
             started.append(self.room.id)
 
-    with serve_parties(bounds=Bounds(max_rooms=2), open=Open) as server:
+    with serve_parties(bounds=Limits(max_rooms=2), open=Open) as server:
         for room in "1213132":
             assert server.get(f"/parties/open/{room}").status == 200
     assert started == ["1", "2", "3", "2"]
@@ -609,7 +618,7 @@ def test_the_room_that_was_empty_longest_is_let_go() -> None:
 def test_a_room_that_still_starts_is_not_let_go() -> None:
     """Though whoever asked has given up; or it would start twice at once."""
 
-    async def ask() -> Reply:
+    async def ask() -> FetchResponse:
         begun = asyncio.Event()
 
         class Slow(Echo):
@@ -617,7 +626,7 @@ def test_a_room_that_still_starts_is_not_let_go() -> None:
                 begun.set()
                 await asyncio.Event().wait()
 
-        slow = Parties({"slow": Slow}, Bounds(max_rooms=1))["slow"]
+        slow = PartyRegistry({"slow": Slow}, Limits(max_rooms=1))["slow"]
         hasty = asyncio.create_task(slow.get("1").fetch())
         await begun.wait()
         hasty.cancel()
@@ -636,7 +645,7 @@ def test_a_party_that_answers_no_requests_makes_no_room_for_them() -> None:
 def test_requests_reach_a_room_that_is_full() -> None:
     with (
         serve_parties(
-            bounds=Bounds(max_connections_per_room=1), echo=Echo
+            bounds=Limits(max_connections_per_room=1), echo=Echo
         ) as server,
         server.join("1", "echo"),
     ):
@@ -668,7 +677,7 @@ def test_a_party_that_reads_too_large_a_body_is_not_to_blame() -> None:
 def test_refused_handshakes_are_not_logged_one_by_one(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    bounds = Bounds(max_new_rooms_per_minute=1, max_connections_per_room=1)
+    bounds = Limits(max_new_rooms_per_minute=1, max_connections_per_room=1)
     with (
         serve_parties(bounds=bounds, echo=Echo) as server,
         server.join("1", "echo") as ada,

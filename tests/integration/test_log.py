@@ -14,11 +14,11 @@ from shared.chat.moderation import moderation
 from shared.chat.parsing import MAX_PAGE_BYTES, older
 from shared.party import (
     Connection,
+    DuplicateMessage,
     Entry,
     Frame,
     Log,
-    Refused,
-    Repeated,
+    MessageRejected,
     Server,
 )
 from shared.party.storage.memory import Store
@@ -77,7 +77,7 @@ def test_entries_without_a_name_are_all_kept(log: Log[Note]) -> None:
 
 def test_what_is_said_again_is_kept_once(log: Log[Note]) -> None:
     append(Note(id="x"), Note(id="a", text="hello"), Note(id="b"), to=log)
-    with pytest.raises(Repeated) as repeated:
+    with pytest.raises(DuplicateMessage) as repeated:
         append(Note(id="a", text="hello"), to=log)
     assert repeated.value.frame == {"type": "ack", "id": "a", "seq": 1}
     append(Note(id="c"), to=log)
@@ -86,9 +86,9 @@ def test_what_is_said_again_is_kept_once(log: Log[Note]) -> None:
 
 def test_another_entry_under_the_same_name_is_refused(log: Log[Note]) -> None:
     append(Note(id="a", text="hello"), to=log)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(MessageRejected) as refused:
         append(Note(id="a", text="goodbye"), to=log)
-    assert not isinstance(refused.value, Repeated)
+    assert not isinstance(refused.value, DuplicateMessage)
     assert refused.value.frame["type"] == "error"
     assert refused.value.frame["id"] == "a"
     assert [note.text for note in log] == ["hello"]
@@ -109,15 +109,15 @@ def test_log_knows_ids_of_entries_that_it_forgot(
         for number in range(40):
             await log.append(Note(id=f"{number}", text="mine"))
         assert len(log) == 10
-        with pytest.raises(Repeated) as repeated:
+        with pytest.raises(DuplicateMessage) as repeated:
             await log.append(Note(id="0", text="mine"))
         assert repeated.value.frame == {"type": "ack", "id": "0", "seq": 0}
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(MessageRejected) as refused:
             await log.append(Note(id="7", text="another's"))
         assert refused.value.frame["type"] == "error"
         for number in range(40, 200):
             await log.append(Note(id=f"{number}", text="mine"))
-        with pytest.raises(Refused):
+        with pytest.raises(MessageRejected):
             await log.append(Note(id="145", text="another's"))
         if kind == "memory":
             await log.append(Note(id="0", text="after very long"))
@@ -280,7 +280,7 @@ def test_a_reply_that_was_begun_before_it_was_cleared_is_not_kept(
     reply = Note(id="reply", text="Thinking…")
     append(reply, to=log)
     asyncio.run(log.clear())
-    with pytest.raises(Refused):
+    with pytest.raises(MessageRejected):
         asyncio.run(log.update(reply))
     assert list(log) == []
 

@@ -12,10 +12,10 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from shared.party import Connection, Entry, Frame, Refused, Room, Server
-from shared.party.limits import Bounds
-from shared.party.paths import LONGEST_ID
-from shared.party.registry import Parties
+from shared.party import Connection, Entry, Frame, MessageRejected, Room, Server
+from shared.party.limits import Limits
+from shared.party.paths import MAX_ID_LENGTH
+from shared.party.registry import PartyRegistry
 
 from ..support.party_server import HIGH_LIMITS, Echo, TestServer, serve_parties
 from ..support.server_process import HANDSHAKE, PATIENCE
@@ -102,14 +102,14 @@ def test_hooks_begin_in_the_order_of_what_caused_them(
         await asyncio.sleep(0)
 
     async def test() -> None:
-        room = Room("chat", "1", Parties({}))
-        room.run(heard.append, "first")
+        room = Room("chat", "1", PartyRegistry({}).context)
+        room._run_hook(heard.append, "first")
         assert heard == ["first"]
         for hook in (waits, heard.append, waits, heard.append):
-            room.run(hook, f"{len(room.hooks)}")
+            room._run_hook(hook, f"{len(room._tasks)}")
         assert heard == ["first"]
-        await asyncio.wait(room.hooks)
-        room.run(heard.append, "last")
+        await asyncio.wait(room._tasks)
+        room._run_hook(heard.append, "last")
 
     asyncio.run(test())
     assert heard == ["first", "0", "1", "2", "3", "last"]
@@ -186,7 +186,7 @@ class Picky(Server):
 
     async def on_message(self, message: Frame, sender: Connection) -> None:
         if message != "please":
-            raise Refused("Say please.", id="7")
+            raise MessageRejected("Say please.", id="7")
         self.room.broadcast({"said": message})
 
 
@@ -195,7 +195,7 @@ class PickyAtOnce(Server):
 
     def on_message(self, message: Frame, sender: Connection) -> None:
         if message != "please":
-            raise Refused("Say please.", id="7")
+            raise MessageRejected("Say please.", id="7")
         self.room.broadcast({"said": message})
 
 
@@ -226,7 +226,7 @@ def test_a_refusal_is_forgotten_when_it_has_been_sent(
                 assert ada.next()["type"] == "error"
             ada.send("please")
             assert ada.next() == {"said": "please"}
-            left = [o for o in gc.get_objects() if type(o) is Refused]
+            left = [o for o in gc.get_objects() if type(o) is MessageRejected]
         finally:
             gc.enable()
     assert not left
@@ -290,7 +290,7 @@ def test_on_start_is_done_first_and_once_for_many_at_once() -> None:
     class Slow(Echo):
         async def on_start(self) -> None:
             events.append("starting")
-            while self.room.guests < 20:  # noqa: ASYNC110
+            while self.room.occupancy < 20:  # noqa: ASYNC110
                 await asyncio.sleep(0)
             events.append("started")
 
@@ -328,7 +328,7 @@ def test_a_room_that_cannot_start_is_logged_and_tried_again(
         async def on_start(self) -> None:
             tries.append(self.room.id)
             if len(tries) == 1:
-                while self.room.guests < 5:  # noqa: ASYNC110
+                while self.room.occupancy < 5:  # noqa: ASYNC110
                     await asyncio.sleep(0)
                 raise RuntimeError("no luck")
 
@@ -345,7 +345,7 @@ def test_a_room_that_cannot_start_is_logged_and_tried_again(
 
 # Rooms
 
-THREE_ROOMS = Bounds(max_rooms=3)
+THREE_ROOMS = Limits(max_rooms=3)
 
 
 class Diary(Server):
@@ -409,7 +409,7 @@ def test_a_room_in_which_a_hook_goes_on_is_not_let_go() -> None:
         async def on_close(self, connection: Connection) -> None:
             left.set()
 
-    with serve_parties(bounds=Bounds(max_rooms=1), chat=Chat) as server:
+    with serve_parties(bounds=Limits(max_rooms=1), chat=Chat) as server:
         with server.join("1", "chat") as ada:
             ada.next()
             ada.send("why?")
@@ -447,7 +447,7 @@ def test_a_later_connection_supersedes_the_one_with_its_id() -> None:
 
 def test_who_was_superseded_says_nothing_any_more() -> None:
     class Paced(Server):
-        frames_a_second = 2
+        max_frames_per_second = 2
 
         def on_message(self, message: Frame, sender: Connection) -> None:
             self.room.broadcast({"said": message})
@@ -476,7 +476,7 @@ def test_heartbeat_is_answered_below_the_room(rate: int | None) -> None:
     """Each `ping`, at once, whatever the party's own rate; nothing else is."""
 
     class Paced(Echo):
-        frames_a_second = rate
+        max_frames_per_second = rate
 
     with serve_parties(paced=Paced) as server, server.join("1", "paced") as ada:
         ada.next()
@@ -495,7 +495,7 @@ def test_a_failed_send_closes_that_connection_alone() -> None:
         async def on_message(self, message: Frame, sender: Connection) -> None:
             for connection in self.room.connections():
                 half = "\ud83d" if connection.id == "ada" else "whole"
-                connection.put(f'{{"said": "{half}"}}')
+                connection._enqueue(f'{{"said": "{half}"}}')
 
         async def on_close(self, connection: Connection) -> None:
             self.room.broadcast({"left": connection.id})
@@ -539,7 +539,7 @@ def test_a_connection_without_an_id_gets_one(echo: TestServer) -> None:
 def test_the_id_of_a_connection_is_bounded(echo: TestServer) -> None:
     assert echo.refused("1", "echo", pk="x" * 257) == 400
     with echo.join("1", "echo", pk="x" * 256) as ada:
-        assert ada.next()["you"] == "x" * LONGEST_ID
+        assert ada.next()["you"] == "x" * MAX_ID_LENGTH
 
 
 def test_who_leaves_before_the_room_has_started_harms_nobody() -> None:

@@ -171,7 +171,7 @@ def test_a_place_is_kept_for_who_lost_the_connection(
 def test_who_is_back_keeps_the_place(
     server: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(places, "KEPT", 0.05)
+    monkeypatch.setattr(places, "RESERVATION_SECONDS", 0.05)
     for _ in range(2):
         with came(server, "hers") as old, came(server, "hers") as new:
             assert new.next()["you"] == "ada"
@@ -183,7 +183,7 @@ def test_who_is_back_keeps_the_place(
 def test_a_place_is_not_kept_for_ever(
     server: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(places, "KEPT", 0)
+    monkeypatch.setattr(places, "RESERVATION_SECONDS", 0)
     with came(server, "hers"):
         pass
     for _ in range(int(PATIENCE * 100)):

@@ -14,7 +14,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from shared.party.registry import Parties
+from shared.party.registry import PartyRegistry
 from shared.web.build_watcher import BuildWatcher
 from shared.web.pages import PageRenderer
 from tools.points import points
@@ -41,7 +41,7 @@ def test_a_build_is_another_in_another_stage_or_with_another_file(
 
     def name(stage: str = "demo_02") -> str:
         renderer = PageRenderer(stage, folder)
-        BuildWatcher(renderer, Parties({}))
+        BuildWatcher(renderer, PartyRegistry({}))
         return renderer.build
 
     names = [name(), name("my_demo")]
@@ -87,7 +87,7 @@ def test_a_saved_style_is_another_build_in_which_nothing_is_forgotten(
 
 def test_a_server_that_ends_names_no_build() -> None:
     """A page that came back to it would soon be lost again."""
-    parties = Parties({})
+    parties = PartyRegistry({})
     build = BuildWatcher(PageRenderer("demo_01", ROOT / "demo_01"), parties)
     client = TestClient(Starlette(routes=build.routes))
     assert client.get("/build").text.startswith(build.renderer.build)

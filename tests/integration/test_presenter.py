@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from shared.party import Room
-from shared.party.registry import Parties
+from shared.party.registry import PartyRegistry
 
 from ..support.server_process import (
     PATIENCE,
@@ -671,12 +671,12 @@ def test_a_message_that_has_just_come_is_not_ended_with_the_others() -> None:
         done.append(f"{name} ended")
 
     async def test() -> None:
-        room = Room("chat", "1", Parties({}))
-        room.run(hook, "before")
+        room = Room("chat", "1", PartyRegistry({}).context)
+        room._run_hook(hook, "before")
         await asyncio.sleep(0)
-        room.run(hook, "after")
-        room.interrupt()
-        await asyncio.wait(room.hooks)
+        room._run_hook(hook, "after")
+        room.cancel_hooks()
+        await asyncio.wait(room._tasks)
 
     asyncio.run(test())
     assert done == ["before began", "after began", "after ended"]

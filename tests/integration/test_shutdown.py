@@ -101,7 +101,7 @@ def test_a_late_hook_is_cancelled_and_may_say_so(
 def test_what_a_key_holds_back_is_sent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("shared.party.gathering.FRAMES_A_SECOND", 0.01)
+    monkeypatch.setattr("shared.party.room.MAX_KEYED_FRAMES_PER_SECOND", 0.01)
 
     class Chat(Server):
         async def on_message(self, message: Frame, sender: Connection) -> None:

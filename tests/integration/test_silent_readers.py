@@ -12,7 +12,6 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import (
 )
 
 from shared.party import Connection, Frame, Server
-from shared.party.outbox import Outbox
 from shared.party.transport.bounded_protocol import BoundedProtocol
 
 from ..support.party_server import TestServer, serve_parties
@@ -65,7 +64,7 @@ def test_who_answers_no_ping_is_left_behind(
     monkeypatch: pytest.MonkeyPatch, lost: threading.Event, lines: int
 ) -> None:
     """Even if what was sent is not read: then nobody else would ever notice."""
-    monkeypatch.setattr("shared.party.backpressure.PATIENCE", 60)
+    monkeypatch.setattr("shared.party.backpressure.STALL_TIMEOUT", 60)
     monkeypatch.setattr(
         "shared.party.transport.websocket_protocol.CLOSE_TIMEOUT", 0.1
     )
@@ -122,7 +121,7 @@ def test_a_close_that_is_not_read_does_not_keep_the_line(
 def test_pings_without_end_fill_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("shared.party.backpressure.PATIENCE", 60)
+    monkeypatch.setattr("shared.party.backpressure.STALL_TIMEOUT", 60)
     with (
         serve_parties(library=Library) as server,
         server.stalled("/parties/library/1") as flood,
@@ -174,15 +173,15 @@ class Trickle:
 def test_who_reads_slowly_but_goes_on_is_not_sent_away(
     monkeypatch: pytest.MonkeyPatch, sizes: list[int], code: int
 ) -> None:
-    monkeypatch.setattr("shared.party.backpressure.PATIENCE", 0.04)
+    monkeypatch.setattr("shared.party.backpressure.STALL_TIMEOUT", 0.04)
 
     async def test() -> None:
         trickle = Trickle(sizes)
-        outbox = Outbox("ada", cast(WebSocket, trickle))
-        outbox._listener = None
-        outbox.put("news")
-        outbox.close()
-        await outbox.closed()
+        connection = Connection("ada", cast(WebSocket, trickle))
+        connection._receiver = None
+        connection._enqueue("news")
+        connection.close()
+        await connection._wait_sent()
         assert trickle.heard == ["news", code]
 
     asyncio.run(test())
@@ -193,11 +192,11 @@ def test_what_waits_is_counted_as_the_memory_it_takes(
     frame: str | bytes,
 ) -> None:
     async def test() -> None:
-        outbox = Outbox("ada", cast(WebSocket, Trickle([9])))
-        outbox._listener = None
+        connection = Connection("ada", cast(WebSocket, Trickle([9])))
+        connection._receiver = None
         count = 0
-        while not outbox.evicted:
-            outbox.put(frame)
+        while not connection._is_evicted:
+            connection._enqueue(frame)
             count += 1
         assert count * (100 + 4 * len(frame)) < 600_000
 

@@ -55,7 +55,7 @@ def test_a_thread_that_tells_a_room_is_told_how(how: str) -> None:
         assert ada.next() == bob.next() == {"number": 1}
         room = the_room(server)
         do: dict[str, Callable[[], None]] = {
-            "send": lambda: room.present["ada"].send("late"),
+            "send": lambda: room.connections_by_id["ada"].send("late"),
             "broadcast": lambda: room.broadcast("late"),
             "with a key": lambda: room.broadcast("late", key=key),
         }

@@ -13,9 +13,8 @@ from starlette.websockets import WebSocket
 from websockets.exceptions import ConnectionClosed
 
 from shared.party import Connection, Frame, Room, Server
-from shared.party.limits import Bounds
-from shared.party.outbox import Outbox
-from shared.party.registry import Parties
+from shared.party.limits import Limits
+from shared.party.registry import PartyRegistry
 from shared.party.transport.bounded_protocol import BoundedProtocol
 from shared.serve import SOCKET_SEND_BUFFER, bind_socket
 
@@ -120,7 +119,7 @@ def test_a_reader_that_takes_too_long_for_a_frame_is_sent_away(
     left: threading.Event, monkeypatch: pytest.MonkeyPatch, frames: int
 ) -> None:
     """Also if nothing comes after it: a newcomer, and a room that is quiet."""
-    monkeypatch.setattr("shared.party.backpressure.PATIENCE", 0.05)
+    monkeypatch.setattr("shared.party.backpressure.STALL_TIMEOUT", 0.05)
     monkeypatch.setattr(
         "shared.party.transport.websocket_protocol.CLOSE_TIMEOUT", PATIENCE
     )
@@ -141,7 +140,7 @@ def test_a_reader_that_takes_too_long_for_a_frame_is_sent_away(
 def test_a_stalled_reader_does_not_hold_up_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("shared.party.backpressure.PATIENCE", 60)
+    monkeypatch.setattr("shared.party.backpressure.STALL_TIMEOUT", 60)
 
     class Library(Radio):
         async def on_connect(self, connection: Connection, *_: Any) -> None:
@@ -199,7 +198,7 @@ def test_silent_newcomers_take_no_memory_for_a_history(
 def test_the_slowest_are_evicted_when_too_much_waits_in_the_process(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("shared.party.backpressure.PATIENCE", 60)
+    monkeypatch.setattr("shared.party.backpressure.STALL_TIMEOUT", 60)
     monkeypatch.setattr(
         "shared.party.transport.websocket_protocol.CLOSE_TIMEOUT", 60
     )
@@ -220,7 +219,7 @@ def test_the_slowest_are_evicted_when_too_much_waits_in_the_process(
         async def on_close(self, connection: Connection) -> None:
             left.append(connection.id)
 
-    bounds = Bounds(max_queued_bytes=10_000_000)
+    bounds = Limits(max_queued_bytes=10_000_000)
     with (
         serve_parties(bounds=bounds, archive=Archive) as server,
         server.stalled("/parties/archive/1?_pk=slow") as slow,
@@ -315,11 +314,11 @@ def test_frames_of_one_key_leave_thirty_times_a_second(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = Clock()
-    for module in ("gathering", "encoding"):
+    for module in ("room", "encoding"):
         monkeypatch.setattr(f"shared.party.{module}.asyncio", clock)
-    room = Room("chat", "1", Parties({}))
+    room = Room("chat", "1", PartyRegistry({}).context)
     sent: list[Frame] = []
-    monkeypatch.setattr(room, "deliver", lambda frame, *_: sent.append(frame))
+    monkeypatch.setattr(room, "_deliver", lambda frame, *_: sent.append(frame))
     for text in ("a", "ab", "abc"):
         room.broadcast(text, key="one")
     room.broadcast("x", key="other")
@@ -377,17 +376,17 @@ class Reader:
 def test_a_frame_replaces_one_with_its_key_that_still_waits() -> None:
     async def test() -> None:
         reader = Reader()
-        outbox = Outbox("ada", cast(WebSocket, reader))
-        outbox.put("on its way")
+        connection = Connection("ada", cast(WebSocket, reader))
+        connection._enqueue("on its way")
         await asyncio.sleep(0)
-        outbox.put("a", key="one")
-        outbox.put("x", key=("other", 1))
-        outbox.put("no key")
-        outbox.put("ab", key="one")
-        outbox.close(1000)
-        outbox.put("too late")
+        connection._enqueue("a", key="one")
+        connection._enqueue("x", key=("other", 1))
+        connection._enqueue("no key")
+        connection._enqueue("ab", key="one")
+        connection.close(1000)
+        connection._enqueue("too late")
         reader.reads.set()
-        await outbox.closed()
+        await connection._wait_sent()
         assert reader.heard == ["on its way", "ab", "x", "no key", 1000]
 
     asyncio.run(test())
@@ -396,14 +395,14 @@ def test_a_frame_replaces_one_with_its_key_that_still_waits() -> None:
 def test_what_was_replaced_does_not_count_as_waiting() -> None:
     async def test() -> None:
         reader = Reader()
-        outbox = Outbox("ada", cast(WebSocket, reader))
-        outbox.put("first")
+        connection = Connection("ada", cast(WebSocket, reader))
+        connection._enqueue("first")
         for _ in range(100):
-            outbox.put("x" * 100_000, key="one")
-        assert not outbox.evicted
-        outbox.close()
+            connection._enqueue("x" * 100_000, key="one")
+        assert not connection._is_evicted
+        connection.close()
         reader.reads.set()
-        await outbox.closed()
+        await connection._wait_sent()
         assert reader.heard == ["first", "x" * 100_000, 1000]
 
     asyncio.run(test())

@@ -19,8 +19,8 @@ from websockets.exceptions import InvalidStatus
 
 from shared.ai import model
 from shared.party import Connection, Frame, Server
-from shared.party.fetch import Reply
-from shared.party.registry import Parties
+from shared.party.fetch import FetchResponse
+from shared.party.registry import PartyRegistry
 
 from ..support.server_process import (
     PATIENCE,
@@ -367,7 +367,7 @@ def test_a_reply_is_not_held_back_by_its_report(stage: Stage) -> None:
             told.append(f"{message['body']} {message.get('status')}")
 
     async def ask() -> None:
-        parties = Parties({"chatroom": chat_room.ChatRoom, "usage": Slow})
+        parties = PartyRegistry({"chatroom": chat_room.ChatRoom, "usage": Slow})
         async with parties.enter("chatroom", "room-4") as server:
             server.room.join(Asker())
             question = chat_room.Message(
@@ -376,7 +376,7 @@ def test_a_reply_is_not_held_back_by_its_report(stage: Stage) -> None:
             await server.messages.append(question)  # type: ignore[attr-defined]
             reply = asyncio.create_task(server.reply_with_ai(question))  # type: ignore[attr-defined]
             await asyncio.wait_for(released.wait(), 10)
-            server.room.release_all()
+            server.room._flush_pending()
             reply.cancel()
 
     released = asyncio.Event()
@@ -453,11 +453,11 @@ def party_of(stage: Stage) -> type[Server]:
     return party
 
 
-def report(stage: Stage, *bodies: Any) -> list[Reply]:
+def report(stage: Stage, *bodies: Any) -> list[FetchResponse]:
     """What the party answers to reports of another, one after the other."""
 
-    async def ask() -> list[Reply]:
-        total = Parties({"usage": party_of(stage)})["usage"].get("total")
+    async def ask() -> list[FetchResponse]:
+        total = PartyRegistry({"usage": party_of(stage)})["usage"].get("total")
         posts = [await total.fetch("POST", body) for body in bodies]
         return [*posts, await total.fetch()]
 
@@ -510,8 +510,8 @@ def test_what_is_not_json_is_refused_too(stage: Stage, raw: bytes) -> None:
     async def receive() -> Message:
         return {"type": "http.request", "body": raw}
 
-    async def ask() -> tuple[Response, Reply]:
-        parties = Parties({"usage": party_of(stage)})
+    async def ask() -> tuple[Response, FetchResponse]:
+        parties = PartyRegistry({"usage": party_of(stage)})
         scope = {
             "type": "http",
             "method": "POST",
@@ -533,8 +533,8 @@ def test_what_is_not_json_is_refused_too(stage: Stage, raw: bytes) -> None:
 def test_a_party_that_asks_for_another_room_or_method_is_told(
     stage: Stage,
 ) -> None:
-    async def ask() -> tuple[Reply, Reply]:
-        usage = Parties({"usage": party_of(stage)})["USAGE"]
+    async def ask() -> tuple[FetchResponse, FetchResponse]:
+        usage = PartyRegistry({"usage": party_of(stage)})["USAGE"]
         elsewhere = await usage.get("elsewhere").fetch("POST", {"usage": 1})
         return elsewhere, await usage.get("total").fetch("PUT", {"usage": 1})
 

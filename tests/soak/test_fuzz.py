@@ -19,7 +19,7 @@ import msgpack
 import pytest
 from pydantic import TypeAdapter
 
-from shared.party import Refused
+from shared.party import MessageRejected
 
 from ..support import frame_fuzzer
 from ..support.frame_fuzzer import FrameFuzzer
@@ -196,10 +196,10 @@ class Fuzz:
             try:
                 size = len(each.encode() if isinstance(each, str) else each)
                 if size > 1024:
-                    raise Refused("It is too large.")
+                    raise MessageRejected("It is too large.")
                 message = self.schema.unpack(each or "")
                 joins += message["type"] == "join"
-            except Refused:
+            except MessageRejected:
                 refused += 1
         return refused, joins
 

@@ -18,11 +18,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount
 from websockets.exceptions import InvalidStatus
 
-from shared.party import Connection, Frame, Room, Server
+from shared.party import Connection, Frame, Server
 from shared.party import transport as fast
-from shared.party.asgi import Edge
-from shared.party.limits import Bounds
-from shared.party.registry import Parties
+from shared.party.asgi import PartyApp
+from shared.party.delivery import QueueTransport, TransportFactory
+from shared.party.limits import Limits
+from shared.party.registry import PartyRegistry
 from shared.party.transport.bounded_protocol import BoundedProtocol
 from shared.party.transport.http_protocol import BoundedHTTP
 from shared.web.body_limit import BodyLimitMiddleware
@@ -33,7 +34,7 @@ from .server_process import PATIENCE, Client
 
 T = TypeVar("T")
 
-HIGH_LIMITS = Bounds(max_messages_per_second=1_000)
+HIGH_LIMITS = Limits(max_messages_per_second=1_000)
 """For guests who say much, where that is not the point."""
 
 
@@ -56,8 +57,7 @@ def take_the_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have this test's houses do as with FAST_TRANSPORT=1."""
     monkeypatch.setattr(TestServer, "protocol", fast.BatchingProtocol)
     monkeypatch.setattr(TestServer, "http", fast.FastHandshakeHTTP)
-    monkeypatch.setattr(Room, "deliver", fast.deliver)
-    monkeypatch.setattr(Connection, "send", fast.send)
+    monkeypatch.setattr(TestServer, "transport", fast.Broadcaster)
 
 
 class TestServer(uvicorn.Server, Client):
@@ -67,10 +67,11 @@ class TestServer(uvicorn.Server, Client):
 
     protocol: type[BoundedProtocol] = BoundedProtocol
     http: type[BoundedHTTP] = BoundedHTTP
+    transport: TransportFactory = QueueTransport
 
-    def __init__(self, parties: Parties, policy: OriginPolicy) -> None:
+    def __init__(self, parties: PartyRegistry, policy: OriginPolicy) -> None:
         app = Starlette(
-            routes=[Mount("/parties", Edge(parties, get_browser_id))],
+            routes=[Mount("/parties", PartyApp(parties, get_browser_id))],
             middleware=[
                 Middleware(HostOriginMiddleware, policy=policy),
                 Middleware(BodyLimitMiddleware, max_bytes=65_536),
@@ -87,6 +88,7 @@ class TestServer(uvicorn.Server, Client):
         )
         super().__init__(config)
         self.parties = parties
+        parties.context.transport = self.transport
         self.opened = threading.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -154,12 +156,12 @@ def no_logged_errors() -> Iterator[None]:
 @contextmanager
 def serve_parties(
     policy: OriginPolicy | None = None,
-    bounds: Bounds | None = None,
+    bounds: Limits | None = None,
     **servers: type[Server],
 ) -> Iterator[TestServer]:
     """Serve parties, by their names, for as long as the block lasts."""
     server = TestServer(
-        Parties(servers, bounds or HIGH_LIMITS), policy or OriginPolicy()
+        PartyRegistry(servers, bounds or HIGH_LIMITS), policy or OriginPolicy()
     )
     with no_logged_errors(), socket.socket() as listening:
         # Little is kept for a reader, so that a stalled one shows soon.

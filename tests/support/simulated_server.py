@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 
 from shared.ai import Prompt, ReplyFailed
 from shared.chat.messages import Message
-from shared.party.asgi import Edge
-from shared.party.limits import Bounds
-from shared.party.registry import Parties
-from shared.party.rooms import Server
+from shared.party.asgi import PartyApp
+from shared.party.limits import Limits
+from shared.party.registry import PartyRegistry
+from shared.party.server import Server
 from shared.party.storage.log import Log
 from shared.party.storage.memory import Store
 from shared.party.storage.writer import Writer
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 PLACE = "chatroom", "hello-world"
 
-BOUNDS = Bounds(max_messages_per_second=1)
+BOUNDS = Limits(max_messages_per_second=1)
 """Five may come at once: the sixth is refused."""
 
 
@@ -182,8 +182,8 @@ class SimulatedServer:
         heard: set[str],
     ) -> None:
         self.loop = loop
-        self.parties = Parties(parties, BOUNDS, store)
-        self.edge = Edge(self.parties)
+        self.parties = PartyRegistry(parties, BOUNDS, store)
+        self.edge = PartyApp(self.parties)
         self.acks: dict[str, int] = {}
         self.heard = heard
         self.sockets: list[SimulatedSocket] = []
@@ -205,7 +205,7 @@ class SimulatedServer:
     def is_busy(self) -> bool:
         """Whether anything goes on in the room."""
         room = self.parties.room(*PLACE)
-        return room is not None and bool(room.hooks)
+        return room is not None and bool(room._tasks)
 
     def take(self, socket: SimulatedSocket) -> None:
         """Have a page connect."""

@@ -4,7 +4,7 @@ from typing import ClassVar, Self
 
 from pydantic import BaseModel
 
-from ..errors import Refused, Repeated
+from ..errors import DuplicateMessage, MessageRejected
 
 
 class Entry(BaseModel):
@@ -37,16 +37,16 @@ class Entry(BaseModel):
         """Override: the frame for a room that has missed this entry."""
 
 
-def conflict(entry: Entry, earlier: Entry) -> Refused:
+def conflict(entry: Entry, earlier: Entry) -> MessageRejected:
     """Return the refusal of an entry whose id is in the log already."""
     return conflict_with(entry, digest(earlier), earlier.seq or 0)
 
 
-def conflict_with(entry: Entry, earlier: int, seq: int) -> Refused:
+def conflict_with(entry: Entry, earlier: int, seq: int) -> MessageRejected:
     """Return the refusal, with the digest of the entry that has the id."""
     if digest(entry.model_copy(update={"seq": seq})) == earlier:
-        return Repeated(entry.id, seq)
-    return Refused("Another message has this id already.", entry.id)
+        return DuplicateMessage(entry.id, seq)
+    return MessageRejected("Another message has this id already.", entry.id)
 
 
 def digest(entry: Entry) -> int:
@@ -58,6 +58,6 @@ def digest(entry: Entry) -> int:
         return hash(repr(values))
 
 
-def cleared(entry: Entry) -> Refused:
+def cleared(entry: Entry) -> MessageRejected:
     """Return the refusal of an entry that was cleared from the log."""
-    return Refused("This room was cleared meanwhile.", entry.id)
+    return MessageRejected("This room was cleared meanwhile.", entry.id)

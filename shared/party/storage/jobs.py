@@ -3,7 +3,7 @@
 import sqlite3
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from ..errors import Refused
+from ..errors import MessageRejected
 from .database import (
     Database,
     Found,
@@ -37,7 +37,7 @@ class Kept(NamedTuple):
 
     missed: list[Row]
     seq: int = 0
-    refusal: Refused | None = None
+    refusal: MessageRejected | None = None
 
 
 def text_of(entry: Entry) -> str:
@@ -63,7 +63,7 @@ class Append(Job[Kept]):
                 self.log.tail = self.log.after(missed)
                 if not missed or not self.insert(database):
                     raise conflict(self.entry, self.find(database))
-        except Refused as refusal:
+        except MessageRejected as refusal:
             return Kept(missed, refusal=refusal)
         seq, start, newest = self.log.tail
         if self.entry.seq is None:

@@ -6,7 +6,7 @@ from typing import Generic, TypeVar, overload
 from uuid import uuid4
 
 from ..encoding import Frame
-from ..errors import Refused
+from ..errors import MessageRejected
 from .entry import Entry, cleared, conflict, conflict_with, digest
 
 M = TypeVar("M", bound=Entry)
@@ -44,8 +44,8 @@ class Log(Sequence[M], Generic[M]):
     async def append(self, entry: M) -> None:
         """Add an entry, and set its `seq`.
 
-        Raises Repeated for an entry whose id is in the log with the same
-        content, and Refused for one whose id is there with other content.
+        Raises DuplicateMessage for an entry whose id is in the log with the
+        same content, and MessageRejected if its content is another.
         """
         if earlier := self._named.get(entry.id):
             raise conflict(entry, earlier)
@@ -61,7 +61,7 @@ class Log(Sequence[M], Generic[M]):
 
         It is the same object, or another one with the same id, and keeps the
         `seq` of the first. The change itself takes a sequence number too.
-        Raises Refused if the entry is not in the log, or no longer.
+        Raises MessageRejected if the entry is not in the log, or no longer.
         """
         self._locate(entry)
         self.replace(entry)
@@ -75,7 +75,7 @@ class Log(Sequence[M], Generic[M]):
             elif old := self._find_old(hash(entry.id)):
                 entry.seq = old[1]
             else:
-                raise Refused("There is no such message.", entry.id)
+                raise MessageRejected("There is no such message.", entry.id)
         if (entry.seq or 0) < self.start:
             raise cleared(entry)
 

@@ -11,8 +11,8 @@ from urllib.parse import quote, unquote
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from ..errors import Refused
-from ..responses import LATER
+from ..errors import MessageRejected
+from ..responses import RETRY_LATER
 from .database import Found, Row, open_file
 from .entry import Entry, conflict
 from .jobs import (
@@ -34,7 +34,7 @@ M = TypeVar("M", bound=Entry)
 
 NOT_KEPT = "The server cannot keep this now. Try again in a moment."
 
-UNREADABLE = 503, "The server cannot read this room now.", LATER
+UNREADABLE = 503, "The server cannot read this room now.", RETRY_LATER
 """With what a room is refused whose log is neither at hand nor readable."""
 
 AGAIN = 1.0
@@ -82,8 +82,8 @@ class DurableLog(Log[M], Generic[M]):
     async def _write(self, entry: M) -> None:
         """Keep an entry in the file.
 
-        Refused, if the file cannot be written. The end of a reply is then
-        shown all the same, and written as soon as it can be, as is what
+        MessageRejected, if the file cannot be written. The end of a reply is
+        then shown all the same, and written as soon as it can be, as is what
         `is_owed`.
         """
         try:
@@ -94,17 +94,17 @@ class DurableLog(Log[M], Generic[M]):
             raise
         except sqlite3.Error:
             if not entry.is_owed and entry.seq is None:
-                raise Refused(NOT_KEPT, entry.id) from None
+                raise MessageRejected(NOT_KEPT, entry.id) from None
             self.store.owe(self, entry)
         if entry.is_open and entry.seq is not None:
             self.open[entry.seq] = entry, text_of(entry)
 
     async def clear(self) -> None:
-        """Forget all entries, as Log does; Refused, if that cannot be kept."""
+        """Forget all entries, as Log does; MessageRejected if that fails."""
         try:
             await self.store.writer.do(Clear(self))
         except sqlite3.Error:
-            raise Refused(NOT_KEPT) from None
+            raise MessageRejected(NOT_KEPT) from None
 
     async def before(self, seq: int, count: int) -> list[M]:
         """Up to `count` entries before a seq; the file has them all."""
@@ -208,7 +208,9 @@ class DurableStore(Store):
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), AGAIN)
         is_new = entry.seq is None
-        with suppress(Refused):  # it is kept already, or the room was cleared
+        with suppress(
+            MessageRejected
+        ):  # it is kept already, or the room was cleared
             await log._write(entry)
             if is_new and entry.seq is not None:
                 self.tell(log.key, entry)

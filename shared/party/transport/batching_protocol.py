@@ -6,13 +6,24 @@ from typing import Any, Protocol
 
 from websockets.http11 import Request
 
-from ..encoding import LOOKED_AT, Frame, Oversized, SharedFrame
-from ..frame_rate_limiter import Gate
-from ..rooms import Connection
+from ..connection import Connection
+from ..encoding import ID_SCAN_BYTES, Frame, Oversized, SharedFrame
+from ..frame_rate_limiter import ConnectionRateLimiter
 from .bounded_protocol import BoundedProtocol
 from .deflate import DEFLATE_FACTORY, FLUSH_TRAILER, SharedDeflate
-from .frame_codec import BINARY, RSV1, TEXT, header, parse_single
+from .frame_codec import (
+    BINARY,
+    RSV1,
+    TEXT,
+    encode_payload,
+    header,
+    parse_single,
+    serialize,
+)
 from .write_batcher import get_write_batcher
+
+MAX_DIRECT_SIZE = 64 * 1024
+"""Length of a frame that is written at once; a larger one is queued."""
 
 COMPRESSED_TYPES = frozenset({TEXT | RSV1, BINARY | RSV1})
 
@@ -27,7 +38,7 @@ class Broadcaster(Protocol):
 class BatchingProtocol(BoundedProtocol):
     """Passes messages on by a call, and writes once per loop iteration.
 
-    Offers itself to the outbox, as `scope["extensions"]["party.shortcut"]`,
+    Offers itself to its Connection, as `scope["extensions"]["party.shortcut"]`,
     which keeps the backpressure: it waits, counts and evicts.
     """
 
@@ -62,7 +73,7 @@ class BatchingProtocol(BoundedProtocol):
         return bool(self.connection) and not closing
 
     def handle_connect(self, event: Request) -> None:
-        """Take a handshake, and add the extension for the outbox."""
+        """Take a handshake, and offer itself to the connection."""
         super().handle_connect(event)
         if self.accepts_deflate:
             self.message_types = self.message_types | COMPRESSED_TYPES
@@ -70,10 +81,12 @@ class BatchingProtocol(BoundedProtocol):
             extensions: dict[str, Any] = self.scope["extensions"]
             extensions["party.shortcut"] = self
 
-    def begin(self, connection: Connection, gate: Gate) -> None:
+    def begin(
+        self, connection: Connection, limiter: ConnectionRateLimiter
+    ) -> None:
         """Pass what comes to a connection in its room."""
-        super().begin(connection, gate)
-        self.connection, self.on_frame = connection, gate.admit
+        super().begin(connection, limiter)
+        self.connection, self.on_frame = connection, limiter.admit
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Release whatever refers back here, so that no cycle is left."""
@@ -132,7 +145,11 @@ class BatchingProtocol(BoundedProtocol):
             self.fail_connection(1002, "This cannot be inflated.")
             return None
         self._inflated += len(plain) >> 10
-        return plain if len(plain) <= max_size else Oversized(plain[:LOOKED_AT])
+        return (
+            plain
+            if len(plain) <= max_size
+            else Oversized(plain[:ID_SCAN_BYTES])
+        )
 
     def inflate_text(self, data: bytes, max_size: int) -> Frame | None:
         """Inflate text, likewise."""
@@ -160,6 +177,15 @@ class BatchingProtocol(BoundedProtocol):
             pending, self.pending = self.pending, []
             self.write_now(b"".join(pending))
 
+    def write_frame(self, frame: Frame) -> bool:
+        """Write a frame, as write() does; return False if it is large."""
+        if len(frame) > MAX_DIRECT_SIZE:
+            return False
+        data = serialize(*encode_payload(frame))
+        self.write(data)
+        self.batcher.schedule(len(data))
+        return True
+
     def write_now(self, data: bytes) -> None:
         """Write without waiting for the end of the iteration."""
         if self.is_open:
@@ -172,10 +198,10 @@ class BatchingProtocol(BoundedProtocol):
         self.write_now(frame.data)
 
     def pause_writing(self) -> None:
-        """Leave a slow reader to its outbox, which waits for it."""
+        """Leave a slow reader to its queue, which waits for it."""
         super().pause_writing()
         if self.connection and not self.close_sent:
-            self.connection.watch()
+            self.connection._wake_writer()
 
     async def send(self, message: Any) -> None:
         """Send by ASGI, behind what is pending."""

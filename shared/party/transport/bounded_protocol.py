@@ -11,7 +11,7 @@ from typing import Any
 
 from websockets.frames import Opcode
 
-from ..encoding import LOOKED_AT, Oversized
+from ..encoding import ID_SCAN_BYTES, Oversized
 from .frame_codec import (
     BINARY,
     CLOSE,
@@ -66,7 +66,7 @@ class BoundedProtocol(WebSocketProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Release what leads back here."""
         self.stop_reading()
-        self.gate = None
+        self.limiter = None
         super().connection_lost(exc)
 
     def stop_reading(self) -> None:
@@ -189,8 +189,8 @@ class BoundedProtocol(WebSocketProtocol):
                 self.fail_connection(*MESSAGE_TOO_BIG)
                 return at
             # Keep only the beginning, which holds the id of the message.
-            del self._parts[LOOKED_AT:]
-            kept = mask + 4 + min(length, LOOKED_AT - len(self._parts))
+            del self._parts[ID_SCAN_BYTES:]
+            kept = mask + 4 + min(length, ID_SCAN_BYTES - len(self._parts))
         if len(data) < kept:
             return at
         self._parts += unmask(data, mask, kept)
@@ -209,8 +209,8 @@ class BoundedProtocol(WebSocketProtocol):
         if self.close_sent or not self.first:
             return
         if not self._is_last:
-            if self.gate:
-                self.gate.counts_frame()
+            if self.limiter:
+                self.limiter.admit_control()
             return
         first, payload = self.first | FIN, bytes(self._parts)
         is_oversized = self._size > self._limit(first)

@@ -1,15 +1,15 @@
 """Batch the frames of one room: most connections receive the same bytes."""
 
+import asyncio
 from collections.abc import Callable, Collection, Hashable
 from weakref import ref
 
+from ..delivery import ConnectionMap
 from ..encoding import Frame
-from ..gathering import Present
-from ..rooms import Connection
 from .batching_protocol import BatchingProtocol
 from .deflate import MIN_COMPRESSED_BYTES, SharedDeflate, needs_reset
 from .frame_codec import encode_payload, serialize
-from .write_batcher import WriteBatcher
+from .write_batcher import get_write_batcher
 
 
 class Broadcaster:
@@ -21,14 +21,12 @@ class Broadcaster:
     compressor, or slow. In the next iteration they rejoin, if they can.
     """
 
-    def __init__(
-        self, present: Present[Connection], batcher: WriteBatcher
-    ) -> None:
-        self.present = present
-        self.batcher = batcher
+    def __init__(self, connections: ConnectionMap) -> None:
+        self.connections = connections
+        self.batcher = get_write_batcher(asyncio.get_running_loop())
         # The connections hold the compressor; it goes with the last of them.
         self.compressor: Callable[[], SharedDeflate | None] = lambda: None
-        self.turnover = -1
+        self.version = -1
         self.synced: dict[BatchingProtocol, Callable[[bytes], None]] = {}
         # Ids, so that departed connections are not kept here.
         self.detached: list[str] = []
@@ -42,7 +40,7 @@ class Broadcaster:
         compress = not without and len(frame) >= MIN_COMPRESSED_BYTES
         may_rejoin = self.detached and not self.batch
         if (
-            self.turnover != self.present.turnover
+            self.version != self.connections.version
             or compress > self.compress
             or (may_rejoin and compress)
         ):
@@ -51,9 +49,9 @@ class Broadcaster:
             self.compress = False
             self._rejoin()
         for id in without:
-            connection = self.present.get(id)
-            if connection and connection.shortcut:
-                self.detach(connection.shortcut)
+            connection = self.connections.get(id)
+            if connection and connection._direct:
+                self.detach(connection._direct)
         first, payload = encode_payload(frame)
         compressor = self.compressor() if compress else None
         plain = serialize(first, payload)
@@ -64,13 +62,13 @@ class Broadcaster:
         for id in self.detached:
             if id in without:
                 continue
-            connection = self.present[id]
-            protocol: BatchingProtocol | None = connection.shortcut
-            if protocol and connection.idle:
+            connection = self.connections[id]
+            protocol: BatchingProtocol | None = connection._direct
+            if protocol and connection._is_idle:
                 is_synced = protocol.compressor is compressor
                 protocol.write(data if is_synced else plain)
             else:
-                connection.put(frame, key)
+                connection._enqueue(frame, key)
                 if protocol and compressor:
                     protocol.compressor, protocol.missed_frame = None, True
         self.batcher.schedule(len(plain))
@@ -78,11 +76,11 @@ class Broadcaster:
     def _regroup(self, compress: bool) -> None:
         """Write the batch, and group the connections there are now anew."""
         self.flush()
-        self.turnover, self.compress = self.present.turnover, compress
-        self.synced, self.detached = {}, list(self.present)
+        self.version, self.compress = self.connections.version, compress
+        self.synced, self.detached = {}, list(self.connections)
         if compress:
-            members = self.present.values()
-            idle = [each.shortcut for each in members if each.idle]
+            members = self.connections.values()
+            idle = [each._direct for each in members if each._is_idle]
             protocols: list[BatchingProtocol] = [each for each in idle if each]
             if needs_reset(self.compressor(), protocols):
                 compressor = SharedDeflate(protocols)
@@ -94,12 +92,12 @@ class Broadcaster:
         compressor = self.compressor()
         detached, self.detached = self.detached, []
         for id in detached:
-            connection = self.present[id]
-            protocol = connection.shortcut
+            connection = self.connections[id]
+            protocol = connection._direct
             is_ready = protocol and protocol.is_open and not protocol.pending
             if (
                 is_ready
-                and connection.idle
+                and connection._is_idle
                 and protocol.compressor is compressor
             ):
                 protocol.broadcaster = self

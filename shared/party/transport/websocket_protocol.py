@@ -13,7 +13,7 @@ from websockets.protocol import Protocol
 from ..encoding import PING as HEARTBEAT
 from ..encoding import PONG as HEARTBEAT_ANSWER
 from ..encoding import Frame
-from ..frame_rate_limiter import Gate
+from ..frame_rate_limiter import ConnectionRateLimiter
 from .frame_codec import CLOSE, PING, PONG, TEXT, serialize, unmask
 
 CLOSE_TIMEOUT = 2.0
@@ -32,7 +32,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     stalled reader never does.
     """
 
-    gate: Gate | None = None
+    limiter: ConnectionRateLimiter | None = None
     """The rate limits of the connection, once it is in its room."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -77,16 +77,16 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.transport.close()
 
-    def begin(self, connection: Any, gate: Gate) -> None:
-        """Read for a connection in its room, within the limits of a gate."""
-        self.gate, self.max_size = gate, gate.max_size
+    def begin(self, connection: Any, limiter: ConnectionRateLimiter) -> None:
+        """Read for a connection in its room, within the limits of a limiter."""
+        self.limiter, self.max_size = limiter, limiter.max_bytes
 
     def hand_over(self, message: Frame) -> None:
         """Queue a message for the app, and read no more until it is taken.
 
-        A page's heartbeat is answered here, as it would be by the gate.
+        A page's heartbeat is answered here, as it would be by the limiter.
         """
-        if message == HEARTBEAT and self.gate:
+        if message == HEARTBEAT and self.limiter:
             self._answer(TEXT, HEARTBEAT_ANSWER.encode())
             return
         kind = "text" if isinstance(message, str) else "bytes"
@@ -126,13 +126,13 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self._answer(PONG, payload)
         else:
             self.handle_pong(WebSocketFrame(Opcode.PONG, payload))
-            if self.gate:
-                self.gate.counts_frame()
+            if self.limiter:
+                self.limiter.admit_control()
 
     def _answer(self, first: int, payload: bytes) -> None:
         """Answer a ping within the rate, unless answers pile up."""
-        gate = self.gate
-        is_due = gate.counts_frame() if gate else self.handshake_complete
+        limiter = self.limiter
+        is_due = limiter.admit_control() if limiter else self.handshake_complete
         if is_due and self.writable.is_set():
             self.transport.write(serialize(first, payload))
 
