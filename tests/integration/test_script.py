@@ -11,7 +11,8 @@ README = (ROOT / "README.md").read_text("utf-8")
 SCRIPT = README.partition("## The demo script")[2].partition("\n## ")[0]
 PART = r"(?ms)^### (\d+):(\d\d) · (.+?)$\n(.*?)(?=^### |\Z)"
 PARTS = re.findall(PART, SCRIPT)
-DRAWING = README.partition("## A message's way")[2].split("```")[1]
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+DRAWING = ARCHITECTURE.partition("## The way of a message")[2].split("```")[1]
 DRAWING = re.sub(r"\S+/\S+", "", DRAWING)
 
 MOST_WORDS = 1_300

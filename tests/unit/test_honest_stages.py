@@ -87,8 +87,9 @@ def test_every_file_of_a_stage_fits_a_projector(level: int) -> None:
 def test_every_shared_file_of_the_script_fits_a_projector() -> None:
     """The script and the stages' READMEs name what is opened on a stage.
 
-    The README's map names more: files of at most 250 lines.
+    The map of the architecture names more: files of at most 250 lines.
     """
+    architecture = (ROOT / "docs" / "architecture.md").read_text("utf-8")
     readme = README.read_text("utf-8")
     script = re.findall(r"(?s)\n## The demo script\n.*?\n## ", readme)
     assert len(script) == 1
@@ -97,7 +98,7 @@ def test_every_shared_file_of_the_script_fits_a_projector() -> None:
     code = r"`(shared/[\w/]+\.(?:py|js|html|css))`"
     opened = set(re.findall(code, "\n".join(texts)))
     assert "shared/party/server.py" in opened
-    for name in opened | set(re.findall(code, readme)):
+    for name in opened | set(re.findall(code, architecture)):
         text = (ROOT / name).read_text("utf-8")
         assert fits(text, LONGEST if name in opened else LONGEST_MAPPED), name
 
