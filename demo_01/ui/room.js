@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { MessageForm } from "shared/chat/message_form.js";
 import { MessageList } from "shared/messages/message_list.js";
 import { add } from "shared/messages/messages.js";
-import { show } from "shared/pages/mount.js";
+import { mount } from "shared/pages/mount.js";
 
 function Room({ room }) {
   const [messages, setMessages] = useState([]);
@@ -19,4 +19,4 @@ function Room({ room }) {
   `;
 }
 
-show(Room);
+mount(Room);

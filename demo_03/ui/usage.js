@@ -1,7 +1,7 @@
 // Token usage: one big number.
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
-import { show } from "shared/pages/mount.js";
+import { mount } from "shared/pages/mount.js";
 import { Tally } from "shared/pages/tally.js";
 
 function Usage() {
@@ -10,4 +10,4 @@ function Usage() {
   return html`<${Tally} tally=${tally} />`;
 }
 
-show(Usage);
+mount(Usage);

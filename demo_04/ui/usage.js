@@ -2,14 +2,14 @@
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import { usePartySocket } from "partysocket/react";
-import { show } from "shared/pages/mount.js";
+import { mount } from "shared/pages/mount.js";
 import { Tally } from "shared/pages/tally.js";
-import { server } from "shared/sockets/socket_options.js";
+import { socketOptions } from "shared/sockets/socket_options.js";
 
 function Usage() {
   const [tally, setTally] = useState(0);
   usePartySocket({
-    ...server,
+    ...socketOptions,
     party: "usage",
     room: "total",
     onMessage: (event) => setTally(JSON.parse(event.data).tally),
@@ -18,4 +18,4 @@ function Usage() {
   return html`<${Tally} tally=${tally} />`;
 }
 
-show(Usage);
+mount(Usage);

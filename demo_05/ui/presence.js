@@ -2,7 +2,7 @@
 import { decode, encode } from "@msgpack/msgpack";
 import { usePartySocket } from "partysocket/react";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { server } from "shared/sockets/socket_options.js";
+import { socketOptions } from "shared/sockets/socket_options.js";
 import { useUser } from "shared/user/user.js";
 
 export function usePresence(room) {
@@ -11,7 +11,7 @@ export function usePresence(room) {
   const presence = useRef({ cursor: null, message: null });
   const frame = useRef(0);
   const socket = usePartySocket({
-    ...server,
+    ...socketOptions,
     party: "presence",
     room,
     onOpen: () => tell("join", { info: { name } }),

@@ -2,19 +2,19 @@
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import { usePartySocket } from "partysocket/react";
-import { Connection } from "shared/chat/connection_status.js";
+import { ConnectionStatus } from "shared/chat/connection_status.js";
 import { MessageForm } from "shared/chat/message_form.js";
 import { send } from "shared/delivery/sender.js";
 import { MessageList } from "shared/messages/message_list.js";
 import { add, receive } from "shared/messages/messages.js";
-import { show } from "shared/pages/mount.js";
-import { server } from "shared/sockets/socket_options.js";
+import { mount } from "shared/pages/mount.js";
+import { socketOptions } from "shared/sockets/socket_options.js";
 import { OtherCursors } from "./other_cursors.js";
 
 function Room({ room }) {
   const [messages, setMessages] = useState([]);
   const socket = usePartySocket({
-    ...server,
+    ...socketOptions,
     party: "chatroom",
     room: room.slug,
     onMessage: (event) =>
@@ -29,9 +29,9 @@ function Room({ room }) {
   return html`
     <${MessageList} messages=${messages} />
     <${MessageForm} addMessage=${addMessage} />
-    <${Connection} socket=${socket} />
+    <${ConnectionStatus} socket=${socket} />
     <${OtherCursors} room=${room} />
   `;
 }
 
-show(Room);
+mount(Room);

@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute, Mount
 
 from ..settings import ROOT
 from .files import FileCache
-from .libraries import IMPORT_MAP, library_cache, strip_comments
+from .libraries import IMPORT_MAP, compact, library_cache, strip_comments
 from .module_graph import find_modules
 from .static_files import HashedStaticFiles
 
@@ -41,8 +41,8 @@ class Assets:
     def __init__(self, stage: str, ui: Path, root: str = "") -> None:
         # With the stage's name in it, else a browser would run one stage's
         # code in another.
-        self.own = FileCache(f"/{stage}/ui", ui)
-        self.shared = FileCache("/shared/ui", UI, transform=strip_comments)
+        self.own = FileCache(f"/{stage}/ui", ui, transform=strip_comments)
+        self.shared = FileCache("/shared/ui", UI, transform=compact)
         self.libraries = library_cache()
         self.caches = [self.own, self.shared, self.libraries]
         self.root = root

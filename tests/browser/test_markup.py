@@ -89,10 +89,10 @@ async ([names, host]) => {
 
 OPEN_ALL = """
 async ([rooms, host]) => {
-  const { KnownSocket } = await import("shared/sockets/tracked_socket.js");
+  const { TrackedSocket } = await import("shared/sockets/tracked_socket.js");
   const opened = rooms.map((room) => new Promise((done) => {
     const url = `ws://${host}/parties/presence/${encodeURIComponent(room)}`;
-    new KnownSocket(url).onopen = done;
+    new TrackedSocket(url).onopen = done;
   }));
   await Promise.all(opened);
 }

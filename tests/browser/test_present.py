@@ -113,8 +113,8 @@ def test_a_saved_module_runs_at_once_and_nothing_is_lost(
     ada.writing.fill("a thought, not yet")
     module = saved.stage.folder / "ui/room.js"
     text = module.read_text("utf-8")
-    changed = 'document.title = "Changed";\nshow(Room);'
-    module.write_text(text.replace("show(Room);", changed), "utf-8")
+    changed = 'document.title = "Changed";\nmount(Room);'
+    module.write_text(text.replace("mount(Room);", changed), "utf-8")
     expect(ada.page).to_have_title("Changed")
     ada.sees_all("said before")
     ada.is_told("Connected")

@@ -24,7 +24,7 @@ from ..support.server_process import (
 )
 from .test_shell import BUILD, import_map
 
-WHOLE, PACKED = 150_000, 46_200
+WHOLE, PACKED = 150_000, 46 * 1024
 """Bytes that a room of the newest stage may have, with all that it loads."""
 
 IDLE = 80 * 1024

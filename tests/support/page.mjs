@@ -5,7 +5,7 @@ import { createInterface } from "node:readline";
 
 const UI = new URL("../../shared/ui/", import.meta.url);
 const { add, receive } = await import(new URL("messages/messages.js", UI));
-const { beginning } = await import(new URL("messages/merge.js", UI));
+const { firstSeq } = await import(new URL("messages/history_range.js", UI));
 
 globalThis.WebSocket = { CONNECTING: 0, OPEN: 1 };
 
@@ -90,7 +90,7 @@ class Page {
     this.sender = await import(new URL(`delivery/sender.js?${++loads}`, UI));
     this.socket = new Socket();
     this.socket.addEventListener("open", ({ target }) => {
-      this.sender.opened(target);
+      this.sender.flush(target);
     });
     this.socket.addEventListener("message", ({ data }) => {
       this.messages = receive(this.messages, data);
@@ -104,8 +104,8 @@ class Page {
 
   /** As a reader does who scrolls to the beginning. */
   scroll() {
-    const first = beginning(this.messages);
-    return first > 0 && this.sender.askOlder(first);
+    const first = firstSeq(this.messages);
+    return first > 0 && this.sender.requestOlder(first);
   }
 
   shown() {

@@ -398,7 +398,7 @@ def test_of_two_frames_the_later_one_is_shown_in_whatever_order_they_come(
         {"type": "toString"},
         {"type": "party", "message": said("x", 9)},
         {"messages": [said("x", 9)]},
-        {"type": "again", "id": "m1"},
+        {"type": "retried", "id": "m1"},
         {"type": "removed", "id": "m1"},
         None,
         [],

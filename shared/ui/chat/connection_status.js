@@ -1,83 +1,79 @@
-// A live sign of the connection between this page and its room.
+// The status of the connection between this page and its room.
 import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
-import { isSentAway } from "../sockets/tracked_socket.js";
+import { isBackoffCode } from "../sockets/backoff.js";
 
 /**
- * @typedef {"quiet" | "late" | "on" | "lost" | "away" | "again" |
- *   "elsewhere"} State
+ * @typedef {"idle" | "connecting" | "connected" | "reconnecting" | "backoff" |
+ *   "reconnected" | "superseded"} State
  */
-/** @typedef {(next: State | ((was: State) => State)) => void} Tell */
+/** @typedef {(next: State | ((was: State) => State)) => void} SetState */
 
-const NOTICEABLE = 300;
+/** Milliseconds: a shorter interruption is not shown. */
+const SHOW_AFTER = 300;
 const SUPERSEDED = 4001;
 
-const WORDS = {
-  quiet: "",
-  late: "Connecting…",
-  on: "Connected",
-  lost: "Reconnecting…",
-  away: "Back shortly…",
-  again: "Connected again",
-  elsewhere: "This page was opened elsewhere",
+const LABELS = {
+  idle: "",
+  connecting: "Connecting…",
+  connected: "Connected",
+  reconnecting: "Reconnecting…",
+  backoff: "Back shortly…",
+  reconnected: "Connected again",
+  superseded: "This page was opened elsewhere",
 };
 
 /** @param {State} was @returns {State} */
-const opened = (was) =>
-  ["lost", "away", "again"].includes(was) ? "again" : "on";
+const afterOpen = (was) =>
+  ["reconnecting", "backoff", "reconnected"].includes(was)
+    ? "reconnected"
+    : "connected";
 
 /** @param {State} was @returns {State} */
-const waited = (was) => (was === "quiet" || was === "late" ? "late" : "lost");
+const afterDelay = (was) =>
+  was === "idle" || was === "connecting" ? "connecting" : "reconnecting";
 
 /**
- * What to do when a socket opens and closes: a short gap is not told.
- * @param {Tell} tell
+ * Follow a socket's state; return a function to stop.
+ * @param {WebSocket} socket
+ * @param {SetState} setState
  */
-function teller(tell) {
+function follow(socket, setState) {
   let timer = 0;
   function stop() {
     clearTimeout(timer);
     timer = 0;
   }
-  function open() {
+  function onOpen() {
     stop();
-    tell(opened);
+    setState(afterOpen);
   }
   function wait() {
-    timer ||= setTimeout(tell, NOTICEABLE, waited);
+    timer ||= setTimeout(setState, SHOW_AFTER, afterDelay);
   }
-  return { stop, open, wait };
-}
-
-/**
- * @param {WebSocket} socket
- * @param {Tell} tell
- */
-function watch(socket, tell) {
-  const { stop, open, wait } = teller(tell);
   /** @param {CloseEvent} event */
-  function close({ code }) {
-    const ends = code === SUPERSEDED;
-    if (!ends && !isSentAway(code)) return wait();
+  function onClose({ code }) {
+    const isSuperseded = code === SUPERSEDED;
+    if (!isSuperseded && !isBackoffCode(code)) return wait();
     stop();
-    tell(ends ? "elsewhere" : "away");
+    setState(isSuperseded ? "superseded" : "backoff");
   }
-  if (socket.readyState === WebSocket.OPEN) open();
+  if (socket.readyState === WebSocket.OPEN) onOpen();
   else wait();
-  socket.addEventListener("open", open);
-  socket.addEventListener("close", close);
+  socket.addEventListener("open", onOpen);
+  socket.addEventListener("close", onClose);
   return () => {
     stop();
-    socket.removeEventListener("open", open);
-    socket.removeEventListener("close", close);
+    socket.removeEventListener("open", onOpen);
+    socket.removeEventListener("close", onClose);
   };
 }
 
 /** @param {{ socket: WebSocket }} props */
-export function Connection({ socket }) {
-  const [state, setState] = useState(/** @type {State} */ ("quiet"));
-  useEffect(() => watch(socket, setState), [socket]);
+export function ConnectionStatus({ socket }) {
+  const [state, setState] = useState(/** @type {State} */ ("idle"));
+  useEffect(() => follow(socket, setState), [socket]);
   return html`
-    <p class="connection" data-state=${state} role="status">${WORDS[state]}</p>
+    <p class="connection" data-state=${state} role="status">${LABELS[state]}</p>
   `;
 }

@@ -1,7 +1,7 @@
-// Somebody's cursor: an arrow in their colour, their flag and their name.
+// Another user's cursor: an arrow in their colour, their flag and their name.
 import { html } from "htm/preact";
 import { hue } from "./hue.js";
-import { useHidden } from "./moderation.js";
+import { useIsHidden } from "./moderation.js";
 
 /**
  * @typedef {object} CursorProps
@@ -13,14 +13,14 @@ import { useHidden } from "./moderation.js";
 
 /** @param {CursorProps} props */
 export function Cursor({ id, at, country, name }) {
-  if (useHidden(name)) return null;
-  const place = {
+  if (useIsHidden(name)) return null;
+  const style = {
     "--x": `${at.x * 100}vw`,
     "--y": `${at.y * 100}vh`,
     "--hue": hue(name ?? id),
   };
   return html`
-    <div class=${`cursor ${at.pointer} ${edges(at)}`} style=${place}>
+    <div class=${`cursor ${at.pointer} ${edges(at)}`} style=${style}>
       <svg viewBox="0 0 20 24" width="25" height="30">
         <path d="M2 2v17l4.600-4 3 7 3.200-1.400-3-6.800H17z" />
       </svg>
@@ -30,7 +30,7 @@ export function Cursor({ id, at, country, name }) {
 }
 
 /**
- * Near an edge, the name is on the other side.
+ * Return the classes that move the name away from an edge of the window.
  * @param {{ x: number, y: number }} at
  */
 function edges({ x, y }) {
@@ -38,7 +38,7 @@ function edges({ x, y }) {
 }
 
 /**
- * A flag is its country's two letters, written in letters for flags.
+ * Return a country's flag: its two letters as regional indicator symbols.
  * @param {string | null} country
  */
 function flag(country) {

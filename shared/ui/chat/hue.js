@@ -1,10 +1,10 @@
-// A colour for a name: the same name has the same colour everywhere.
+// A hue for a name: the same name has the same one on every page.
 
 /** @param {string} name */
 export function hue(name) {
-  let sum = 0;
+  let hash = 0;
   for (const letter of name) {
-    sum = (sum * 31 + (letter.codePointAt(0) ?? 0)) % 3600;
+    hash = (hash * 31 + (letter.codePointAt(0) ?? 0)) % 3600;
   }
-  return (sum * 137) % 360;
+  return (hash * 137) % 360;
 }

@@ -1,30 +1,31 @@
-// What the presenter decided for everybody, as the room has told this page.
+// The restrictions that the presenter has set, as the room sends them.
 import { html } from "htm/preact";
 import { useLayoutEffect, useState } from "preact/hooks";
 
 /**
- * Muted names come as `bare` makes them.
+ * Muted names are normalized by the server.
  * @typedef {{ ai?: "paused", judge?: "failing", cursors?: "hidden",
- *   muted?: string[] }} Rules
+ *   muted?: string[] }} Restrictions
  */
 
-/** @type {Rules} */
+/** @type {Restrictions} */
 const NONE = {};
-const JUDGE = "The AI is silent: "
-  + "the model that decides when it replies does not answer.";
+const CLASSIFIER_FAILING =
+  "The AI is silent: " +
+  "the model that decides when it replies does not answer.";
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Me}\p{Mn}\p{Z}\u115f\u1160\u2800]/gu;
 
-/** @type {Set<(rules: Rules) => void>} */
+/** @type {Set<(restrictions: Restrictions) => void>} */
 const listeners = new Set();
 let current = NONE;
 
-/** @param {Rules} rules */
-function become(rules) {
-  current = rules;
-  for (const listener of listeners) listener(rules);
+/** @param {Restrictions} restrictions */
+function setCurrent(restrictions) {
+  current = restrictions;
+  for (const listener of listeners) listener(restrictions);
 }
 
-/** @param {(rules: Rules) => void} listener */
+/** @param {(restrictions: Restrictions) => void} listener */
 function subscribe(listener) {
   listeners.add(listener);
   listener(current);
@@ -32,36 +33,38 @@ function subscribe(listener) {
 }
 
 /**
- * As the server compares names: its case folding makes “ss” of “ß”.
+ * Normalize a name as the server does: its case folding turns “ß” into “ss”.
  * @param {string} name
  */
-function bare(name) {
+function normalizeName(name) {
   const folded = name.normalize("NFKC").toUpperCase().toLowerCase();
   return folded.replace(INVISIBLE, "");
 }
 
 /**
- * Whether somebody's cursor is not to be seen.
+ * Tell whether somebody's cursor is hidden.
  * @param {string | null} name
  */
-export function useHidden(name) {
-  const [{ cursors, muted }, setRules] = useState(current);
-  useLayoutEffect(() => subscribe(setRules), []);
-  return cursors === "hidden" || (muted?.includes(bare(name ?? "")) ?? false);
+export function useIsHidden(name) {
+  const [{ cursors, muted }, setRestrictions] = useState(current);
+  useLayoutEffect(() => subscribe(setRestrictions), []);
+  if (cursors === "hidden") return true;
+  return muted?.includes(normalizeName(name ?? "")) ?? false;
 }
 
 /**
- * Says what the presenter has stopped; what it is told holds for the page.
- * @param {{ rules?: Rules }} props
+ * Show the restrictions, and apply them to the whole page.
+ * @param {{ restrictions?: Restrictions }} props
  */
-export function Notice({ rules = NONE }) {
-  useLayoutEffect(() => become(rules), [rules]);
-  const words = [
-    rules.ai && "The presenter has paused the AI.",
-    rules.judge && JUDGE,
-    rules.cursors && "The presenter has hidden all cursors.",
+export function Notice({ restrictions = NONE }) {
+  useLayoutEffect(() => setCurrent(restrictions), [restrictions]);
+  const { ai, judge, cursors } = restrictions;
+  const sentences = [
+    ai && "The presenter has paused the AI.",
+    judge && CLASSIFIER_FAILING,
+    cursors && "The presenter has hidden all cursors.",
   ];
   return html`
-    <p class="notice" role="status">${words.filter(Boolean).join(" ")}</p>
+    <p class="notice" role="status">${sentences.filter(Boolean).join(" ")}</p>
   `;
 }

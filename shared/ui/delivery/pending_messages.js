@@ -1,218 +1,181 @@
-// What waits for the server's word: sent a few at a time, and again.
+// The queue of one socket's messages: a few are in flight at a time, and each
+// stays until it is acknowledged.
+import { loadUnsent, saveUnsent } from "./unsent_storage.js";
+
 /** @typedef {import("../messages/messages.js").Message} Message */
 /** @typedef {import("./sender.js").Socket} Socket */
-/** @typedef {{ name: string, room?: string }} Place */
 
-/** Milliseconds without an answer, after which a connection is a dead one. */
-const PATIENCE = 5000;
+/** Milliseconds without an answer, after which the page reconnects. */
+const ACK_TIMEOUT = 5000;
+const MAX_IN_FLIGHT = 10;
 
-/** Messages that may be on their way at once. */
-const MOST_FLYING = 10;
+/** Frames that may be sent at once. */
+const MAX_TOKENS = 10;
 
-/** Frames that may go without a pause. */
-const AT_ONCE = 10;
+/** Milliseconds for one more token: the server's default allows more. */
+const REFILL_INTERVAL = 200;
 
-/** Milliseconds: the server takes more than that, unless it is told not to. */
-const PAUSE = 200;
-
-/** Where a tab keeps what was not acknowledged: it outlives a reload. */
-const KEY = "party-chat-unsent";
-
-/** Messages that are kept there. */
-const MAX_KEPT = 200;
-
-/** The messages of one socket, until each is acknowledged. */
-export class Outbox {
+export class PendingMessages {
   /** @param {Socket} socket */
   constructor(socket) {
     this.socket = socket;
-    this.messages = new Map(recall(socket).map((each) => [each.id, each]));
-    /** @type {Set<string>} */
-    this.flying = new Set();
-    /** @type {Set<string>} what was kept, and may be on its way again */
-    this.seen = new Set();
+    this.messages = new Map(loadUnsent(socket).map((each) => [each.id, each]));
+    /** @type {Set<string>} ids that were sent on this connection */
+    this.inFlight = new Set();
+    /** @type {Set<string>} ids that the room has, and may be in flight again */
+    this.confirmed = new Set();
     this.epoch = "";
-    this.pace = new Pace(() => this.pump());
-    this.older = 0;
-    this.expecting = 0;
-    this.pause = 0;
-    /** Whether it is a room's, which has told its history. */
-    this.isRoom = false;
-    socket.addEventListener("open", () => this.pump());
+    this.rateLimiter = new RateLimiter(() => this.flush());
+    this.olderBefore = 0;
+    this.ackTimer = 0;
+    this.retryTimer = 0;
+    /** Whether the server has sent a history: the socket is a chat room's. */
+    this.hasHistory = false;
+    socket.addEventListener("open", () => this.flush());
   }
 
   /** @param {Message} message to send after all others */
-  put(message) {
+  add(message) {
     this.messages.delete(message.id);
     this.messages.set(message.id, message);
-    keep(this.socket, this.messages);
-    this.pump();
+    saveUnsent(this.socket, this.messages);
+    this.flush();
   }
 
-  /** @param {string[]} ids of messages that need no more */
-  drop(...ids) {
+  /** @param {string[]} ids of messages that are acknowledged or given up */
+  remove(...ids) {
     const known = ids.filter((id) => this.messages.delete(id));
-    if (known.length) this.land(known);
+    if (known.length) this.resolve(known);
   }
 
-  /** @param {string} epoch of the room: it forgets all when it has another */
-  begin(epoch) {
-    if (epoch !== this.epoch) this.seen.clear();
+  /** @param {string} epoch of the room: a new one has none of the messages */
+  setEpoch(epoch) {
+    if (epoch !== this.epoch) this.confirmed.clear();
     this.epoch = epoch;
   }
 
   /**
-   * What a room shows is kept there; what flies will be answered all the same.
+   * Note which messages the room has: those in flight wait for their answer.
    * @param {Message[]} messages
    */
-  see(messages) {
+  confirm(messages) {
     const ids = messages.map(({ id }) => id);
-    const mine = ids.filter((id) => this.messages.has(id));
-    for (const id of mine) this.seen.add(id);
-    this.drop(...mine.filter((id) => !this.flying.has(id)));
+    const pending = ids.filter((id) => this.messages.has(id));
+    for (const id of pending) this.confirmed.add(id);
+    this.remove(...pending.filter((id) => !this.inFlight.has(id)));
   }
 
-  /** @param {string} id of a message that was refused @param {string} error */
-  fail(id, error) {
+  /** @param {string} id of a refused message @param {string} error */
+  markFailed(id, error) {
     const message = this.messages.get(id);
     if (!message) return;
     this.messages.set(id, { ...message, status: "failed", error });
-    this.land([id]);
+    this.resolve([id]);
   }
 
-  /** The id of the message that has waited longest for its answer. */
-  get oldest() {
-    return this.flying.values().next().value;
+  get oldestInFlight() {
+    return this.inFlight.values().next().value;
   }
 
   /**
-   * Send a message again after some time, and nothing else before it.
+   * Send a message again after a delay, and nothing before that.
    * @param {string} id
    * @param {number} seconds
    */
-  defer(id, seconds) {
-    clearTimeout(this.pause);
-    // Those who were refused together are not to come back in step.
+  retryLater(id, seconds) {
+    clearTimeout(this.retryTimer);
+    // Jitter: pages that were refused together do not retry together.
     const delay = seconds * 1000 * (1 + Math.random() / 4);
-    this.pause = setTimeout(() => {
-      this.pause = 0;
-      this.pump();
+    this.retryTimer = setTimeout(() => {
+      this.retryTimer = 0;
+      this.flush();
     }, delay);
-    this.land([id]);
+    this.resolve([id]);
   }
 
   /**
    * Ask for the messages before a sequence number; return whether it was sent.
    * @param {number} seq
    */
-  ask(seq) {
-    const open = this.socket.readyState === WebSocket.OPEN;
-    if (open) this.older = seq;
-    this.pump();
-    return open;
+  requestOlder(seq) {
+    const isOpen = this.socket.readyState === WebSocket.OPEN;
+    if (isOpen) this.olderBefore = seq;
+    this.flush();
+    return isOpen;
   }
 
-  /** Send what may go now. */
-  pump() {
-    if (this.pause || this.socket.readyState !== WebSocket.OPEN) return;
-    if (this.older && this.pace.left) {
-      this.transmit({ type: "older", before: this.older });
-      this.older = 0;
+  /** Send all that may be sent now. */
+  flush() {
+    if (this.retryTimer || this.socket.readyState !== WebSocket.OPEN) return;
+    if (this.olderBefore && this.rateLimiter.tokens) {
+      this.transmit({ type: "older", before: this.olderBefore });
+      this.olderBefore = 0;
     }
     for (const message of this.messages.values()) {
-      if (!this.mayFly(message)) continue;
-      this.flying.add(message.id);
+      if (!this.canSend(message)) continue;
+      this.inFlight.add(message.id);
       this.transmit({ type: "message", message });
     }
-    if (this.flying.size) {
-      this.expecting ||= setTimeout(() => this.socket.reconnect(), PATIENCE);
+    if (this.inFlight.size) {
+      this.ackTimer ||= setTimeout(() => this.socket.reconnect(), ACK_TIMEOUT);
     }
   }
 
   /** @param {Message} message */
-  mayFly({ id, status }) {
-    const space = this.pace.left && this.flying.size < MOST_FLYING;
-    return space && !status && !this.flying.has(id);
+  canSend({ id, status }) {
+    if (!this.rateLimiter.tokens || this.inFlight.size >= MAX_IN_FLIGHT) return;
+    return !status && !this.inFlight.has(id);
   }
 
   /** @param {object} frame */
   transmit(frame) {
     this.socket.send(JSON.stringify(frame));
-    this.pace.take();
+    this.rateLimiter.consume();
   }
 
   /** @param {string[]} ids that were answered */
-  land(ids) {
-    for (const id of ids) this.flying.delete(id);
-    clearTimeout(this.expecting);
-    this.expecting = 0;
-    keep(this.socket, this.messages);
-    this.pump();
+  resolve(ids) {
+    for (const id of ids) this.inFlight.delete(id);
+    clearTimeout(this.ackTimer);
+    this.ackTimer = 0;
+    saveUnsent(this.socket, this.messages);
+    this.flush();
   }
 
-  /** The socket is closed: what was on its way may be lost. */
-  end() {
-    this.pace.reset();
-    this.older = 0;
-    this.flying.clear();
-    clearTimeout(this.expecting);
-    this.expecting = 0;
+  /** Forget what is in flight: the connection is closed. */
+  reset() {
+    this.rateLimiter.reset();
+    this.olderBefore = 0;
+    this.inFlight.clear();
+    clearTimeout(this.ackTimer);
+    this.ackTimer = 0;
   }
 }
 
-/** How fast a page sends: some frames at once, then one after each pause. */
-class Pace {
-  /** @param {() => void} onMore what to do when more may go */
-  constructor(onMore) {
-    this.onMore = onMore;
-    this.left = AT_ONCE;
+/** A token bucket that keeps a page below the server's rate limit. */
+class RateLimiter {
+  /** @param {() => void} onRefill called when there is a token again */
+  constructor(onRefill) {
+    this.onRefill = onRefill;
+    this.tokens = MAX_TOKENS;
     this.timer = 0;
   }
 
-  take() {
-    this.left -= 1;
-    this.timer ||= setInterval(() => this.refill(), PAUSE);
+  consume() {
+    this.tokens -= 1;
+    this.timer ||= setInterval(() => this.refill(), REFILL_INTERVAL);
   }
 
   refill() {
-    this.left += 1;
-    if (this.left === AT_ONCE) this.reset();
-    this.onMore();
+    this.tokens += 1;
+    if (this.tokens === MAX_TOKENS) this.reset();
+    this.onRefill();
   }
 
-  /** Begin again, as on a new connection. */
+  /** Fill the bucket, as the server does for a new connection. */
   reset() {
-    this.left = AT_ONCE;
+    this.tokens = MAX_TOKENS;
     clearInterval(this.timer);
     this.timer = 0;
-  }
-}
-
-/** @param {Place} place */
-function key({ name, room }) {
-  return `${KEY}:${name}/${room}`;
-}
-
-/**
- * What was not acknowledged in a room when the page was left.
- * @param {Place} place
- * @returns {Message[]}
- */
-function recall(place) {
-  try {
-    return JSON.parse(sessionStorage.getItem(key(place)) ?? "[]");
-  } catch {
-    return [];
-  }
-}
-
-/** @param {Place} place @param {Map<string, Message>} messages */
-function keep(place, messages) {
-  try {
-    const text = JSON.stringify([...messages.values()].slice(-MAX_KEPT));
-    if (messages.size) sessionStorage.setItem(key(place), text);
-    else sessionStorage.removeItem(key(place));
-  } catch {
-    // Without storage, it lasts as long as the page.
   }
 }

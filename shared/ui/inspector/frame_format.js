@@ -1,16 +1,18 @@
-// A frame as the wire panel shows it: its size, and one line of text.
+// Format a frame for the inspector: its size, and one line of text.
 
 /** @typedef {string | Blob | ArrayBufferLike | ArrayBufferView} Data */
 
 /** Characters of a frame that are kept. */
-const LONGEST = 20_000;
-const HEX = 32;
+const MAX_LENGTH = 20_000;
+
+/** Bytes that are shown of a frame that cannot be decoded. */
+const MAX_HEX_BYTES = 32;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /**
- * How many bytes it has on the wire.
+ * Return the bytes of a frame's payload.
  * @param {Data} data
  */
 export function sizeOf(data) {
@@ -19,30 +21,30 @@ export function sizeOf(data) {
 }
 
 /** @param {string} text */
-export function textLine(text) {
+export function formatText(text) {
   try {
-    return cut(JSON.stringify(JSON.parse(text)));
+    return truncate(JSON.stringify(JSON.parse(text)));
   } catch {
-    return cut(text);
+    return truncate(text);
   }
 }
 
 /** @param {Exclude<Data, string>} data */
-export async function binaryLine(data) {
+export async function formatBinary(data) {
   const bytes = await bytesOf(data);
   try {
     const { decode } = await import("@msgpack/msgpack");
-    return cut(JSON.stringify(decode(bytes), readable));
+    return truncate(JSON.stringify(decode(bytes), bytesAsHex));
   } catch {
     return hex(bytes);
   }
 }
 
 /**
- * Over several lines, where it is JSON.
+ * Return a line over several lines, if it is JSON.
  * @param {string} line
  */
-export function spread(line) {
+export function indent(line) {
   try {
     return JSON.stringify(JSON.parse(line), null, 2);
   } catch {
@@ -54,27 +56,27 @@ export function spread(line) {
 async function bytesOf(data) {
   if (data instanceof Blob) return new Uint8Array(await data.arrayBuffer());
   if (!ArrayBuffer.isView(data)) return new Uint8Array(data);
-  // A copy, as the page may write something else there.
+  // A copy, as the page may reuse the buffer.
   const { buffer, byteOffset, byteLength } = data;
   return new Uint8Array(buffer, byteOffset, byteLength).slice();
 }
 
 /** @param {string} _ @param {unknown} value */
-function readable(_, value) {
+function bytesAsHex(_, value) {
   return value instanceof Uint8Array ? hex(value) : value;
 }
 
 /** @param {Uint8Array} bytes */
 function hex(bytes) {
-  const start = [...bytes.subarray(0, HEX)];
+  const start = [...bytes.subarray(0, MAX_HEX_BYTES)];
   const pairs = start.map((byte) => byte.toString(16).padStart(2, "0"));
-  return pairs.join(" ") + (bytes.length > HEX ? " …" : "");
+  return pairs.join(" ") + (bytes.length > MAX_HEX_BYTES ? " …" : "");
 }
 
 /** @param {string} text */
-function cut(text) {
-  if (text.length <= LONGEST) return text;
-  // A mere slice would keep the whole text in memory.
-  const start = decoder.decode(encoder.encode(text.slice(0, LONGEST)));
-  return `${start}… (only the first ${LONGEST} characters are shown)`;
+function truncate(text) {
+  if (text.length <= MAX_LENGTH) return text;
+  // A slice alone would keep the whole text in memory.
+  const start = decoder.decode(encoder.encode(text.slice(0, MAX_LENGTH)));
+  return `${start}… (only the first ${MAX_LENGTH} characters are shown)`;
 }

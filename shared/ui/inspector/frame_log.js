@@ -1,16 +1,16 @@
-// What the wire panel shows: the last rows, or those when it was paused.
+// The rows that the inspector shows: the last ones, or those before a pause.
 import { useLayoutEffect, useMemo, useReducer } from "preact/hooks";
-import { tapSockets } from "./intercept.js";
+import { interceptSockets } from "./intercept.js";
 
 /** @typedef {import("./intercept.js").Row & { id: number }} Row */
 
-const MOST = 500;
+const MAX_ROWS = 500;
 
-class Tape {
+class FrameLog {
   /** @type {Row[]} */
   rows = [];
-  /** @type {Row[] | undefined} what stays on the screen in a pause */
-  frozen;
+  /** @type {Row[] | undefined} the rows that are shown during a pause */
+  paused;
   missed = 0;
   count = 0;
 
@@ -18,61 +18,61 @@ class Tape {
   add(row) {
     const added = { ...row, id: this.count++ };
     this.rows.push(added);
-    if (this.rows.length > MOST) this.rows.shift();
-    if (this.frozen) this.missed++;
+    if (this.rows.length > MAX_ROWS) this.rows.shift();
+    if (this.paused) this.missed++;
     return added;
   }
 
   pause() {
-    this.frozen = this.frozen ? undefined : [...this.rows];
+    this.paused = this.paused ? undefined : [...this.rows];
     this.missed = 0;
   }
 
   clear() {
     this.rows = [];
-    this.frozen &&= [];
+    this.paused &&= [];
     this.missed = 0;
   }
 }
 
 /**
- * Draw at most once a frame of the screen, however much comes.
- * @param {Tape} tape
- * @param {() => void} draw
+ * Fill a log, and render at most once per animation frame.
+ * @param {FrameLog} log
+ * @param {() => void} render
  */
-function record(tape, draw) {
-  let drawing = 0;
-  function soon() {
-    drawing ||= requestAnimationFrame(() => {
-      drawing = 0;
-      draw();
+function record(log, render) {
+  let scheduled = 0;
+  function schedule() {
+    scheduled ||= requestAnimationFrame(() => {
+      scheduled = 0;
+      render();
     });
   }
-  const stop = tapSockets((row, decoded) => {
-    const added = tape.add(row);
+  const stop = interceptSockets((row, decoded) => {
+    const added = log.add(row);
     decoded?.then((line) => {
       added.line = line;
-      soon();
+      schedule();
     });
-    soon();
+    schedule();
   });
   return () => {
     stop();
-    cancelAnimationFrame(drawing);
+    cancelAnimationFrame(scheduled);
   };
 }
 
-/** The rows to show, and the ways to hold and to empty them. */
-export function useTape() {
-  const tape = useMemo(() => new Tape(), []);
-  const [, draw] = useReducer((/** @type {number} */ n) => n + 1, 0);
-  useLayoutEffect(() => record(tape, () => draw(0)), []);
-  /** @param {"pause" | "clear"} act */
-  const doing = (act) => () => {
-    tape[act]();
-    draw(0);
+/** Return the rows to show, and functions to pause and to clear them. */
+export function useFrameLog() {
+  const log = useMemo(() => new FrameLog(), []);
+  const [, render] = useReducer((/** @type {number} */ n) => n + 1, 0);
+  useLayoutEffect(() => record(log, () => render(0)), []);
+  /** @param {"pause" | "clear"} method */
+  const action = (method) => () => {
+    log[method]();
+    render(0);
   };
-  const { rows, frozen, missed } = tape;
-  const acts = { pause: doing("pause"), clear: doing("clear") };
-  return { rows: frozen ?? rows, paused: !!frozen, missed, ...acts };
+  const { rows, paused, missed } = log;
+  const actions = { pause: action("pause"), clear: action("clear") };
+  return { rows: paused ?? rows, isPaused: !!paused, missed, ...actions };
 }

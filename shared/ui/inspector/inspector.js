@@ -1,4 +1,4 @@
-// Puts the wire panel onto the page, and takes it away without a trace.
+// Add the inspector to the page, and remove it.
 import { html } from "htm/preact";
 import { render } from "preact";
 import { Panel } from "./panel.js";
@@ -6,7 +6,7 @@ import { Panel } from "./panel.js";
 /** @type {HTMLElement | undefined} */
 let panel;
 /** @type {Element | null} */
-let before;
+let focusedBefore;
 
 await loadStyle();
 
@@ -20,11 +20,11 @@ function loadStyle() {
 
 /**
  * @param {() => void} turnOff
- * @param {boolean} focus whether the keyboard goes there, as after a key
+ * @param {boolean} focus whether to focus the panel, as after a key
  */
 export function open(turnOff, focus) {
   if (panel) return;
-  before = focus ? document.activeElement : null;
+  focusedBefore = focus ? document.activeElement : null;
   panel = document.createElement("section");
   panel.id = "wire";
   panel.tabIndex = -1;
@@ -36,10 +36,12 @@ export function open(turnOff, focus) {
 
 export function close() {
   if (!panel) return;
-  const focused = panel.contains(document.activeElement);
-  const back = before?.isConnected ? before : document.getElementById("main");
+  const hadFocus = panel.contains(document.activeElement);
+  const next = focusedBefore?.isConnected
+    ? focusedBefore
+    : document.getElementById("main");
   render(null, panel);
   panel.remove();
   panel = undefined;
-  if (focused) /** @type {HTMLElement} */ (back).focus();
+  if (hadFocus) /** @type {HTMLElement} */ (next).focus();
 }

@@ -1,63 +1,64 @@
-// Listens to sockets, without a change of what they do.
+// Observe the sockets of the page without changing their behaviour.
 import { eachSocket } from "../sockets/tracked_socket.js";
-import { binaryLine, sizeOf, textLine } from "./frame_format.js";
+import { formatBinary, formatText, sizeOf } from "./frame_format.js";
 
 /**
- * A frame; or a socket's opening or end, which goes neither way.
+ * A frame; or a socket's opening or end, which has no direction.
  * @typedef {{ at: number, party: string, line: string,
- *   way?: "in" | "out", kind?: "text" | "binary", size?: number }} Row
+ *   direction?: "in" | "out", kind?: "text" | "binary", size?: number }} Row
  */
-/** @typedef {(row: Row, decoded?: Promise<string>) => void} Note */
+/** @typedef {(row: Row, decoded?: Promise<string>) => void} OnRow */
 
 /**
- * Note what each socket of the page carries, until stopped.
- * @param {Note} note
+ * Call `onRow` for each frame of the page; return a function to stop.
+ * @param {OnRow} onRow
  */
-export function tapSockets(note) {
+export function interceptSockets(onRow) {
   /** @type {Map<WebSocket, () => void>} */
-  const taps = new Map();
+  const stops = new Map();
   const stop = eachSocket((socket) => {
-    taps.set(socket, tap(socket, note, () => taps.delete(socket)));
+    stops.set(socket, intercept(socket, onRow, () => stops.delete(socket)));
   });
   return () => {
     stop();
-    for (const untap of taps.values()) untap();
+    for (const each of stops.values()) each();
   };
 }
 
-/** @param {WebSocket} socket @param {Note} note @param {() => void} gone */
-function tap(socket, note, gone) {
+/** @param {WebSocket} socket @param {OnRow} onRow @param {() => void} onEnd */
+function intercept(socket, onRow, onEnd) {
   const party = partyOf(socket);
   /** @param {string} line */
-  const tell = (line) => note({ at: performance.now(), party, line });
-  /** @param {"in" | "out"} way @param {any} data */
-  function carry(way, data) {
-    const row = { at: performance.now(), party, way, size: sizeOf(data) };
+  const addEvent = (line) => onRow({ at: performance.now(), party, line });
+  /** @param {"in" | "out"} direction @param {any} data */
+  function addFrame(direction, data) {
+    const at = performance.now();
+    const row = { at, party, direction, size: sizeOf(data) };
     if (typeof data === "string") {
-      note({ ...row, kind: "text", line: textLine(data) });
-    } else note({ ...row, kind: "binary", line: "" }, binaryLine(data));
+      onRow({ ...row, kind: "text", line: formatText(data) });
+    } else onRow({ ...row, kind: "binary", line: "" }, formatBinary(data));
   }
-  const ends = new AbortController();
-  // Before the page's own listeners, which may answer at once.
-  const first = { capture: true, signal: ends.signal };
-  socket.addEventListener("open", () => tell("opened"), first);
-  socket.addEventListener("message", ({ data }) => carry("in", data), first);
+  const stopped = new AbortController();
+  // Capture: before the page's own listeners, which may answer at once.
+  const first = { capture: true, signal: stopped.signal };
+  socket.addEventListener("open", () => addEvent("opened"), first);
+  socket.addEventListener("message", ({ data }) => addFrame("in", data), first);
   socket.addEventListener("close", (event) => {
-    tell(ending(event));
-    gone();
+    addEvent(closeLine(event));
+    onEnd();
   }, first);
   socket.send = (data) => {
     WebSocket.prototype.send.call(socket, data);
-    if (socket.readyState === WebSocket.OPEN) carry("out", data);
+    if (socket.readyState === WebSocket.OPEN) addFrame("out", data);
   };
   return () => {
-    ends.abort();
+    stopped.abort();
     Reflect.deleteProperty(socket, "send");
   };
 }
 
 /** @param {CloseEvent} event */
-function ending({ code, reason }) {
+function closeLine({ code, reason }) {
   return `closed · ${code} · ${reason || "no reason given"}`;
 }
 

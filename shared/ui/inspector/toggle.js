@@ -1,61 +1,46 @@
-// Switches the wire panel, which is not loaded until somebody asks for it.
+// Switch the inspector on and off; it is not loaded before it is wanted.
+import { load, save } from "../user/tab_storage.js";
 
-const KEY = "party-chat-wire";
+const STORAGE_KEY = "party-chat-wire";
 
-let on = new URLSearchParams(location.search).has("wire") || kept();
+let isOn =
+  new URLSearchParams(location.search).has("wire") || load(STORAGE_KEY) !== "";
 
-function kept() {
-  try {
-    return sessionStorage.getItem(KEY) !== null;
-  } catch {
-    return false;
-  }
-}
-
-function keep() {
-  try {
-    if (on) sessionStorage.setItem(KEY, "on");
-    else sessionStorage.removeItem(KEY);
-  } catch {
-    // Without storage, it lasts as long as the page.
-  }
-}
-
-/** Else a refresh would switch it on again. */
-function forgetInAddress() {
+/** Remove the parameter: a reload would switch the inspector on again. */
+function removeFromAddress() {
   const address = new URL(location.href);
   address.searchParams.delete("wire");
   history.replaceState(history.state, "", address);
 }
 
 /** @param {boolean} wanted @param {boolean} focus */
-async function turn(wanted, focus) {
-  on = wanted;
-  keep();
-  if (!on) forgetInAddress();
-  const wire = await import("./inspector.js");
-  // Another press may have come while it was loading.
-  if (on) wire.open(() => turn(false, false), focus);
-  else wire.close();
+async function toggle(wanted, focus) {
+  isOn = wanted;
+  save(STORAGE_KEY, isOn ? "on" : "");
+  if (!isOn) removeFromAddress();
+  const inspector = await import("./inspector.js");
+  // Another key may have been pressed while it was loading.
+  if (isOn) inspector.open(() => toggle(false, false), focus);
+  else inspector.close();
 }
 
 /**
- * A listener for Alt and a key, by its place on the keyboard.
+ * Return a listener for Alt and a key, by the key's physical position.
  * @param {string} key
- * @param {() => void} act
+ * @param {() => void} action
  */
-export function onAlt(key, act) {
+export function onAlt(key, action) {
   /** @param {KeyboardEvent} event */
   return (event) => {
     const { code, altKey, ctrlKey, metaKey, repeat } = event;
     if (code !== key || !altKey || ctrlKey || metaKey) return;
     event.preventDefault();
-    if (!repeat) act();
+    if (!repeat) action();
   };
 }
 
-/** Alt+W switches it; what is on already is there once this resolves. */
-export async function startWire() {
-  addEventListener("keydown", onAlt("KeyW", () => turn(!on, true)));
-  if (on) await turn(true, false);
+/** Listen for Alt+W, and open the inspector if it is on already. */
+export async function startInspector() {
+  addEventListener("keydown", onAlt("KeyW", () => toggle(!isOn, true)));
+  if (isOn) await toggle(true, false);
 }

@@ -1,112 +1,115 @@
-// Keeps a list at its newest end, unless its reader has scrolled away.
+// Keep a list scrolled to its end, unless its reader has scrolled away.
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
-const NEAR_THE_END = 60;
+/** Pixels from the end at which a list follows it again. */
+const DISTANCE = 60;
 
-/** Messages that are drawn, and more of them each time its reader is on top. */
-const PART = 500;
+/** Items that are rendered, and more of them each time the top is reached. */
+const CHUNK_SIZE = 500;
 
-/** @typedef {{ follows: boolean, top: number }} View */
+/** @typedef {{ isFollowing: boolean, top: number }} View */
 
 /**
- * Only a move of the reader's own changes whether the list follows.
+ * Return the view after scrolling: only the reader changes what it follows.
  * @param {HTMLElement} box
  * @param {View} was
  * @returns {View}
  */
-function look({ scrollTop: top, scrollHeight, clientHeight }, was) {
+function viewOf({ scrollTop: top, scrollHeight, clientHeight }, was) {
   const gap = scrollHeight - top - clientHeight;
-  if (gap < 2) return { follows: true, top };
-  if (top < was.top) return { follows: false, top };
-  return { follows: was.follows || gap < NEAR_THE_END, top };
+  if (gap < 2) return { isFollowing: true, top };
+  if (top < was.top) return { isFollowing: false, top };
+  return { isFollowing: was.isFollowing || gap < DISTANCE, top };
 }
 
 /**
  * @param {HTMLElement | null} box
  * @param {View} view
  */
-function stay(box, view) {
-  if (box && view.follows) box.scrollTop = box.scrollHeight;
+function followEnd(box, view) {
+  if (box && view.isFollowing) box.scrollTop = box.scrollHeight;
 }
 
 /**
  * @param {Element | null} element
- * @param {() => void} act
+ * @param {() => void} listener
  */
-function onResize(element, act) {
-  const observer = new ResizeObserver(act);
+function onResize(element, listener) {
+  const observer = new ResizeObserver(listener);
   if (element) observer.observe(element);
   return () => observer.disconnect();
 }
 
 /**
- * Remember where the first element in sight is: returns what puts it back.
+ * Remember where the first visible item is; return a function to restore it.
  * @param {HTMLElement} box
  */
-function hold(box) {
+function rememberPosition(box) {
   const { top } = box.getBoundingClientRect();
   /** @param {Element} element */
   const end = (element) => element.getBoundingClientRect().bottom;
-  const read = [...box.children].find((element) => end(element) > top);
-  const was = read ? end(read) : 0;
+  const anchor = [...box.children].find((element) => end(element) > top);
+  const was = anchor ? end(anchor) : 0;
   return () => {
-    if (read?.isConnected) box.scrollTop += end(read) - was;
+    if (anchor?.isConnected) box.scrollTop += end(anchor) - was;
   };
 }
 
 /**
- * Have what is being read stay in sight when something comes before it.
+ * Keep the visible items in place when others come before them.
  * @param {HTMLElement | null} box
- * @param {string | number | undefined} oldest the id of what comes first
+ * @param {string | number | undefined} firstId
  */
-function useHold(box, oldest) {
-  const known = useRef(oldest);
-  const back = box && known.current !== oldest ? hold(box) : undefined;
+function useScrollAnchor(box, firstId) {
+  const known = useRef(firstId);
+  const restore =
+    box && known.current !== firstId ? rememberPosition(box) : undefined;
   useLayoutEffect(() => {
-    known.current = oldest;
-    back?.();
-  }, [oldest]);
+    known.current = firstId;
+    restore?.();
+  }, [firstId]);
 }
 
 /**
- * Draw the newest of many: each new one costs the browser time for all that
- * are drawn. The others come as a reader scrolls up.
+ * Render the newest items, as each new one costs the browser time for all that
+ * are rendered. The others follow as the reader scrolls up.
  * @template {{ id: string | number }} T
- * @param {T[]} all
- * @param {boolean} mine whether the last is the reader's own: it is shown
+ * @param {T[]} items
+ * @param {boolean} isOwn whether the last is the reader's own: it is shown
  */
-export function useFollow(all, mine) {
+export function useAutoScroll(items, isOwn) {
   const box = useRef(/** @type {HTMLDivElement | null} */ (null));
-  const view = useRef({ follows: true, top: 0 });
+  const view = useRef({ isFollowing: true, top: 0 });
   const hidden = useRef(0);
   const [, redraw] = useState({});
-  const most = Math.max(0, all.length - PART - (all.length % PART));
-  if (view.current.follows || hidden.current > most) hidden.current = most;
-  const drawn = all.slice(hidden.current);
-  const newest = all.at(-1)?.id;
-  function reveal() {
-    const more = !view.current.follows && hidden.current > 0;
-    if (more) hidden.current -= PART;
-    if (more) redraw({});
-    return more;
+  const { length } = items;
+  const max = Math.max(0, length - CHUNK_SIZE - (length % CHUNK_SIZE));
+  if (view.current.isFollowing || hidden.current > max) hidden.current = max;
+  const visible = items.slice(hidden.current);
+  const lastId = items.at(-1)?.id;
+  function showMore() {
+    const hasMore = !view.current.isFollowing && hidden.current > 0;
+    if (hasMore) hidden.current -= CHUNK_SIZE;
+    if (hasMore) redraw({});
+    return hasMore;
   }
-  const [unread, setUnread] = useState(false);
-  const follow = () => stay(box.current, view.current);
-  useHold(box.current, drawn[0]?.id);
-  function scrolled() {
-    if (box.current) view.current = look(box.current, view.current);
-    if (view.current.follows) setUnread(false);
+  const [hasUnread, setUnread] = useState(false);
+  const follow = () => followEnd(box.current, view.current);
+  useScrollAnchor(box.current, visible[0]?.id);
+  function onScroll() {
+    if (box.current) view.current = viewOf(box.current, view.current);
+    if (view.current.isFollowing) setUnread(false);
   }
-  function jump() {
-    view.current.follows = true;
+  function scrollToEnd() {
+    view.current.isFollowing = true;
     follow();
     box.current?.focus();
   }
   useLayoutEffect(() => {
-    if (mine) view.current.follows = true;
-    setUnread(!view.current.follows);
-  }, [newest]);
+    if (isOwn) view.current.isFollowing = true;
+    setUnread(!view.current.isFollowing);
+  }, [lastId]);
   useLayoutEffect(follow);
   useEffect(() => onResize(box.current, follow), []);
-  return { box, drawn, reveal, unread, scrolled, jump };
+  return { box, visible, showMore, hasUnread, onScroll, scrollToEnd };
 }

@@ -1,4 +1,4 @@
-// One message: who said it, what, and what has become of it.
+// One message: its author, its text and its status.
 import { Component, html } from "htm/preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { hue } from "../chat/hue.js";
@@ -6,11 +6,11 @@ import { remove, retry } from "../delivery/sender.js";
 
 /** @typedef {import("./messages.js").Message} Message */
 /**
- * @typedef {object} ItemProps
+ * @typedef {object} MessageProps
  * @property {Message} message
- * @property {boolean} mine
- * @property {boolean} first of those that one person says in a row
- * @property {boolean} waiting for the server to have it
+ * @property {boolean} isOwn
+ * @property {boolean} isFirst of several in a row by one author
+ * @property {boolean} isWaiting for the server to acknowledge it
  * @property {import("preact").RefObject<any>} box of its element
  */
 
@@ -23,8 +23,8 @@ function initials(user) {
 
 /** @param {{ message: Message }} props */
 function Avatar({ message }) {
-  const inside = message.role === "user" ? initials(message.user) : spark;
-  return html`<span class="avatar" aria-hidden="true">${inside}</span>`;
+  const content = message.role === "user" ? initials(message.user) : spark;
+  return html`<span class="avatar" aria-hidden="true">${content}</span>`;
 }
 
 const spark = html`
@@ -36,40 +36,37 @@ const spark = html`
 
 const dots = html`<span class="dots" aria-hidden="true"><i /><i /><i /></span>`;
 
-/** @param {ItemProps} props */
-function note({ message, mine, waiting }) {
+/** @param {MessageProps} props */
+function noteOf({ message, isOwn, isWaiting }) {
   const { role, status, error = "" } = message;
   if (message.note) return message.note;
   if (status === "interrupted") return "This reply was cut off.";
   if (status === "failed" && role === "assistant") return error;
   if (status === "failed") return `Not sent. ${error}`;
-  return mine && waiting ? "Sending…" : "";
+  return isOwn && isWaiting ? "Sending…" : "";
 }
 
-/**
- * What can be done with a message that was not sent.
- * @param {{ id: string }} props
- */
-function Choices({ id }) {
-  /** @param {(id: string) => void} act */
-  const choose = (act) => (/** @type {any} */ { currentTarget }) => {
-    // The button goes: the keyboard is to stay where it is.
+/** @param {{ id: string }} props of a message that was not sent */
+function FailedActions({ id }) {
+  /** @param {(id: string) => void} action */
+  const onClick = (action) => (/** @type {any} */ { currentTarget }) => {
+    // The button will be removed: keep the focus in the list.
     currentTarget.closest("[role=log]").focus({ preventScroll: true });
-    act(id);
+    action(id);
   };
   return html`
     <div class="choices">
-      <button type="button" onClick=${choose(retry)}>Try again</button>
-      <button type="button" onClick=${choose(remove)}>Remove</button>
+      <button type="button" onClick=${onClick(retry)}>Try again</button>
+      <button type="button" onClick=${onClick(remove)}>Remove</button>
     </div>
   `;
 }
 
 /**
- * A text that may grow: its node stays, and with it what is selected in it.
+ * A text that may grow. Its DOM node stays, and so does a selection in it.
  * @param {{ body: string }} props
  */
-function Body({ body }) {
+function GrowingText({ body }) {
   const box = useRef(/** @type {any} */ (null));
   useLayoutEffect(() => {
     const { current: element } = box;
@@ -80,43 +77,45 @@ function Body({ body }) {
   return html`<p class="body" dir="auto" ref=${box} />`;
 }
 
-/** @param {ItemProps} props */
-function Said(props) {
+/** @param {MessageProps} props */
+function Body(props) {
   const { id, body, role, status, user } = props.message;
-  const words = note(props);
-  const refused = status === "failed" && role === "user";
+  const note = noteOf(props);
+  const isRefused = status === "failed" && role === "user";
+  const noteRole = isRefused ? "alert" : undefined;
   return html`
     <p class="name" dir="auto">${user}</p>
     <div class="bubble">
       ${status === "thinking" && dots}
-      <${Body} body=${body} />
+      <${GrowingText} body=${body} />
     </div>
-    ${words && html`<p class="note" role=${refused ? "alert" : undefined}>${words}</p>`}
-    ${refused && html`<${Choices} id=${id} />`}
+    ${note && html`<p class="note" role=${noteRole}>${note}</p>`}
+    ${isRefused && html`<${FailedActions} id=${id} />`}
   `;
 }
 
-/** @param {ItemProps} props */
-function kind({ message, mine, first, waiting }) {
+/** @param {MessageProps} props */
+function classNames({ message, isOwn, isFirst, isWaiting }) {
   const { role, seq, status } = message;
-  const who = role === "assistant" ? "ai" : mine ? "mine" : "theirs";
+  const author = role === "assistant" ? "ai" : isOwn ? "own" : "";
   const sent = seq === undefined ? "" : "sent";
-  const state = status ?? (mine && waiting ? "sending" : sent);
-  return `message ${who} ${first ? "first" : ""} ${state}`;
+  const state = status ?? (isOwn && isWaiting ? "sending" : sent);
+  return `message ${author} ${isFirst ? "first" : ""} ${state}`;
 }
 
-/** @param {ItemProps} props */
-function Drawn(props) {
+/** @param {MessageProps} props */
+function MessageView(props) {
   const { status, user } = props.message;
-  const writing = status === "thinking" || status === "streaming";
-  const live = writing || props.mine ? "off" : undefined;
-  // A finished reply is a new element: that is what is read out, once.
+  const isWriting = status === "thinking" || status === "streaming";
+  const live = isWriting || props.isOwn ? "off" : undefined;
+  // A new key once a reply is finished: a screen reader reads it out once.
   return html`
-    <article class=${kind(props)} ref=${props.box} style=${{ "--hue": hue(user) }}
-      aria-live=${live} aria-busy=${writing ? "true" : undefined}>
+    <article class=${classNames(props)} ref=${props.box}
+      style=${{ "--hue": hue(user) }} aria-live=${live}
+      aria-busy=${isWriting ? "true" : undefined}>
       <${Avatar} message=${props.message} />
-      <div class="said" key=${writing ? "writing" : "written"}>
-        <${Said} ...${props} />
+      <div class="content" key=${isWriting ? "writing" : "written"}>
+        <${Body} ...${props} />
       </div>
     </article>
   `;
@@ -126,8 +125,8 @@ function selection() {
   return /** @type {Selection} */ (getSelection());
 }
 
-/** A message that is drawn again only when something of it has changed. */
-export class Item extends Component {
+/** A message that is rendered again only if one of its props has changed. */
+export class MessageItem extends Component {
   /** @type {import("preact").RefObject<any>} */
   box = { current: null };
 
@@ -137,18 +136,18 @@ export class Item extends Component {
     return Object.keys(next).some((key) => next[key] !== now[key]);
   }
 
-  /** The element of a finished reply is a new one: keep what is selected. */
+  /** Save the selection: the element of a finished reply is a new one. */
   getSnapshotBeforeUpdate() {
     const { anchorNode, anchorOffset, focusNode, focusOffset } = selection();
     const isInside = anchorNode === focusNode && anchorNode === this.text;
     return isInside && [anchorNode, anchorOffset, focusOffset];
   }
 
-  /** @param {any} _ @param {any} __ @param {any} was */
-  componentDidUpdate(_, __, was) {
+  /** @param {any} _ @param {any} __ @param {any} saved */
+  componentDidUpdate(_, __, saved) {
     const { text } = this;
-    if (!was || was[0] === text) return;
-    const [, from, to] = was.map((/** @type {any} */ offset) =>
+    if (!saved || saved[0] === text) return;
+    const [, from, to] = saved.map((/** @type {any} */ offset) =>
       Math.min(offset, text.length),
     );
     selection().setBaseAndExtent(text, from, text, to);
@@ -160,6 +159,6 @@ export class Item extends Component {
 
   /** @param {any} props */
   render(props) {
-    return html`<${Drawn} ...${props} box=${this.box} />`;
+    return html`<${MessageView} ...${props} box=${this.box} />`;
   }
 }

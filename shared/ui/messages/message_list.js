@@ -1,53 +1,51 @@
-// What was said in a room, oldest first.
+// The list of messages, oldest first.
 import { html } from "htm/preact";
-import { useEffect, useLayoutEffect, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { Notice } from "../chat/moderation.js";
-import { askOlder, isMine, isWaiting } from "../delivery/sender.js";
-import { useFollow } from "./auto_scroll.js";
-import { beginning } from "./merge.js";
-import { Item } from "./message.js";
+import { isWaiting } from "../delivery/sender.js";
+import { useAutoScroll } from "./auto_scroll.js";
+import { LoadingStatus, useOlderMessages } from "./load_older.js";
+import { MessageItem } from "./message.js";
+import { isOwn } from "./own_messages.js";
 
 /** @typedef {import("./messages.js").Message} Message */
 /** @typedef {import("./messages.js").Messages} Messages */
 
 const BALLOON = new URL("../balloon.svg", import.meta.url).href;
 
-/** Pixels from the top: it may be there before its reader is. */
-const NEAR_THE_TOP = 200;
-
-/** Milliseconds for an answer: then it is asked for again. */
-const PATIENCE = 5000;
+/** Messages that may come at once and still be read out. */
+const MAX_ANNOUNCED = 3;
 
 /**
- * What arrives at once, as a history does, is not read out; the rest is.
+ * Return the list's `aria-live`: many at once, as a history, are not read out.
  * @param {number} count
  */
-function useLive(count) {
-  const [heard, setHeard] = useState(0);
+function useLiveRegion(count) {
+  const [known, setKnown] = useState(0);
   useEffect(() => {
-    const timer = setTimeout(setHeard, 1000, count);
+    const timer = setTimeout(setKnown, 1000, count);
     return () => clearTimeout(timer);
   }, [count]);
-  return count - heard > 3 ? "off" : "polite";
+  return count - known > MAX_ANNOUNCED ? "off" : "polite";
 }
 
 /**
  * @param {Message} message
- * @param {number} at
+ * @param {number} index
  * @param {Message[]} all
  */
-function item(message, at, all) {
+function renderItem(message, index, all) {
   const { id, user, role, seq } = message;
-  const before = all[at - 1];
-  const first = before?.user !== user || before.role !== role;
+  const before = all[index - 1];
+  const isFirst = before?.user !== user || before.role !== role;
   return html`
-    <${Item} key=${id} message=${message} first=${first}
-      mine=${isMine(id)}
-      waiting=${seq === undefined && isWaiting(id)} />
+    <${MessageItem} key=${id} message=${message} isFirst=${isFirst}
+      isOwn=${isOwn(id)}
+      isWaiting=${seq === undefined && isWaiting(id)} />
   `;
 }
 
-function Empty() {
+function EmptyState() {
   return html`
     <div class="empty">
       <img src=${BALLOON} alt="" width="64" height="80" />
@@ -57,10 +55,10 @@ function Empty() {
   `;
 }
 
-/** @param {{ jump: () => void }} props */
-function Newer({ jump }) {
+/** @param {{ scrollToEnd: () => void }} props */
+function NewMessagesButton({ scrollToEnd }) {
   return html`
-    <button class="newer" type="button" onClick=${jump}>
+    <button class="newer" type="button" onClick=${scrollToEnd}>
       New messages <span aria-hidden="true">↓</span>
     </button>
   `;
@@ -68,57 +66,24 @@ function Newer({ jump }) {
 
 /** @param {{ messages: Messages }} props */
 export function MessageList({ messages }) {
-  const { box, drawn, reveal, unread, scrolled, jump } =
-    useFollow(messages, isMine(messages.at(-1)?.id ?? ""));
-  const { look, loading } = useOlder(messages, box, reveal);
+  const { box, visible, showMore, hasUnread, onScroll, scrollToEnd } =
+    useAutoScroll(messages, isOwn(messages.at(-1)?.id ?? ""));
+  const { loadAtTop, isLoading } = useOlderMessages(messages, box, showMore);
   function scroll() {
-    scrolled();
-    look();
+    onScroll();
+    loadAtTop();
   }
   return html`
     <div class="talk">
-      <${Notice} rules=${messages.rules} />
+      <${Notice} restrictions=${messages.restrictions} />
       <div class="messages" role="log" aria-label="Messages" tabindex="0"
-        aria-live=${useLive(messages.length)} aria-relevant="additions"
+        aria-live=${useLiveRegion(messages.length)} aria-relevant="additions"
         ref=${box} onScroll=${scroll}>
-        ${drawn.map(item)}
+        ${visible.map(renderItem)}
       </div>
-      <${Loading} loading=${loading} />
-      ${!messages.length && html`<${Empty} />`}
-      ${unread && html`<${Newer} jump=${jump} />`}
+      <${LoadingStatus} isLoading=${isLoading} />
+      ${!messages.length && html`<${EmptyState} />`}
+      ${hasUnread && html`<${NewMessagesButton} scrollToEnd=${scrollToEnd} />`}
     </div>
-  `;
-}
-
-/**
- * @param {Messages} messages
- * @param {import("preact").RefObject<any>} box in which they scroll
- * @param {() => boolean} reveal shows some that are here, if any are not shown
- */
-function useOlder(messages, box, reveal) {
-  const first = beginning(messages);
-  // A new connection, of which a history tells, does not answer for the last.
-  const question = `${messages.heard} ${first}`;
-  const [asked, setAsked] = useState("");
-  const loading = first > 0 && asked === question;
-  function look() {
-    const near = box.current.scrollTop < NEAR_THE_TOP;
-    if (!near || reveal()) return;
-    if (first && !loading && askOlder(first)) setAsked(question);
-  }
-  useLayoutEffect(look);
-  useEffect(() => {
-    const timer = setTimeout(setAsked, PATIENCE, "");
-    return () => clearTimeout(timer);
-  }, [asked]);
-  return { look, loading };
-}
-
-/** @param {{ loading: boolean }} props */
-function Loading({ loading }) {
-  return html`
-    <p class="loading" role="status">
-      ${loading && "Loading earlier messages…"}
-    </p>
   `;
 }

@@ -1,7 +1,8 @@
-// What a page knows of a room's messages, and what each frame does to it.
+// The state of a room's messages, and the reducer of each frame.
 import {
-  change, isEarlier, isKept, lastSeq, merge, overlap, staying,
-} from "./merge.js";
+  isBeforeFirst, isContiguous, maxSeq, retained,
+} from "./history_range.js";
+import { changeUnsent, isStored, merge } from "./merge.js";
 
 /**
  * @typedef {object} Chat
@@ -15,23 +16,23 @@ import {
  * @property {string} user
  * @property {string} body
  * @property {"user" | "assistant"} role
- * @property {number} [seq] in the room's log
+ * @property {number} [seq] in the room's log; none before it is stored
  * @property {"thinking" | "streaming" | "interrupted" | "failed"} [status]
- * @property {string} [note] how a reply was cut
+ * @property {string} [note] why a reply was cut short
  * @property {string} [error]
- * @property {number} [after] the sequence number behind which it was not sent
+ * @property {number} [after] the last seq when sending failed: its position
  */
-/** @typedef {import("../chat/moderation.js").Rules} Rules */
+/** @typedef {import("../chat/moderation.js").Restrictions} Restrictions */
 /**
- * `whole`: there is nothing before the first; `heard`: how many histories;
- * `until`: the last sequence number on a connection that has ended.
- * @typedef {{ epoch?: string, rules?: Rules, whole?: boolean,
- *   heard?: number, until?: number }} About
+ * `complete`: there is nothing before the first message; `historyCount`: the
+ * histories received; `lastSeq`: the last one before the connection was lost.
+ * @typedef {{ epoch?: string, restrictions?: Restrictions,
+ *   complete?: boolean, historyCount?: number, lastSeq?: number }} Metadata
  */
-/** @typedef {Message[] & About} Messages */
+/** @typedef {Message[] & Metadata} Messages */
 
 /**
- * The messages with one more, or with one changed.
+ * Return the messages with one added or changed.
  * @param {Messages} messages
  * @param {Message} message
  * @returns {Messages}
@@ -41,75 +42,79 @@ export function add(messages, message) {
 }
 
 /**
- * The messages after a frame has come.
+ * Return the messages as a frame changes them.
  * @param {Messages} messages
  * @param {string} data
  * @returns {Messages}
  */
 export function receive(messages, data) {
   const frame = JSON.parse(data);
-  if (!Object.hasOwn(frames, frame?.type)) return messages;
-  return frames[frame.type](messages, frame);
+  if (!Object.hasOwn(reducers, frame?.type)) return messages;
+  return reducers[frame.type](messages, frame);
 }
 
 const SENDING = { status: undefined, error: undefined, after: undefined };
 
 /** @type {Record<string, (messages: Messages, frame: any) => Messages>} */
-const frames = {
-  history(messages, { messages: said, epoch, presenter: rules }) {
-    const same = messages.epoch === epoch;
-    const joins = same && overlap(messages, said);
-    const stay = staying(messages, said, same, joins);
-    const uncut = joins && stay.find(isKept) === messages.find(isKept);
-    const whole = !said.length || (messages.whole && uncut);
-    const heard = (messages.heard ?? 0) + 1;
-    return merge(stay, said, { epoch, rules, whole, heard });
+const reducers = {
+  history(messages, { messages: history, epoch, presenter: restrictions }) {
+    const sameEpoch = messages.epoch === epoch;
+    const contiguous = sameEpoch && isContiguous(messages, history);
+    const kept = retained(messages, history, sameEpoch, contiguous);
+    const sameFirst = kept.find(isStored) === messages.find(isStored);
+    const complete =
+      !history.length || (messages.complete && contiguous && sameFirst);
+    const historyCount = (messages.historyCount ?? 0) + 1;
+    const metadata = { epoch, restrictions, complete, historyCount };
+    return merge(kept, history, metadata);
   },
 
-  older(messages, { messages: said }) {
-    if (messages.whole) return messages;
-    return merge(messages, said, { whole: !said.length });
+  older(messages, { messages: page }) {
+    if (messages.complete) return messages;
+    return merge(messages, page, { complete: !page.length });
   },
 
-  presenter(messages, { type, ...rules }) {
-    return merge(messages, [], { rules });
+  presenter(messages, { type, ...restrictions }) {
+    return merge(messages, [], { restrictions });
   },
 
   update(messages, { message }) {
     const { id, seq } = message;
-    return isEarlier(messages, seq)
-      ? change(messages, id)
+    return isBeforeFirst(messages, seq)
+      ? changeUnsent(messages, id)
       : add(messages, message);
   },
 
   ack(messages, { id, seq }) {
-    const kept = { ...SENDING, seq };
-    return change(messages, id, isEarlier(messages, seq) ? undefined : kept);
+    const sent = { ...SENDING, seq };
+    const isHidden = isBeforeFirst(messages, seq);
+    return changeUnsent(messages, id, isHidden ? undefined : sent);
   },
 
-  error(messages, { id, message: error, retry_after: later }) {
-    if (later !== undefined) return messages;
-    const after = lastSeq(messages);
-    return change(messages, id, { status: "failed", error, after });
+  error(messages, { id, message: error, retry_after: delay }) {
+    if (delay !== undefined) return messages;
+    const after = maxSeq(messages);
+    return changeUnsent(messages, id, { status: "failed", error, after });
   },
 
-  // The page's own sender tells these: first, that a connection has ended.
-  parted(messages) {
-    const until = messages.until ?? lastSeq(messages);
-    return merge(messages, [], { until });
+  // Frames that the page's own sender dispatches (delivery/sender.js).
+  disconnected(messages) {
+    const lastSeq = messages.lastSeq ?? maxSeq(messages);
+    return merge(messages, [], { lastSeq });
   },
 
-  unsent(messages, { messages: mine }) {
+  unsent(messages, { messages: pending }) {
     const ids = new Set(messages.map((each) => each.id));
-    const lost = mine.filter((/** @type {Message} */ { id }) => !ids.has(id));
-    return merge(messages, lost);
+    /** @param {Message} message */
+    const isMissing = ({ id }) => !ids.has(id);
+    return merge(messages, pending.filter(isMissing));
   },
 
-  again(messages, { id }) {
-    return change(messages, id, SENDING);
+  retried(messages, { id }) {
+    return changeUnsent(messages, id, SENDING);
   },
 
   removed(messages, { id }) {
-    return change(messages, id);
+    return changeUnsent(messages, id);
   },
 };

@@ -1,6 +1,6 @@
-// All chats: a card for each room.
+// The page of all chats: a card for each room.
 import { html } from "htm/preact";
-import { root, show } from "./mount.js";
+import { mount, root } from "./mount.js";
 
 /** @typedef {{ slug: string, name: string, description: string }} Room */
 
@@ -28,15 +28,15 @@ function Card({ room, hue }) {
   `;
 }
 
-/** @param {Room} room @param {number} at */
-function card(room, at) {
-  const hue = (17 + at * 137) % 360;
+/** @param {Room} room @param {number} index */
+function renderCard(room, index) {
+  const hue = (17 + index * 137) % 360;
   return html`<${Card} key=${room.slug} room=${room} hue=${hue} />`;
 }
 
 /** @param {{ rooms: Room[] }} props */
 function Chats({ rooms }) {
-  return html`<ul class="cards">${rooms.map(card)}</ul>`;
+  return html`<ul class="cards">${rooms.map(renderCard)}</ul>`;
 }
 
-show(Chats);
+mount(Chats);

@@ -1,6 +1,6 @@
-// The start page: what this is, and the way in.
+// The start page.
 import { html } from "htm/preact";
-import { root, show } from "./mount.js";
+import { mount, root } from "./mount.js";
 
 const SKIN = `M0-70C40-70 64-40 64-6 64 34 28 66 0 66S-64 34-64-6
   C-64-40-40-70 0-70z`;
@@ -62,4 +62,4 @@ function Home() {
   `;
 }
 
-show(Home);
+mount(Home);

@@ -1,41 +1,46 @@
-// Notices that another stage, or another build of it, runs: reloads the page.
-import { anySockets, eachSocket } from "../sockets/tracked_socket.js";
+// Reload the page when the server runs another stage, or another build of it.
+import { eachSocket, hasSockets } from "../sockets/tracked_socket.js";
+import { load, save } from "../user/tab_storage.js";
 
-const KEY = "party-chat-builds";
-const OFTEN = 1200;
+const STORAGE_KEY = "party-chat-builds";
+const MAX_STORED = 100;
+
+/** Milliseconds between two checks; a failing server is asked less often. */
+const CHECK_INTERVAL = 1200;
+const MIN_RETRY_DELAY = 500;
+const MAX_RETRY_DELAY = 5000;
 const MAX_TIMEOUT = 8000;
-const PAUSE = 500;
-const MAX_PAUSE = 5000;
-const FRESH = 1000;
-const MOST = 100;
 
-const { build: mine, root = "" } = document.documentElement.dataset;
+/** Milliseconds in which a page's own load counts as a check. */
+const FRESH_FOR = 1000;
+
+const { build: ownBuild, root = "" } = document.documentElement.dataset;
 const notice = document.createElement("p");
 notice.className = "noscript";
 notice.role = "alert";
-let leaving = false;
-let pause = PAUSE;
+let isReloading = false;
+let retryDelay = MIN_RETRY_DELAY;
 /** @type {Promise<void> | undefined} */
-let settling;
+let waiting;
 
-/** Milliseconds to wait for an answer; it grows on a slow line. */
+/** Milliseconds to wait for an answer; it grows on a slow network. */
 let timeout = 2000;
-const loaded = performance.now();
+const loadedAt = performance.now();
 
-/** Which build runs, and since when: empty while no server says it. */
-async function running() {
+/** Return the build that runs and its time, "" while no server answers. */
+async function fetchBuild() {
   const signal = AbortSignal.timeout(timeout);
   try {
     const answer = await fetch(`${root}/build`, { cache: "no-store", signal });
     const text = await answer.text();
     if (answer.ok) {
-      pause = PAUSE;
+      retryDelay = MIN_RETRY_DELAY;
       notice.remove();
       return text;
     }
     // A proxy may answer for the server for long, and to all pages.
-    pause = Math.min(pause * 1.5, MAX_PAUSE);
-    // It refuses all that comes with so many cookies, and says so.
+    retryDelay = Math.min(retryDelay * 1.5, MAX_RETRY_DELAY);
+    // 431: the server refuses all requests with so many cookies.
     if (answer.status === 431 && !notice.isConnected) {
       notice.textContent = text;
       document.getElementById("main")?.append(notice);
@@ -47,61 +52,55 @@ async function running() {
 }
 
 /**
- * Whether this page has not been reloaded for that before: where several
- * servers take turns, it may get another build than was told to it.
+ * Tell whether this page has not been reloaded for a build before. Behind a
+ * load balancer, a reload may come from a server with another build again.
  * @param {string} build
  */
 function isNew(build) {
-  const step = `${location.pathname} ${mine} ${build}`;
-  try {
-    const known = (sessionStorage.getItem(KEY) ?? "").split("\n");
-    if (known.includes(step)) return false;
-    sessionStorage.setItem(KEY, [...known, step].slice(-MOST).join("\n"));
-    return true;
-  } catch {
-    // Who cannot remember it must not do it again and again.
-    return false;
-  }
+  const step = `${location.pathname} ${ownBuild} ${build}`;
+  const known = load(STORAGE_KEY).split("\n");
+  if (known.includes(step)) return false;
+  // Without storage, a page would reload again and again.
+  return save(STORAGE_KEY, [...known, step].slice(-MAX_STORED).join("\n"));
 }
 
-/** Reload the page if another build runs; else, whether any server answers. */
+/** Reload the page if another build runs; else tell if any server answers. */
 async function check() {
-  const build = await running();
-  if (build && build.split(" ")[0] !== mine && isNew(build)) {
-    leaving = true;
+  const build = await fetchBuild();
+  if (build && build.split(" ")[0] !== ownBuild && isNew(build)) {
+    isReloading = true;
     location.reload();
   }
-  return leaving ? new Promise(() => {}) : build !== "";
+  return isReloading ? new Promise(() => {}) : build !== "";
 }
 
-/** Wait until there is a server, and it runs the build that this page is of. */
-export async function settled() {
-  // A page that has just come from there need not ask before its first socket.
-  if (!anySockets() && performance.now() - loaded < FRESH) return;
-  settling ??= settle();
-  await settling;
+/** Wait until a server runs the build of this page. All sockets wait once. */
+export async function waitForServer() {
+  if (!hasSockets() && performance.now() - loadedAt < FRESH_FOR) return;
+  waiting ??= checkUntilAnswered();
+  await waiting;
 }
 
-/** All sockets wait for the same, and not in step with other pages. */
-async function settle() {
+async function checkUntilAnswered() {
   while (!(await check())) {
-    const wait = pause * (0.75 + Math.random() / 2);
-    await new Promise((go) => setTimeout(go, wait));
+    // Jitter: pages do not ask in step.
+    const delay = retryDelay * (0.75 + Math.random() / 2);
+    await new Promise((go) => setTimeout(go, delay));
   }
-  settling = undefined;
+  waiting = undefined;
 }
 
-function checkIfSeen() {
+function checkIfVisible() {
   if (document.visibilityState === "visible") check();
 }
 
-/** A page with sockets hears from them that there is something to ask. */
-function watch() {
-  if (!anySockets()) checkIfSeen();
-  setTimeout(watch, OFTEN + pause - PAUSE);
+/** Poll, on a page without sockets: a restart closes those of the others. */
+function poll() {
+  if (!hasSockets()) checkIfVisible();
+  setTimeout(poll, CHECK_INTERVAL + retryDelay - MIN_RETRY_DELAY);
 }
 
-setTimeout(watch, OFTEN);
+setTimeout(poll, CHECK_INTERVAL);
 eachSocket((socket) => socket.addEventListener("open", check));
-document.addEventListener("visibilitychange", checkIfSeen);
+document.addEventListener("visibilitychange", checkIfVisible);
 addEventListener("pageshow", ({ persisted }) => persisted && check());

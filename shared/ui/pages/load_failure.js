@@ -1,7 +1,7 @@
-// Notices that a part of the page did not load: loads the page again, or says
-// so. It is in the page itself, as a module could be what is missing.
+// Reload the page when a part of it did not load, or else show a button. This
+// script is in the page itself, as any module may be what did not load.
 (() => {
-  const KEY = "party-chat-reloads";
+  const STORAGE_KEY = "party-chat-reloads";
   const MAX_RELOADS = 2;
   let hasFailed = false;
 
@@ -9,32 +9,34 @@
   let count = 0;
 
   function reload() {
-    // Without a server, the browser would put its own page here.
-    fetch(location.href).then(({ ok }) => (ok ? location.reload() : tell()), tell);
+    // Without a server, the browser would show its own error page.
+    fetch(location.href).then(
+      ({ ok }) => (ok ? location.reload() : showButton()), showButton);
   }
 
-  function tell() {
+  function showButton() {
     const page = /** @type {any} */ (document.getElementById("page"));
     page.innerHTML = `<p class="noscript" role="alert">
-      A part of this page did not load. <button class="primary">Try again</button></p>`;
+      A part of this page did not load.
+      <button class="primary">Try again</button></p>`;
     page.querySelector("button").onclick = reload;
   }
 
-  // Of elements: a module script has a type, a style sheet a relation.
+  // Only elements: a module script has a type, a style sheet has a rel.
   /** @param {any} event */
-  function fail({ target }) {
+  function onError({ target }) {
     hasFailed ||= target.type || target.rel;
   }
 
-  addEventListener("error", fail, true);
+  addEventListener("error", onError, true);
   addEventListener("load", () => {
     try {
-      count = hasFailed ? Number(sessionStorage.getItem(KEY)) + 1 : 0;
-      sessionStorage.setItem(KEY, `${count}`);
+      count = hasFailed ? Number(sessionStorage.getItem(STORAGE_KEY)) + 1 : 0;
+      sessionStorage.setItem(STORAGE_KEY, `${count}`);
     } catch {
       count = hasFailed ? Infinity : 0;
     }
-    if (count > MAX_RELOADS) tell();
+    if (count > MAX_RELOADS) showButton();
     else if (count) setTimeout(reload, 500 * count);
   });
 })();

@@ -1,24 +1,24 @@
-// Shows a page: its data comes from the JSON that the server put in it.
+// Mount a page's component on the page that the server has sent.
 import { html, render } from "htm/preact";
-import { startWire } from "../inspector/toggle.js";
+import { startInspector } from "../inspector/toggle.js";
 import { Account } from "../user/account.js";
 
-/** The path of the app itself, such as "/app" in a PUBLIC_URL; mostly "". */
+/** The path of the app in its PUBLIC_URL, such as "/app"; mostly "". */
 export const { root = "" } = document.documentElement.dataset;
 
 /** @param {string} id */
-function slot(id) {
+function elementById(id) {
   return /** @type {HTMLElement} */ (document.getElementById(id));
 }
 
 /**
- * Draw a page's component, with the page's data as its props.
+ * Render a page's component, with the page's JSON data as its props.
  * @param {import("preact").ComponentType<any>} Page
  */
-export async function show(Page) {
-  // Without its panel, which may not load, a page is there all the same.
-  await startWire().catch(() => {});
-  const data = JSON.parse(slot("data").textContent || "{}");
-  render(html`<${Account} />`, slot("account"));
-  render(html`<${Page} ...${data} />`, slot("page"));
+export async function mount(Page) {
+  // The inspector may fail to load: the page works without it.
+  await startInspector().catch(() => {});
+  const data = JSON.parse(elementById("data").textContent || "{}");
+  render(html`<${Account} />`, elementById("account"));
+  render(html`<${Page} ...${data} />`, elementById("page"));
 }

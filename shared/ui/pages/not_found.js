@@ -1,8 +1,8 @@
 // The page for an address that leads nowhere.
 import { html } from "htm/preact";
-import { root, show } from "./mount.js";
+import { mount, root } from "./mount.js";
 
-function Missing() {
+function NotFound() {
   return html`
     <p class="lead">
       This balloon must have floated off: there is nothing at this address.
@@ -14,4 +14,4 @@ function Missing() {
   `;
 }
 
-show(Missing);
+mount(NotFound);

@@ -1,41 +1,43 @@
-// The presenter's page: what they decide holds for everybody at once.
+// The presenter's page: its actions apply to everybody at once.
 import { html } from "htm/preact";
 import { Names } from "../presenter/names.js";
 import { Rooms } from "../presenter/rooms.js";
-import { useHand } from "../presenter/use_presenter.js";
-import { show } from "./mount.js";
+import { usePresenter } from "../presenter/use_presenter.js";
+import { mount } from "./mount.js";
 
-/** @typedef {import("../presenter/use_presenter.js").PartProps} PartProps */
+/**
+ * @typedef {import("../presenter/use_presenter.js").SectionProps} SectionProps
+ */
 
 function Presenter() {
-  const { state, words, act } = useHand();
-  const parts = { state, act };
+  const { state, result, act } = usePresenter();
+  const props = { state, act };
   return html`
-    <p class="result" role="status">${words}</p>
+    <p class="result" role="status">${result}</p>
     ${state && html`
-      <${Ai} ...${parts} />
-      <${Cursors} ...${parts} />
-      <${Rooms} ...${parts} />
-      <${Names} ...${parts} />
+      <${Ai} ...${props} />
+      <${Cursors} ...${props} />
+      <${Rooms} ...${props} />
+      <${Names} ...${props} />
     `}
   `;
 }
 
 /**
- * A button that stays what it is, and is pressed or not.
- * @param {{ pressed: boolean, press: () => void, children?: any }} props
+ * A button that keeps its label, and is pressed or not.
+ * @param {{ pressed: boolean, onPress: () => void, children?: any }} props
  */
-function Toggle({ pressed, press, children }) {
+function Toggle({ pressed, onPress, children }) {
   return html`
-    <button class="toggle" type="button" onClick=${press}
+    <button class="toggle" type="button" onClick=${onPress}
       aria-pressed=${pressed ? "true" : "false"}>${children}</button>
   `;
 }
 
-/** @param {PartProps} props */
+/** @param {SectionProps} props */
 function Ai({ state, act }) {
   const { ai, paused } = state;
-  const press = () =>
+  const onPress = () =>
     paused
       ? act({ action: "resume" }, "The AI answers again.")
       : act({ action: "pause" }, "The AI is paused.");
@@ -44,16 +46,16 @@ function Ai({ state, act }) {
       <h2>The AI</h2>
       ${ai.map((note) => html`<p class="about">${note}</p>`)}
       ${ai.length
-        ? html`<${Toggle} pressed=${paused} press=${press}>Pause the AI<//>`
+        ? html`<${Toggle} pressed=${paused} onPress=${onPress}>Pause the AI<//>`
         : html`<p>No AI answers in here.</p>`}
     </section>
   `;
 }
 
-/** @param {PartProps} props */
+/** @param {SectionProps} props */
 function Cursors({ state, act }) {
   const hidden = state.cursors_hidden;
-  const press = () =>
+  const onPress = () =>
     hidden
       ? act({ action: "show_cursors" }, "Cursors are shown again.")
       : act({ action: "hide_cursors" }, "All cursors are hidden.");
@@ -61,9 +63,9 @@ function Cursors({ state, act }) {
   return html`
     <section>
       <h2>Cursors</h2>
-      <${Toggle} pressed=${hidden} press=${press}>Hide all cursors<//>
+      <${Toggle} pressed=${hidden} onPress=${onPress}>Hide all cursors<//>
     </section>
   `;
 }
 
-show(Presenter);
+mount(Presenter);

@@ -1,43 +1,44 @@
-// The big number of the usage page; it counts up to what it is told.
+// The large number of the usage page, which counts up to its new value.
 import { html } from "htm/preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 
 const DURATION = 700;
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
+const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
 /**
- * Walk from one number to another, frame by frame.
+ * Animate from one number to another; return a function to stop.
  * @param {number} from
  * @param {number} to
- * @param {(number: number) => void} show
+ * @param {(number: number) => void} setNumber
  */
-function count(from, to, show) {
+function animate(from, to, setNumber) {
   const start = performance.now();
   /** @param {number} now */
   function step(now) {
-    const part = calm.matches ? 1 : Math.min(1, (now - start) / DURATION);
-    show(Math.round(to - (to - from) * (1 - Math.max(0, part)) ** 3));
-    if (part < 1) frame = requestAnimationFrame(step);
+    const elapsed = Math.max(0, (now - start) / DURATION);
+    const progress = reducedMotion.matches ? 1 : Math.min(1, elapsed);
+    setNumber(Math.round(to - (to - from) * (1 - progress) ** 3));
+    if (progress < 1) frame = requestAnimationFrame(step);
   }
   let frame = requestAnimationFrame(step);
   return () => cancelAnimationFrame(frame);
 }
 
 /** @param {number} tally */
-function useCounted(tally) {
+function useAnimated(tally) {
   const [shown, setShown] = useState(tally);
   const latest = useRef(tally);
   latest.current = shown;
-  useEffect(() => count(latest.current, tally, setShown), [tally]);
+  useEffect(() => animate(latest.current, tally, setShown), [tally]);
   return shown;
 }
 
 /**
- * A number for the back row. Screen readers hear where it ends up, once.
+ * A number in large digits. A screen reader reads only its final value.
  * @param {{ tally: number, label?: string }} props
  */
 export function Tally({ tally, label = "Tokens used" }) {
-  const shown = useCounted(tally).toLocaleString("en");
+  const shown = useAnimated(tally).toLocaleString("en");
   const { length } = tally.toLocaleString("en");
   return html`
     <div class="tally" style=${{ "--length": length }}>

@@ -1,4 +1,4 @@
-// The page of what is new: it came whole, but for the account.
-import { show } from "./mount.js";
+// The page "What’s new": the server renders all of it but the account.
+import { mount } from "./mount.js";
 
-show(() => null);
+mount(() => null);

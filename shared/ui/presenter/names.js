@@ -1,10 +1,10 @@
-// On the presenter's page: who may speak, and who may not.
+// The presenter's page: mute names, and unmute them.
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 
-/** @typedef {import("./use_presenter.js").PartProps} PartProps */
+/** @typedef {import("./use_presenter.js").SectionProps} SectionProps */
 
-/** @param {PartProps} props */
+/** @param {SectionProps} props */
 export function Names({ state, act }) {
   const { muted, names, shared } = state;
   /** @param {string} name */
@@ -16,9 +16,9 @@ export function Names({ state, act }) {
   return html`
     <section>
       <h2>Names</h2>
-      <${List} names=${muted} verb="Unmute" act=${unmute} note="muted" />
-      <${List} names=${names} verb="Mute" act=${mute} />
-      <${Other} mute=${mute} />
+      <${NameList} names=${muted} verb="Unmute" act=${unmute} note="muted" />
+      <${NameList} names=${names} verb="Mute" act=${mute} />
+      <${MuteForm} mute=${mute} />
     </section>
   `;
 }
@@ -27,7 +27,7 @@ export function Names({ state, act }) {
  * @param {{ names: string[], verb: string, note?: string,
  *   act: (name: string) => void }} props
  */
-function List({ names, verb, note, act }) {
+function NameList({ names, verb, note, act }) {
   return html`
     <ul>${names.map((name) => html`
       <li key=${name}>
@@ -40,22 +40,22 @@ function List({ names, verb, note, act }) {
 }
 
 /** @param {{ mute: (name: string) => void }} props */
-function Other({ mute }) {
+function MuteForm({ mute }) {
   const [name, setName] = useState("");
   /** @param {Event} event */
-  function submit(event) {
+  function onSubmit(event) {
     event.preventDefault();
     if (!name.trim()) return;
     mute(name.trim());
     setName("");
   }
   /** @param {any} event */
-  const type = ({ target }) => setName(target.value);
+  const onInput = ({ target }) => setName(target.value);
   return html`
-    <form onSubmit=${submit}>
+    <form onSubmit=${onSubmit}>
       <label for="other">Another name</label>
-      <input id="other" value=${name} onInput=${type} maxlength="40" dir="auto"
-        autocomplete="off" enterkeyhint="done" required />
+      <input id="other" value=${name} onInput=${onInput} maxlength="40"
+        dir="auto" autocomplete="off" enterkeyhint="done" required />
       <button>Mute</button>
     </form>
   `;

@@ -1,12 +1,12 @@
-// On the presenter's page: the rooms, each of which can be cleared.
+// The presenter's page: the rooms, each of which can be cleared.
 import { html } from "htm/preact";
 import { useRef, useState } from "preact/hooks";
 
 /** @typedef {import("./use_presenter.js").Room} Room */
 /** @typedef {import("./use_presenter.js").Act} Act */
-/** @typedef {import("./use_presenter.js").PartProps} PartProps */
+/** @typedef {import("./use_presenter.js").SectionProps} SectionProps */
 
-/** @param {PartProps} props */
+/** @param {SectionProps} props */
 export function Rooms({ state, act }) {
   const { rooms, shared } = state;
   const none = shared
@@ -17,14 +17,15 @@ export function Rooms({ state, act }) {
       <h2>Rooms</h2>
       ${!rooms.length && html`<p>${none}</p>`}
       <ul>${rooms.map((room) => html`
-        <${One} key=${`${room.party}/${room.room}`} room=${room} act=${act} />
+        <${RoomItem} key=${`${room.party}/${room.room}`} room=${room}
+          act=${act} />
       `)}</ul>
     </section>
   `;
 }
 
 /** @param {{ room: Room, act: Act }} props */
-function One({ room, act }) {
+function RoomItem({ room, act }) {
   const { party, room: id, title, people, messages } = room;
   const clear = () =>
     act({ action: "clear", party, room: id }, `“${title}” is empty now.`);
@@ -33,43 +34,43 @@ function One({ room, act }) {
       <p>
         <b>${title}</b>${" "}
         <span class="about">
-          ${counted(people, "person", "people")},${" "}
-          ${counted(messages, "message", "messages")}
+          ${plural(people, "person", "people")},${" "}
+          ${plural(messages, "message", "messages")}
         </span>
       </p>
-      <${Clear} title=${title} clear=${clear} />
+      <${ClearButtons} title=${title} clear=${clear} />
     </li>
   `;
 }
 
 /** @param {number} count @param {string} one @param {string} many */
-function counted(count, one, many) {
+function plural(count, one, many) {
   return `${count} ${count === 1 ? one : many}`;
 }
 
 /**
- * It asks back; pressed twice by mistake, it clears nothing.
+ * Ask for confirmation elsewhere: a double click clears nothing.
  * @param {{ title: string, clear: () => void }} props
  */
-function Clear({ title, clear }) {
-  const [sure, setSure] = useState(false);
+function ClearButtons({ title, clear }) {
+  const [isAsking, setAsking] = useState(false);
   const button = useRef(/** @type {HTMLButtonElement | null} */ (null));
-  function yes() {
+  function confirm() {
     clear();
-    setSure(false);
+    setAsking(false);
     button.current?.focus();
   }
   return html`
     <div class="buttons">
-      ${sure && html`
-        <button class="primary" type="button" onClick=${yes}>
+      ${isAsking && html`
+        <button class="primary" type="button" onClick=${confirm}>
           Clear it for everybody
         </button>
       `}
       <button key="first" type="button" ref=${button}
-        onClick=${() => setSure(!sure)}
-        aria-label=${sure ? `Keep ${title}` : `Clear ${title}`}>
-        ${sure ? "Keep it" : "Clear"}
+        onClick=${() => setAsking(!isAsking)}
+        aria-label=${isAsking ? `Keep ${title}` : `Clear ${title}`}>
+        ${isAsking ? "Keep it" : "Clear"}
       </button>
     </div>
   `;

@@ -1,6 +1,7 @@
-// The presenter's hand: their key, what they do, and how things are.
+// The presenter's key, the state of the server, and the actions on it.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { root } from "../pages/mount.js";
+import { load, save } from "../user/tab_storage.js";
 
 /**
  * @typedef {object} Room
@@ -12,7 +13,7 @@ import { root } from "../pages/mount.js";
  */
 /**
  * @typedef {object} State
- * @property {string[]} ai what the terminal says about it
+ * @property {string[]} ai lines about the model, as in the terminal
  * @property {boolean} paused
  * @property {boolean} cursors_hidden
  * @property {string[]} muted
@@ -21,37 +22,34 @@ import { root } from "../pages/mount.js";
  * @property {Room[]} rooms
  */
 /** @typedef {(action: object, done: string) => Promise<void>} Act */
-/** @typedef {{ state: State, act: Act }} PartProps */
+/** @typedef {{ state: State, act: Act }} SectionProps */
 
-const KEY = "party-chat-presenter";
-const OFTEN = 2000;
+const STORAGE_KEY = "party-chat-presenter";
+const POLL_INTERVAL = 2000;
 const NO_KEY =
   "This page is for the presenter. Open the link that the terminal printed.";
 const FORBIDDEN =
   "This link is not the presenter’s, or no longer. Open the one that the " +
   "terminal printed last.";
-const SILENCE = "The server does not answer. Trying again…";
+const NO_ANSWER = "The server does not answer. Trying again…";
 
 let key = "";
 
-/** The key goes out of sight: others see the address bar, too. */
+/** Read the key from the address, and hide it: others see the address bar. */
 function takeKey() {
   const hash = location.hash.slice(1);
   const found = document.getElementById(hash) ? "" : hash;
-  try {
-    if (found) sessionStorage.setItem(KEY, found);
-    key = found || (sessionStorage.getItem(KEY) ?? "");
-  } catch {
-    key = found || key;
-  }
+  if (found) save(STORAGE_KEY, found);
+  key = found || load(STORAGE_KEY) || key;
   if (found) history.replaceState(null, "", location.pathname);
 }
 
 /**
- * @param {object} [action] none: only ask how things are
+ * Send an action; return the state after it.
+ * @param {object} [action] none: only return the state
  * @returns {Promise<State>}
  */
-async function ask(action) {
+async function request(action) {
   const path = action ? "/presenter" : "/presenter/state";
   const response = await fetch(root + path, {
     method: action ? "POST" : "GET",
@@ -67,48 +65,48 @@ async function ask(action) {
 class Refusal extends Error {}
 
 /**
- * How things are, what is to be said about it, and what may be done.
- * Of two answers that cross, the one that was asked for last counts.
+ * Return the state, the result of the last action, and a function to act.
+ * If two answers cross, that of the later request counts.
  */
-export function useHand() {
+export function usePresenter() {
   const [state, setState] = useState(/** @type {State | null} */ (null));
-  const [words, setWords] = useState("");
-  const turn = useRef(0);
+  const [result, setResult] = useState("");
+  const lastRequest = useRef(0);
   /** @param {object} [action] @param {string} [done] */
   async function act(action, done) {
-    const mine = ++turn.current;
-    const last = () => mine === turn.current;
+    const id = ++lastRequest.current;
     try {
-      const next = await ask(action);
-      if (last()) setState(next);
-      setWords((was) => done ?? (was === SILENCE ? "" : was));
+      const next = await request(action);
+      if (id === lastRequest.current) setState(next);
+      setResult((was) => done ?? (was === NO_ANSWER ? "" : was));
     } catch (error) {
       if (!key) setState(null);
-      setWords(error instanceof Refusal ? error.message : SILENCE);
+      setResult(error instanceof Refusal ? error.message : NO_ANSWER);
     }
   }
-  useEffect(() => lookOften(act, setWords), []);
-  return { state, words, act };
+  useEffect(() => poll(act, setResult), []);
+  return { state, result, act };
 }
 
 /**
- * @param {() => void} look
- * @param {(words: string) => void} say
+ * Refresh the state regularly; return a function to stop.
+ * @param {() => void} refresh
+ * @param {(result: string) => void} setResult
  */
-function lookOften(look, say) {
-  const again = () => key && !document.hidden && look();
-  function begin() {
+function poll(refresh, setResult) {
+  const refreshIfVisible = () => key && !document.hidden && refresh();
+  function start() {
     takeKey();
-    if (key) look();
-    else say(NO_KEY);
+    if (key) refresh();
+    else setResult(NO_KEY);
   }
-  const timer = setInterval(again, OFTEN);
-  addEventListener("hashchange", begin);
-  document.addEventListener("visibilitychange", again);
-  begin();
+  const timer = setInterval(refreshIfVisible, POLL_INTERVAL);
+  addEventListener("hashchange", start);
+  document.addEventListener("visibilitychange", refreshIfVisible);
+  start();
   return () => {
     clearInterval(timer);
-    removeEventListener("hashchange", begin);
-    document.removeEventListener("visibilitychange", again);
+    removeEventListener("hashchange", start);
+    document.removeEventListener("visibilitychange", refreshIfVisible);
   };
 }

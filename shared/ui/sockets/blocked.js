@@ -1,4 +1,4 @@
-// Says that no WebSocket gets through, although the server answers.
+// Report that no WebSocket gets through, although the server answers.
 import { eachSocket } from "./tracked_socket.js";
 
 const notice = document.createElement("p");
@@ -8,7 +8,7 @@ notice.textContent =
   "The server answers, but this page’s WebSocket does not get through. A " +
   "proxy in between may drop its Upgrade header, or the room is full.";
 
-/** Show it until a socket opens. */
+/** Show the notice until a socket opens. */
 export function showBlocked() {
   document.getElementById("main")?.append(notice);
 }

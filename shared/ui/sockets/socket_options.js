@@ -1,67 +1,69 @@
-// Where the party server is, and how a page keeps its sockets to it.
-import { opened } from "../delivery/sender.js";
-import { settled } from "../pages/live_reload.js";
-import { eachSocket, KnownSocket, rested } from "./tracked_socket.js";
+// The options of every socket: where the parties are, and how to reconnect.
+import { flush } from "../delivery/sender.js";
+import { waitForServer } from "../pages/live_reload.js";
+import { waitForBackoff } from "./backoff.js";
+import { eachSocket, TrackedSocket } from "./tracked_socket.js";
 
 /** @typedef {import("../delivery/sender.js").Socket} Socket */
 
 const SUPERSEDED = 4001;
 
-/** Milliseconds and attempts without a socket, after which a page says so. */
-const PATIENCE = 4000;
+/** Milliseconds and attempts without a socket, until a page reports it. */
+const BLOCKED_TIMEOUT = 4000;
 const MIN_ATTEMPTS = 3;
 
-/** Of this page's own host and scheme, unless PARTY_HOST says another. */
+/** The page's own host and scheme, unless PARTY_HOST names another. */
 const parties = new URL(
   document.documentElement.dataset.parties ?? "/parties",
   location.href,
 );
 
-/** Names this page in its attempts to connect: a copy of it has its `_pk`. */
+/** Names this page in its attempts: a duplicated tab has the same `_pk`. */
 const page = Math.random();
 let attempts = 0;
 
-/** When this page tried to connect since a socket was open. @type {number[]} */
-const times = [];
+/** The attempts since a socket was last open. @type {number[]} */
+const attemptTimes = [];
 
 eachSocket((socket) =>
-  socket.addEventListener("open", () => (times.length = 0)),
+  socket.addEventListener("open", () => (attemptTimes.length = 0)),
 );
 
-/** Begin an attempt: the server has just answered a request. */
-function begin() {
+/** Count an attempt: the server has just answered a request. */
+function countAttempt() {
   const now = performance.now();
-  times.push(now);
-  if (times.length <= MIN_ATTEMPTS || now - times[0] < PATIENCE) return;
+  attemptTimes.push(now);
+  if (attemptTimes.length <= MIN_ATTEMPTS) return;
+  if (now - attemptTimes[0] < BLOCKED_TIMEOUT) return;
   import("./blocked.js").then(({ showBlocked }) => showBlocked(), () => {});
 }
 
-/** Options of every socket: spread them into `usePartySocket({ … })`. */
-export const server = {
-  WebSocket: KnownSocket,
+/** Spread these into `usePartySocket({ … })`. */
+export const socketOptions = {
+  WebSocket: TrackedSocket,
   host: parties.host,
   prefix: parties.pathname.slice(1),
-  // partysocket guesses from the host's name, which may be any.
+  // partysocket would guess it from the host's name.
   protocol: /** @type {"ws" | "wss"} */ (
     parties.protocol.replace("http", "ws").slice(0, -1)
   ),
-  // Before each attempt: a page of another stage has nothing to say here.
+  // Called before each attempt. A page of another stage is reloaded instead.
   query: async () => {
-    await rested();
-    await settled();
-    begin();
-    // The server refuses one that comes after a later one of the same page.
+    await waitForBackoff();
+    await waitForServer();
+    countAttempt();
+    // The server refuses an attempt that comes after a later one of this page.
     return { attempt: `${page}-${++attempts}` };
   },
   // A handshake takes two round trips, which are slow on a crowded network.
   connectionTimeout: 10_000,
-  // While there is no server, `settled` waits for it: these are for one that
-  // takes no more, and not from all pages in step.
+  // Without a server, `waitForServer` waits. These delays, with jitter, are for
+  // a server that accepts no more connections.
   minReconnectionDelay: 200 + 50 * Math.random(),
   maxReconnectionDelay: 10_000,
   reconnectionDelayGrowFactor: 1.5,
   /** @param {Event} event */
-  onOpen: ({ target }) => opened(/** @type {Socket} */ (target)),
+  onOpen: ({ target }) => flush(/** @type {Socket} */ (target)),
   /** @param {CloseEvent} event */
   shouldReconnectOnClose: ({ code }) => code !== SUPERSEDED,
 };

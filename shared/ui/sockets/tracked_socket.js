@@ -1,7 +1,7 @@
-// The sockets of this page: each is known here, closed when its server does not
-// answer, and opened again the later the more often the server closed it.
+// The sockets of this page: each is tracked, and closed when its server no
+// longer answers.
 
-/** @typedef {(socket: WebSocket) => void} Hear */
+/** @typedef {(socket: WebSocket) => void} Listener */
 
 /** Milliseconds without a frame, after which a page sends a ping. */
 const SILENCE_TIMEOUT = 15_000;
@@ -9,92 +9,78 @@ const SILENCE_TIMEOUT = 15_000;
 /** Milliseconds for an answer: any frame is one. */
 const ANSWER_TIMEOUT = 5000;
 
-/** Events after which a connection may be dead: a ping goes at once. */
+/** Events after which a connection may be dead: a ping is sent at once. */
 const WAKE_EVENTS = ["online", "focus", "pageshow", "visibilitychange"];
-
-/** Close codes for sending too much and for reading too slowly. */
-const SENT_AWAY = [1008, 1013];
-
-/** Milliseconds that it stays away. */
-const SHORTEST = 1000;
-const LONGEST = 30_000;
-
-/** Milliseconds on a connection, after which all is forgiven. */
-const STEADY = 60_000;
-
-let times = 0;
-let until = 0;
-/** Which socket it was, the last time. */
-let who = "";
 
 /** @type {Set<WebSocket>} */
 const sockets = new Set();
 
-/** @type {Set<Hear>} */
-const ears = new Set();
+/** @type {Set<Listener>} */
+const listeners = new Set();
 
-/** A socket as any other, which is known here while it lives. */
-export class KnownSocket extends WebSocket {
+/** A WebSocket that is listed here while it lives. */
+export class TrackedSocket extends WebSocket {
   /** @param {string} url @param {string | string[]} [protocols] */
   constructor(url, protocols) {
     super(url, protocols);
     keepAlive(this);
-    forgetTheClosed();
+    removeClosed();
     sockets.add(this);
-    for (const hear of ears) hear(this);
+    for (const listener of listeners) listener(this);
   }
 }
 
-function forgetTheClosed() {
+function removeClosed() {
   for (const socket of sockets) {
     if (socket.readyState === WebSocket.CLOSED) sockets.delete(socket);
   }
 }
 
 /**
- * Hear of each socket that there is, and of each that comes, until stopped.
- * @param {Hear} hear
+ * Call a listener with each socket, now and later; return a function to stop.
+ * @param {Listener} listener
  */
-export function eachSocket(hear) {
+export function eachSocket(listener) {
   for (const socket of sockets) {
-    if (socket.readyState !== WebSocket.CLOSED) hear(socket);
+    if (socket.readyState !== WebSocket.CLOSED) listener(socket);
   }
-  ears.add(hear);
-  return () => void ears.delete(hear);
+  listeners.add(listener);
+  return () => void listeners.delete(listener);
 }
 
-/** Whether this page has ever had one. */
-export function anySockets() {
+/** Tell whether this page has ever had a socket. */
+export function hasSockets() {
   return sockets.size > 0;
 }
 
 /**
  * Close a new socket as soon as its server no longer answers.
  *
- * Listeners that are added later see no heartbeat. Of a dead connection they
- * see the end at once, for which the browser would wait, and nothing after it.
+ * Listeners that are added later do not see pings and pongs. Of a dead
+ * connection they see the end at once (the browser would wait for an answer),
+ * and nothing after it.
  * @param {WebSocket} socket
  */
 function keepAlive(socket) {
-  let lastFrame = 0;
-  let pongs = 0;
+  let lastFrameAt = 0;
+  let pongsDue = 0;
   let timer = 0;
-  let isAsking = false;
+  let isWaiting = false;
   let isDead = false;
-  const ended = new AbortController();
+  const closed = new AbortController();
 
-  function wait() {
-    isAsking = false;
+  function schedulePing() {
+    isWaiting = false;
     clearTimeout(timer);
-    const left = lastFrame + SILENCE_TIMEOUT - performance.now();
-    timer = setTimeout(left > 0 ? wait : ping, Math.max(left, 0));
+    const delay = lastFrameAt + SILENCE_TIMEOUT - performance.now();
+    timer = setTimeout(delay > 0 ? schedulePing : ping, Math.max(delay, 0));
   }
 
   function ping() {
-    if (isAsking || socket.readyState !== WebSocket.OPEN) return;
-    isAsking = true;
-    pongs++;
-    // Past `socket.send`, which the wire panel watches.
+    if (isWaiting || socket.readyState !== WebSocket.OPEN) return;
+    isWaiting = true;
+    pongsDue++;
+    // Not `socket.send`, which the inspector intercepts.
     WebSocket.prototype.send.call(socket, "ping");
     clearTimeout(timer);
     timer = setTimeout(fail, ANSWER_TIMEOUT);
@@ -108,59 +94,22 @@ function keepAlive(socket) {
   }
 
   /** @param {any} event */
-  function listen(event) {
-    const isPong = event.data === "pong" && pongs > 0;
-    if (isPong) pongs--;
+  function onEvent(event) {
+    const isPong = event.data === "pong" && pongsDue > 0;
+    if (isPong) pongsDue--;
     if (isPong || isDead) event.stopImmediatePropagation();
-    lastFrame = performance.now();
+    lastFrameAt = performance.now();
     if (event.type === "close") {
       clearTimeout(timer);
-      ended.abort();
-    } else if (isAsking || !timer) wait();
+      closed.abort();
+    } else if (isWaiting || !timer) schedulePing();
   }
 
   for (const type of ["open", "message", "close"]) {
-    socket.addEventListener(type, listen, { capture: true });
+    socket.addEventListener(type, onEvent, { capture: true });
   }
-  const { signal } = ended;
+  const { signal } = closed;
   for (const type of WAKE_EVENTS) {
     addEventListener(type, () => document.hidden || ping(), { signal });
   }
 }
-
-/** @param {number} code with which a socket was closed */
-export function isSentAway(code) {
-  return SENT_AWAY.includes(code);
-}
-
-/** Wait until this page may come back. */
-export async function rested() {
-  const left = until - performance.now();
-  if (left > 0) await new Promise((go) => setTimeout(go, left));
-}
-
-/** @param {string} path */
-function restLonger(path) {
-  who = path;
-  if (performance.now() < until) return;
-  const longest = Math.min(LONGEST, SHORTEST * 2 ** times++);
-  // A hall that was sent away together is not to come back in step.
-  until = performance.now() + longest * (1 - Math.random() / 4);
-}
-
-/** @param {string} path */
-function forgive(path) {
-  if (path === who) times = 0;
-}
-
-eachSocket((socket) => {
-  const path = new URL(socket.url).pathname;
-  let timer = 0;
-  socket.addEventListener("open", () => {
-    timer = setTimeout(forgive, STEADY, path);
-  });
-  socket.addEventListener("close", ({ code }) => {
-    clearTimeout(timer);
-    if (isSentAway(code)) restLonger(path);
-  });
-});

@@ -1,7 +1,7 @@
-// The header's corner: sign in with a name, or log out.
+// The account in the header: sign in with a name, or log out.
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
-import { wellFormed } from "../delivery/sender.js";
+import { toWellFormed } from "../messages/own_messages.js";
 import { nameProblem, useUser } from "./user.js";
 
 function dialog() {
@@ -12,7 +12,7 @@ function field() {
   return /** @type {HTMLInputElement} */ (document.getElementById("name"));
 }
 
-/** Ask who is there; the answer arrives through `useUser`. */
+/** Open the dialog; its result arrives through `useUser`. */
 export function openSignIn() {
   dialog().showModal();
 }
@@ -21,7 +21,7 @@ function close() {
   dialog().close();
 }
 
-/** One button with two meanings, so that it keeps the focus. */
+/** The greeting, and one button for both actions, so that it keeps focus. */
 export function Account() {
   const { name, signOut } = useUser();
   const greeting =
@@ -35,13 +35,13 @@ export function Account() {
   `;
 }
 
-function useAnswer() {
+function useSignInForm() {
   const { signIn } = useUser();
   const [problem, setProblem] = useState("");
   /** @param {SubmitEvent} event */
-  async function submit(event) {
+  async function onSubmit(event) {
     event.preventDefault();
-    const name = wellFormed(field().value).trim();
+    const name = toWellFormed(field().value).trim();
     const found = await nameProblem(name);
     if (!dialog().open) return;
     setProblem(found);
@@ -49,20 +49,20 @@ function useAnswer() {
     signIn(name);
     close();
   }
-  function forget() {
+  function onClose() {
     setProblem("");
     field().value = "";
   }
-  return { problem, submit, forget };
+  return { problem, onSubmit, onClose };
 }
 
 function SignIn() {
-  const { problem, submit, forget } = useAnswer();
+  const { problem, onSubmit, onClose } = useSignInForm();
   return html`
-    <dialog id="sign-in" aria-labelledby="sign-in-title" onClose=${forget}>
-      <form onSubmit=${submit} novalidate>
+    <dialog id="sign-in" aria-labelledby="sign-in-title" onClose=${onClose}>
+      <form onSubmit=${onSubmit} novalidate>
         <h2 id="sign-in-title">Who’s joining?</h2>
-        <${Name} problem=${problem} />
+        <${NameField} problem=${problem} />
         <div class="buttons">
           <button type="button" onClick=${close}>Cancel</button>
           <button class="primary">Sign in</button>
@@ -73,7 +73,7 @@ function SignIn() {
 }
 
 /** @param {{ problem: string }} props */
-function Name({ problem }) {
+function NameField({ problem }) {
   return html`
     <label for="name">Your name</label>
     <input id="name" autocomplete="nickname" enterkeyhint="go" dir="auto"

@@ -1,38 +1,25 @@
-// Who sits at this tab: a name, kept over a refresh of the page.
+// The signed-in user of this tab: a name, which is kept over a reload.
 import { useLayoutEffect, useState } from "preact/hooks";
+import { load, save } from "./tab_storage.js";
 
-const KEY = "party-chat-name";
-const MAX_NAME = 40;
+const STORAGE_KEY = "party-chat-name";
+const MAX_LENGTH = 40;
 const ANSWER_TIMEOUT = 2000;
 const { root = "" } = document.documentElement.dataset;
 
 /** @type {Set<(name: string | null) => void>} */
 const listeners = new Set();
-let current = read();
-
-function read() {
-  try {
-    return sessionStorage.getItem(KEY);
-  } catch {
-    return null;
-  }
-}
+let current = load(STORAGE_KEY) || null;
 
 /** @param {string | null} name */
-function keep(name) {
-  try {
-    if (name) sessionStorage.setItem(KEY, name);
-    else sessionStorage.removeItem(KEY);
-  } catch {
-    // Storage is blocked: the name lasts as long as the page.
-  }
-}
-
-/** @param {string | null} name */
-function become(name) {
+function signIn(name) {
   current = name;
-  keep(name);
+  save(STORAGE_KEY, name);
   for (const listener of listeners) listener(name);
+}
+
+function signOut() {
+  signIn(null);
 }
 
 /** @param {(name: string | null) => void} listener */
@@ -43,13 +30,13 @@ function subscribe(listener) {
 }
 
 /**
- * Ask the server what is wrong with a name: "" if nothing is, or if there is
- * no server, as then the room will say it.
+ * Return the problem with a name, "" for none. Without an answer from the
+ * server there is none either: the room checks the name of each message.
  * @param {string} name
  */
 export async function nameProblem(name) {
   if (!name) return "Please type a name.";
-  if ([...name].length > MAX_NAME) return `${MAX_NAME} characters at most.`;
+  if ([...name].length > MAX_LENGTH) return `${MAX_LENGTH} characters at most.`;
   try {
     const query = new URLSearchParams({ name });
     const signal = AbortSignal.timeout(ANSWER_TIMEOUT);
@@ -60,13 +47,9 @@ export async function nameProblem(name) {
   }
 }
 
-function signOut() {
-  become(null);
-}
-
-/** The tab's user: the name is null while nobody is signed in. */
+/** Return the tab's user; the name is null while nobody is signed in. */
 export function useUser() {
   const [name, setName] = useState(current);
   useLayoutEffect(() => subscribe(setName), []);
-  return { name, signIn: become, signOut };
+  return { name, signIn, signOut };
 }
