@@ -14,10 +14,10 @@ from ..party.message_rate_limiter import Identity
 from ..settings import settings
 from .origin_policy import OriginPolicy
 
-COOKIE = "party-chat-browser"
+BROWSER_COOKIE = "party-chat-browser"
 TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 MAX_COOKIES = 10
-COOKIES = re.compile(rf"(?:^|;) *{COOKIE}=([^; ]*)")
+BROWSER_COOKIES = re.compile(rf"(?:^|;) *{BROWSER_COOKIE}=([^; ]*)")
 
 
 def get_browser_id(connection: HTTPConnection) -> Identity:
@@ -28,7 +28,7 @@ def get_browser_id(connection: HTTPConnection) -> Identity:
     """
     identity = Identity()
     header = connection.headers.get("cookie", "")
-    for value in COOKIES.findall(header)[:MAX_COOKIES]:
+    for value in BROWSER_COOKIES.findall(header)[:MAX_COOKIES]:
         browser, _, signature = value.partition(".")
         if hmac.compare_digest(signature.encode(), sign(browser).encode()):
             return Identity(browser, is_proven=True)
@@ -80,6 +80,6 @@ class BrowserIdMiddleware:
         """Return a new cookie, which links from other sites send, too."""
         secure = "; Secure" if self.policy.is_https(scope) else ""
         browser = browser if TOKEN.fullmatch(browser) else token_urlsafe()
-        name = f"{COOKIE}={browser}.{sign(browser)}"
+        name = f"{BROWSER_COOKIE}={browser}.{sign(browser)}"
         path = f"{self.policy.root_path}/"
         return f"{name}; Path={path}; HttpOnly; SameSite=Lax{secure}"

@@ -11,7 +11,7 @@ from ..party.limits import TokenBucket
 from ..settings import settings
 from .traceback_summary import TRACEBACK, escape_unprintable
 
-FORMAT = "%(levelname)s %(name)s: %(message)s"
+LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
 BURST_RECORDS = 20
 RECORDS_PER_SECOND = 0.2
 """The limit for records of one kind."""
@@ -100,6 +100,6 @@ def replace_unprintable() -> None:
 def redacting_handler() -> logging.Handler:
     """Return a handler that logs to standard error like that."""
     handler = logging.StreamHandler()
-    handler.setFormatter(RedactingFormatter(FORMAT))
+    handler.setFormatter(RedactingFormatter(LOG_FORMAT))
     handler.addFilter(LogRateLimit())
     return handler

@@ -9,8 +9,10 @@ from pydantic import AfterValidator
 
 from ..settings import CommaSeparated
 
-NAME = r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*"
-NETLOC = re.compile(rf"(?:\[([0-9a-f:.]+)\]|({NAME})\.?)(?::([0-9]{{0,5}}))?")
+HOST_NAME = r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*"
+NETLOC = re.compile(
+    rf"(?:\[([0-9a-f:.]+)\]|({HOST_NAME})\.?)(?::([0-9]{{0,5}}))?"
+)
 MAX_NETLOC_LENGTH = 262
 URL = re.compile(r"(?:([a-z]+)://)?([^/?#]*)((?:/(?!\.)[A-Za-z0-9._~-]+)*)/?")
 """Scheme, netloc, and a path in which nothing needs to be encoded."""

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 TRACEBACK = "Traceback (most recent call last):\n"
-FRAME = re.compile(r'  File "(.+)", line (\d+)')
+FRAME_LINE = re.compile(r'  File "(.+)", line (\d+)')
 
 
 def escape_unprintable(text: str) -> str:
@@ -28,7 +28,7 @@ def summarize_traceback(text: str, folder: Path) -> str:
     error = next((line for line in lines if not line.startswith(" ")), "")
     place = ""
     for line in lines:
-        frame = FRAME.match(line)
+        frame = FRAME_LINE.match(line)
         if frame and Path(frame[1]).is_relative_to(folder):
             name = Path(frame[1]).relative_to(folder.parent).as_posix()
             place = f"{name}, line {frame[2]}: "

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from shared.web.log_redaction import MAX_LINES
+from shared.web.log_redaction import BURST_RECORDS
 
 from ..support.server_process import (
     BOTH_WAYS,
@@ -80,10 +80,10 @@ def test_a_sender_who_leaves_in_the_middle_is_no_error(
 
 def test_many_bad_requests_are_few_lines(running: ServerProcess) -> None:
     logged = running.errors()
-    for _ in range(MAX_LINES * 3):
+    for _ in range(BURST_RECORDS * 3):
         assert send(running, b"no request\r\n\r\n").startswith(b"HTTP/1.1 400")
     lines = running.errors().removeprefix(logged).splitlines()
-    assert len(lines) < MAX_LINES * 2
+    assert len(lines) < BURST_RECORDS * 2
 
 
 def test_a_services_error_is_one_plain_line() -> None:

@@ -26,7 +26,7 @@ from shared.party.limits import Limits, TokenBucket
 from shared.party.message_rate_limiter import Identity, MessageLimit
 from shared.party.registry import PartyRegistry
 from shared.settings import Settings
-from shared.web.browser_id import COOKIE, sign
+from shared.web.browser_id import BROWSER_COOKIE, sign
 
 from ..support.party_server import Echo, serve_parties
 from ..support.server_process import (
@@ -259,7 +259,7 @@ def heard(guest: WebSocketClient, last: str) -> list[str]:
 def cookie(browser: str = "") -> dict[str, str]:
     """Headers with a cookie that the server has signed, of a new browser."""
     browser = browser or token_urlsafe()
-    return {"Cookie": f"{COOKIE}={browser}.{sign(browser)}"}
+    return {"Cookie": f"{BROWSER_COOKIE}={browser}.{sign(browser)}"}
 
 
 def limit_in(
@@ -285,7 +285,7 @@ def test_sender_that_reconnects_keeps_its_bucket(kind: str) -> None:
     with serve_parties(bounds=Limits(), counter=Counter) as server:
         began = time.monotonic()
         for number in range(40):
-            made_up = {"Cookie": f"{COOKIE}={number}.{number}"}
+            made_up = {"Cookie": f"{BROWSER_COOKIE}={number}.{number}"}
             headers = {"signed": signed, "made up": made_up}.get(kind)
             with server.join(
                 "1", "counter", additional_headers=headers, max_queue=None

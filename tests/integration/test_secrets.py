@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from shared.settings import Settings
-from shared.web import log_redaction as discreet
+from shared.web import log_redaction
 
 from ..support.server_process import (
     HANDSHAKE,
@@ -185,11 +185,11 @@ def test_a_word_that_stands_for_no_key_may_be_logged(
 ) -> None:
     def logged(**keys: Any) -> str:
         choice = Settings(_env_file=None, **keys)
-        monkeypatch.setattr(discreet, "settings", lambda: choice)
+        monkeypatch.setattr(log_redaction, "settings", lambda: choice)
         record = logging.LogRecord(
             "ai", logging.ERROR, "", 0, "no %s is a key at all", ("none",), None
         )
-        return discreet.redacting_handler().format(record)
+        return log_redaction.redacting_handler().format(record)
 
     assert logged(openai_api_key="none") == "ERROR ai: no none is a key at all"
     assert logged(presenter_key="none is a key at all") == "ERROR ai: no …"
