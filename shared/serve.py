@@ -29,7 +29,7 @@ from .party.transport.bounded_protocol import BoundedProtocol
 from .party.transport.http_protocol import BoundedHTTP
 from .presenter import auth, invite
 from .settings import ROOT, SECRETS, Settings, settings
-from .supervisor import Reload, exit_with_parent
+from .supervisor import Supervisor, exit_with_parent
 from .web.libraries import LIBRARIES, PACKAGES
 from .web.log_redaction import redacting_handler, replace_unprintable
 from .web.traceback_summary import escape_unprintable, summarize_traceback
@@ -121,7 +121,8 @@ def main() -> None:
     sock = bind_socket(config.host, config.port, stage)
     with auth.persist_moderation():
         if config.reload:
-            Reload(config, target=partial(run, config), sockets=[sock]).run()
+            serve = partial(run, config, [sock])
+            Supervisor(serve, config.reload_dirs).run()
         else:
             run(config, [sock])
 

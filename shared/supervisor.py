@@ -1,67 +1,85 @@
-"""A server that starts again: when a file is saved, and when it was killed."""
+"""Run the server in a child process, and restart it when that is needed."""
 
 import multiprocessing
 import os
 import signal
-from functools import partial
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from threading import Thread
-from typing import Any
-
-from uvicorn._subprocess import get_subprocess, spawn
-from uvicorn.supervisors.statreload import StatReload
 
 from .presenter import invite
 from .web.files import mtimes
 
+CHECK_INTERVAL = 0.25
+"""Seconds between two checks of the files and of the server."""
 
-class Reload(StatReload):
-    """uvicorn's watch over the files, which misses none.
+spawn = multiprocessing.get_context("spawn")
 
-    It sees new files as well, and what is saved while the server starts.
+
+class Supervisor:
+    """Restarts the server when a file is saved, and when it was killed.
+
+    `serve` is called in the child process, with an event for which it has to
+    wait before it serves: until the server before it has exited.
     """
 
-    def startup(self) -> None:
-        """Start the server, with the files as they are now."""
-        self.mtimes = self.look()
-        super().startup()
+    def __init__(self, serve: Callable[..., None], folders: list[Path]) -> None:
+        self._serve = serve
+        self._folders = folders
+        self._stopped = threading.Event()
 
-    def restart(self) -> None:
-        """Start the server again, which need not say all of it again.
+    def run(self) -> None:
+        """Run the server until this process is interrupted or terminated."""
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, lambda *_: self._stopped.set())
+        now, process = self._mtimes(), self._start()
+        while not self._stopped.wait(CHECK_INTERVAL):
+            before, now = now, self._mtimes() or now
+            saved = {path for path, _ in now.items() - before.items()}
+            number = -(process.exitcode or 0)
+            if saved:
+                paths = ", ".join(sorted(map(os.path.relpath, saved)))
+                print(f"Restarting after a change of {paths}", file=sys.stderr)
+            elif number > 0:
+                text = f"The server was killed (signal {number}): it restarts."
+                print(text, flush=True)
+            if saved or number > 0:
+                process = self._restart(process)
+        process.terminate()
+        process.join()
 
-        It gets ready while the one before it lets its replies finish.
-        """
+    def _start(self, ended: object = None) -> SpawnProcess:
+        process = spawn.Process(target=start, args=(self._serve, ended))
+        process.start()
+        return process
+
+    def _restart(self, before: SpawnProcess) -> SpawnProcess:
+        """Start the next server while the last replies of this one finish."""
         os.environ[invite.QR_SHOWN_ENV] = "1"
-        before, self.ended = self.process, spawn.Event()
-        again: Any = self.target
-        target = partial(again, ended=self.ended)
-        self.process = get_subprocess(self.config, target, self.sockets)
         before.terminate()
-        self.process.start()
+        self._ended = spawn.Event()  # kept until the child has received it
+        process = self._start(self._ended)
         before.join()
-        self.ended.set()
+        self._ended.set()
+        return process
 
-    def should_restart(self) -> list[Path] | None:
-        """The files because of which to start again, if there are any."""
-        self.pause()
-        now = self.look()
-        changed = [path for path, _ in now.items() - self.mtimes.items()]
-        self.mtimes = now
-        if not changed and (self.process.exitcode or 0) < 0:
-            number = -int(self.process.exitcode or 0)
-            print(
-                f"The server was killed (signal {number}): it starts again.",
-                flush=True,
-            )
-            changed = [Path()]
-        return changed or None
-
-    def look(self) -> dict[Path, float]:
-        """Return when each file was saved, as far as that can be told."""
+    def _mtimes(self) -> dict[Path, int]:
+        """Return when each file was saved; nothing if that cannot be told."""
         try:
-            return {**mtimes(*self.config.reload_dirs, suffixes=(".py",))}
+            return mtimes(*self._folders, suffixes=(".py",))
         except OSError:
-            return self.mtimes
+            return {}
+
+
+def start(serve: Callable[..., None], ended: object) -> None:
+    """Serve in the child process, with the terminal as standard input."""
+    with suppress(OSError):  # it may be closed
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+    with suppress(KeyboardInterrupt):
+        serve(ended=ended)
 
 
 def exit_with_parent() -> None:
@@ -73,4 +91,4 @@ def exit_with_parent() -> None:
             parent.join()
             os.kill(os.getpid(), signal.SIGTERM)
 
-    Thread(target=wait, daemon=True).start()
+    threading.Thread(target=wait, daemon=True).start()
