@@ -1,5 +1,6 @@
 """The limit of open files and sockets, and how many people fit into it."""
 
+import logging
 import sys
 from contextlib import suppress
 
@@ -14,6 +15,17 @@ DESCRIPTORS_PER_PERSON = 2
 
 MIN_PEOPLE = 250
 """A limit for fewer people is worth a warning."""
+
+logger = logging.getLogger("party")
+
+
+def ensure_descriptors() -> None:
+    """Raise the limit of open files; warn if it is too low for many people."""
+    limit = raise_limit()
+    if (people := people_within(limit)) < MIN_PEOPLE:
+        logger.warning(
+            "Only %s files may be open: enough for %s people", limit, people
+        )
 
 
 def raise_limit() -> int:

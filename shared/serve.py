@@ -23,7 +23,7 @@ from starlette.applications import Starlette
 from uvicorn import Config, Server
 
 from .app import CheckedSettings
-from .file_descriptors import MIN_PEOPLE, people_within, raise_limit
+from .file_descriptors import ensure_descriptors
 from .party.transport import BatchingProtocol, Broadcaster, FastHandshakeHTTP
 from .party.transport.bounded_protocol import BoundedProtocol
 from .party.transport.http_protocol import BoundedHTTP
@@ -33,8 +33,6 @@ from .supervisor import Supervisor, exit_with_parent
 from .web.libraries import LIBRARIES, PACKAGES
 from .web.log_redaction import redacting_handler, replace_unprintable
 from .web.traceback_summary import escape_unprintable, summarize_traceback
-
-logger = logging.getLogger("party")
 
 SOCKET_SEND_BUFFER = 64 * 1024
 """Bytes of the system's send buffer (SO_SNDBUF), which has megabytes otherwise.
@@ -202,11 +200,7 @@ def run(
     """Serve on bound sockets, once the server before this one has `ended`."""
     logging.basicConfig(level=logging.WARNING, handlers=[redacting_handler()])
     replace_unprintable()
-    limit = raise_limit()
-    if (people := people_within(limit)) < MIN_PEOPLE:
-        logger.warning(
-            "Only %s files may be open: enough for %s people", limit, people
-        )
+    ensure_descriptors()
     exit_with_parent()
     exit_on_hangup()
     # Thousands of connections are no garbage: look through them less often.
