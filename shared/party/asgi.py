@@ -103,7 +103,7 @@ class PartyApp:
         )
         room._join(connection)
         if control := socket_control(websocket):
-            control.begin(connection, limiter)
+            control.attach(connection, limiter)
         try:
             room._run_hook(
                 server.on_connect, connection, websocket, caller=connection

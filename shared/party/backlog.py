@@ -209,7 +209,7 @@ class Account:
         The write buffer counts until the connection is aborted.
         """
         if control := backpressure.socket_control(self._websocket):
-            control.hang_up(code, reason)
+            control.close_now(code, reason)
             unread = max(self._unread, control.buffered_bytes())
             self._backlog.add_evicted(control, unread)
 

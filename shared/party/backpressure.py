@@ -24,8 +24,8 @@ class SocketControl(Protocol):
     writable: asyncio.Event
     """Cleared while the write buffer is above its high-water mark."""
 
-    def begin(self, connection: Any, limiter: Any) -> None:
-        """Receive for a connection, within the limits of a rate limiter."""
+    def attach(self, connection: Any, limiter: Any) -> None:
+        """Receive for a connection in its room, within its rate limit."""
 
     def stop_reading(self) -> None:
         """Parse nothing any more of what the client sends."""
@@ -33,7 +33,7 @@ class SocketControl(Protocol):
     def buffered_bytes(self) -> int:
         """Return the size of the write buffer."""
 
-    def hang_up(self, code: int, reason: str) -> None:
+    def close_now(self, code: int, reason: str) -> None:
         """Close without waiting for the client to read."""
 
     def abort(self) -> None:
@@ -43,13 +43,13 @@ class SocketControl(Protocol):
 def socket_control(websocket: WebSocket) -> SocketControl | None:
     """Return the control of a WebSocket's socket, if the server offers it."""
     extensions = websocket.scope.get("extensions", {})
-    control: SocketControl | None = extensions.get("party.line")
+    control: SocketControl | None = extensions.get("party.socket")
     return control
 
 
 def direct_socket(websocket: WebSocket) -> Any:
     """Return the protocol that writes frames past ASGI, if there is one."""
-    return websocket.scope.get("extensions", {}).get("party.shortcut")
+    return websocket.scope.get("extensions", {}).get("party.direct_socket")
 
 
 async def send_frame(websocket: WebSocket, frame: Frame) -> None:

@@ -34,8 +34,8 @@ class Stage(Server):
         elif message == "cut":
             sender._hang_up(4000, "bye")
         elif message == "silent":
-            line = sender.websocket.scope["extensions"]["party.line"]
-            line.hang_up(4000, "bye")
+            line = sender.websocket.scope["extensions"]["party.socket"]
+            line.close_now(4000, "bye")
         self.room.broadcast("after")
 
 
@@ -60,7 +60,7 @@ def fill(server: TestServer, party: str = "stage") -> Any:
     """Have something unread by ada, and no reason to wait: their line."""
     room = the_room(server, party)
     line = room.connections_by_id["ada"].websocket.scope["extensions"][
-        "party.line"
+        "party.socket"
     ]
     while not server.call(line.buffered_bytes):
         server.call(room.broadcast, b"x" * 8_000, ["nobody"])

@@ -259,7 +259,7 @@ def test_others_have_their_turn_amid_a_flood(
     async def test() -> None:
         limiter, turns = CountingLimiter(), [0]
         line, transport = await accepted(protocol)
-        line.begin(None, cast(ConnectionRateLimiter, limiter))
+        line.attach(None, cast(ConnectionRateLimiter, limiter))
         line.data_received(beginning(kind) + KINDS[kind] * count)
         for _ in range(50):
             while not line.queue.empty():

@@ -140,7 +140,7 @@ class Trickle:
     """In place of a WebSocket and its line: takes a frame bit by bit."""
 
     def __init__(self, sizes: list[int]) -> None:
-        self.scope = {"extensions": {"party.line": self}}
+        self.scope = {"extensions": {"party.socket": self}}
         self.sizes = sizes
         self.writable = asyncio.Event()
         self.writable.set()
@@ -158,7 +158,7 @@ class Trickle:
     async def close(self, code: int, reason: str) -> None:
         self.heard.append(code)
 
-    def hang_up(self, code: int, reason: str) -> None:
+    def close_now(self, code: int, reason: str) -> None:
         self.heard.append(code)
 
 

@@ -204,13 +204,13 @@ def test_the_slowest_are_evicted_when_too_much_waits_in_the_process(
     )
     left: list[str] = []
     codes: list[int] = []
-    hang_up = BoundedProtocol.hang_up
+    close_now = BoundedProtocol.hang_up
 
     def counted(self: BoundedProtocol, code: int, reason: str) -> None:
         codes.append(code)
-        hang_up(self, code, reason)
+        close_now(self, code, reason)
 
-    monkeypatch.setattr(BoundedProtocol, "hang_up", counted)
+    monkeypatch.setattr(BoundedProtocol, "close_now", counted)
 
     class Archive(Server):
         async def on_connect(self, connection: Connection, *_: Any) -> None:

@@ -214,7 +214,10 @@ class SimulatedServer:
             "path": "/parties/{}/{}".format(*PLACE),
             "query_string": f"_pk={socket.id}".encode(),
             "headers": [],
-            "extensions": {"party.line": socket, "websocket.http.response": {}},
+            "extensions": {
+                "party.socket": socket,
+                "websocket.http.response": {},
+            },
         }
         serving = self.edge(scope, socket.receive, socket.send)
         task = self.loop.create_task(serving)

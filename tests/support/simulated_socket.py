@@ -92,13 +92,13 @@ class SimulatedSocket:
         """How much is on its way to the page."""
         return len(self.down)
 
-    def begin(self, *_: object) -> None:
+    def attach(self, *_: object) -> None:
         """Read what comes as it comes."""
 
     def stop_reading(self) -> None:
         """Nobody floods here."""
 
-    def hang_up(self, code: int, reason: str) -> None:
+    def close_now(self, code: int, reason: str) -> None:
         """Close without waiting for the page."""
         if not self.ended:
             self.down.append({"type": "websocket.close", "code": code})

@@ -2,7 +2,6 @@
 
 import ast
 import re
-from pathlib import Path
 
 import pytest
 
@@ -119,14 +118,6 @@ def test_what_is_shared_knows_no_stage() -> None:
         if path.suffix in (".py", ".js", ".html", ".css"):
             text = path.read_text("utf-8")
             assert not re.search(r"demo_?0\d", text), path
-
-
-def test_the_parties_know_neither_the_ai_nor_the_pages() -> None:
-    for path in Path(ROOT / "shared/party").rglob("*.py"):
-        for imported in imports(path.name, path.read_text("utf-8")):
-            assert not re.match(r"\.\.+(ai|web|app|chat|settings)", imported), (
-                path
-            )
 
 
 def test_the_readme_has_the_table_of_the_stages() -> None:

@@ -38,8 +38,8 @@ class Broadcaster(Protocol):
 class BatchingProtocol(BoundedProtocol):
     """Passes messages on by a call, and writes once per loop iteration.
 
-    Offers itself to its Connection, as `scope["extensions"]["party.shortcut"]`,
-    which keeps the backpressure: it waits, counts and evicts.
+    Its Connection finds it as `scope["extensions"]["party.direct_socket"]`, and
+    keeps the backpressure: it waits, counts and evicts.
     """
 
     connection: Connection | None = None
@@ -79,13 +79,13 @@ class BatchingProtocol(BoundedProtocol):
             self.message_types = self.message_types | COMPRESSED_TYPES
         if self.handshake_initiated and not self.close_sent:
             extensions: dict[str, Any] = self.scope["extensions"]
-            extensions["party.shortcut"] = self
+            extensions["party.direct_socket"] = self
 
-    def begin(
+    def attach(
         self, connection: Connection, limiter: ConnectionRateLimiter
     ) -> None:
         """Pass what comes to a connection in its room."""
-        super().begin(connection, limiter)
+        super().attach(connection, limiter)
         self.connection, self.on_frame = connection, limiter.admit
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -96,7 +96,7 @@ class BatchingProtocol(BoundedProtocol):
         self.compressor = self.broadcaster = self.connection = None
         del self.conn.parser
         extensions = getattr(self, "scope", {}).get("extensions", {})
-        for name in ("party.line", "party.shortcut"):
+        for name in ("party.socket", "party.direct_socket"):
             extensions.pop(name, None)
 
     # Incoming
@@ -225,7 +225,7 @@ class BatchingProtocol(BoundedProtocol):
         self.flush()
         super().shutdown()
 
-    def hang_up(self, code: int, reason: str) -> None:
+    def close_now(self, code: int, reason: str) -> None:
         """Close at once, and drop what is pending."""
         self.detach()
-        super().hang_up(code, reason)
+        super().close_now(code, reason)

@@ -27,7 +27,7 @@ PING_TIMEOUT = 1011, "You were not there any more."
 class WebSocketProtocol(WebSocketsSansIOProtocol):
     """Handshakes, pings, the queue to the app, and closing.
 
-    Offers itself to the app as `scope["extensions"]["party.line"]`, since
+    Offers itself to the app as `scope["extensions"]["party.socket"]`, since
     ASGI's own close waits until everything before it was read, which a
     stalled reader never does.
     """
@@ -69,7 +69,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if self.response.status_code == 101:
             extensions: dict[str, Any] = self.scope["extensions"]
-            extensions["party.line"] = self
+            extensions["party.socket"] = self
 
     def _reject(self, refusal: Response) -> None:
         """Refuse an invalid handshake, and close."""
@@ -77,7 +77,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.transport.close()
 
-    def begin(self, connection: Any, limiter: ConnectionRateLimiter) -> None:
+    def attach(self, connection: Any, limiter: ConnectionRateLimiter) -> None:
         """Read for a connection in its room, within the limits of a limiter."""
         self.limiter, self.max_size = limiter, limiter.max_bytes
 
@@ -158,7 +158,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         uvicorn would wait until everything written was read.
         """
         self.queue.put_nowait({"type": "websocket.disconnect", "code": 1006})
-        self.hang_up(*PING_TIMEOUT)
+        self.close_now(*PING_TIMEOUT)
 
     def buffered_bytes(self) -> int:
         """Return how many bytes are written, but not taken by the system."""
@@ -172,7 +172,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if not self.transport.is_closing():
             self.transport.pause_reading()
 
-    def hang_up(self, code: int, reason: str) -> None:
+    def close_now(self, code: int, reason: str) -> None:
         """Close now, and abort unless the client closes within a timeout."""
         if not self.close_sent and not self.transport.is_closing():
             self.conn.send_close(code, reason)
