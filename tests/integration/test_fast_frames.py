@@ -396,14 +396,14 @@ class Recorder:
 def writes(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[bytes]]:
     """What is written to each reader, write by write."""
     writes: dict[str, list[bytes]] = {}
-    begin = BatchingProtocol.begin
+    attach = BatchingProtocol.attach
 
-    def record(self: Any, reader: Connection, gate: Any) -> None:
-        begin(self, reader, gate)
+    def record(self: Any, reader: Connection, limiter: Any) -> None:
+        attach(self, reader, limiter)
         writes[reader.id] = []
         self.transport = Recorder(self.transport, writes[reader.id])
 
-    monkeypatch.setattr(BatchingProtocol, "begin", record)
+    monkeypatch.setattr(BatchingProtocol, "attach", record)
     return writes
 
 
