@@ -1,6 +1,7 @@
 """A stage's assets: modules, styles, libraries, and the import map."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from .module_graph import find_modules
 from .static_files import HashedStaticFiles
 
 UI = ROOT / "shared" / "ui"
+
+STYLE_IMPORT = re.compile(rb'@import "([^"]+)";\n')
 
 
 @dataclass
@@ -28,6 +31,9 @@ class PageAssets:
     import_map: str
     """The import map, as JSON."""
 
+    styles: list[str]
+    """The style sheets: that of all pages, and the page's own."""
+
     entries: list[str]
     """The modules to run."""
 
@@ -42,7 +48,7 @@ class Assets:
         # With the stage's name in it, else a browser would run one stage's
         # code in another.
         self.own = FileCache(f"/{stage}/ui", ui, transform=strip_comments)
-        self.shared = FileCache("/shared/ui", UI, transform=compact)
+        self.shared = FileCache("/shared/ui", UI, transform=bundle)
         self.libraries = library_cache()
         self.caches = [self.own, self.shared, self.libraries]
         self.root = root
@@ -76,10 +82,14 @@ class Assets:
         entries = [f"{shared}pages/live_reload.js", main]
         found = find_modules(entries, names, self._read)
         lines = self._read(f"{shared}pages/load_failure.js").splitlines()
+        styles = ["style.css", f"pages/{page}.css"]
         return PageAssets(
             ui=shared,
             loading="\n".join(filter(None, lines)),
             import_map=json.dumps({"imports": names}),
+            styles=[
+                shared + each for each in styles if each in self.shared.files
+            ],
             entries=entries,
             preloads=found[len(entries) :],
         )
@@ -92,3 +102,14 @@ class Assets:
                 file = cache.get(url.removeprefix(base))
                 return file.content.decode(errors="replace") if file else ""
         return ""
+
+
+def bundle(name: str, content: bytes) -> bytes:
+    """Return a shared file as it is sent: a style sheet with its imports."""
+
+    def inline(found: re.Match[bytes]) -> bytes:
+        return (UI / name).parent.joinpath(found[1].decode()).read_bytes()
+
+    if name.endswith(".css"):
+        content = STYLE_IMPORT.sub(inline, content)
+    return compact(name, content)

@@ -69,11 +69,12 @@ class FileCache:
         return self.files.get(name)
 
     def refresh(self) -> None:
-        """Read the files that were saved since the last call."""
+        """Read the files again if one was saved since the last call."""
         with suppress(OSError):  # a file may be gone before it is read
             found = self._mtimes()
             if found == {name: each.mtime for name, each in self.files.items()}:
                 return
+            # All of them: a style sheet has others in it.
             files = {name: self._read(name, at) for name, at in found.items()}
             etags = [f"{name} {each.etag}" for name, each in files.items()]
             self.hash = content_hash("\n".join(etags).encode())
@@ -86,9 +87,6 @@ class FileCache:
         return {name: at for name, at in times.items() if at != MISSING}
 
     def _read(self, name: str, mtime: int) -> File:
-        cached = self.files.get(name)
-        if cached and cached.mtime == mtime:
-            return cached
         content = (self.path / name).read_bytes()
         return File(self.transform(name, content), mtime)
 

@@ -148,6 +148,19 @@ def test_what_is_saved_has_another_address_and_the_rest_has_not(
             assert named(running) == before
 
 
+def test_style_sheet_is_sent_with_its_imports_as_they_are_now(
+    tmp_path: Path,
+) -> None:
+    with start(Stage(1, copy_stages(tmp_path) / "demo_01")) as running:
+        before = running.get(named(running)["/shared/ui/style.css"])
+        part = tmp_path / "shared/ui/pages/theme.css"
+        part.write_text(".saved { color: red }\n", "utf-8")
+        after = running.get(named(running)["/shared/ui/style.css"])
+        for answer, is_saved in ((before, False), (after, True)):
+            assert "@import" not in answer.text
+            assert (".saved" in answer.text) == is_saved
+
+
 def named(running: ServerProcess) -> dict[str, str]:
     """The files that a room's page names, and where they are."""
     found = FILE.findall(running.get(ROOM).text)
