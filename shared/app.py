@@ -89,7 +89,7 @@ def create_app(
         settings().public_url,
     )
     store = open_store(settings().store, settings().history_limit)
-    registry = Live(parties, settings().bounds, store)
+    registry = Live(parties, settings().limits, store)
     build = BuildWatcher(renderer, registry)
     moderation.notify = partial(broadcast_moderation, registry)
 

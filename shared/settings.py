@@ -1,4 +1,4 @@
-"""Every setting there is, read from the environment and from `.env`."""
+"""All settings, read from the environment and from `.env`."""
 
 import os
 from dataclasses import fields
@@ -39,7 +39,7 @@ RENAMED = {
     "ROOMS_A_MINUTE": "MAX_NEW_ROOMS_PER_MINUTE",
     "TOKEN_BUDGET": "DAILY_TOKEN_BUDGET",
 }
-"""Settings' former names, which have no effect any more, and today's."""
+"""Former names of settings, which have no effect, and the new ones."""
 
 DEPLOYMENT_NAMES = {"STAGE", "WITH_LOCAL_MODEL"}
 """Names in `.env` that only `compose.yaml` reads."""
@@ -113,7 +113,7 @@ class Settings(BaseSettings):
     @field_validator("*", mode="before")
     @classmethod
     def refuse_unprintable(cls, value: object, info: ValidationInfo) -> object:
-        """Refuse line breaks and terminal codes where they would be shown."""
+        """Refuse line breaks and terminal codes: terminals show the values."""
         shown = info.field_name not in SECRETS
         if shown and isinstance(value, str) and not value.isprintable():
             raise ValueError("it has a line break or a control character")
@@ -121,8 +121,8 @@ class Settings(BaseSettings):
 
     @field_validator("ollama_host")
     @classmethod
-    def parse_ollama_host(cls, host: str) -> str:
-        """Accept what has a host and a port, if any at all."""
+    def check_ollama_host(cls, host: str) -> str:
+        """Accept a host or a URL whose port is a number, or nothing."""
         _ = urlsplit(host if "//" in host else f"//{host}").port
         return host
 
@@ -139,8 +139,8 @@ class Settings(BaseSettings):
 
     @field_validator("host")
     @classmethod
-    def only_addresses(cls, host: str) -> str:
-        """Take no names: some systems set HOST to the machine's own."""
+    def ignore_host_names(cls, host: str) -> str:
+        """Ignore names, as some systems set HOST to the machine's name."""
         try:
             return host if host == "localhost" else str(ip_address(host))
         except ValueError:
@@ -149,7 +149,7 @@ class Settings(BaseSettings):
     @field_validator("presenter_key")
     @classmethod
     def check_presenter_key(cls, key: str) -> str:
-        """Accept no key that could be guessed."""
+        """Refuse a key that is short enough to guess."""
         if key and len(key) < MIN_KEY_LENGTH:
             raise ValueError(f"give at least {MIN_KEY_LENGTH} characters")
         return key
@@ -185,8 +185,8 @@ class Settings(BaseSettings):
         return 1.0 if self.reload else 10.0
 
     @property
-    def bounds(self) -> Limits:
-        """The limits that hold for rooms and connections."""
+    def limits(self) -> Limits:
+        """The limits of rooms and connections."""
         names = {each.name for each in fields(Limits)}
         return Limits(**self.model_dump(include=names))
 
@@ -194,7 +194,7 @@ class Settings(BaseSettings):
         """Return the names that were set and have no effect, each with why.
 
         Those are former names of settings, and names in `.env` that no
-        setting has. Other names in the environment belong to other programs.
+        setting has. The environment has names of other programs, too.
         """
         file = Path(str(self.model_config["env_file"])).name
         extra = self.model_extra or {}
@@ -216,5 +216,5 @@ class Settings(BaseSettings):
 
 @cache
 def settings() -> Settings:
-    """The settings of this process, read once."""
+    """Return the settings of this process, which are read once."""
     return Settings()

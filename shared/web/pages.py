@@ -70,6 +70,8 @@ class PageRenderer:
     ) -> Response:
         """Return a page; `data` is its component's props, `body` is HTML."""
         assets = self.assets.of_page(name)
+        shows_ai = name in AI_STATUS_PAGES
+        ai_status = " · ".join(self.status_lines) if shows_ai else ""
         content = self.template.render(
             title=heading if name == "home" else f"{heading} · Party Chat",
             heading=heading,
@@ -84,9 +86,7 @@ class PageRenderer:
             build=self.build,
             parties=settings().parties_url,
             invitation=self.invite(request) if name == "home" else None,
-            answers_with=" · ".join(self.status_lines)
-            if name in AI_STATUS_PAGES
-            else None,
+            ai_status=ai_status,
         )
         policy = content_security_policy(
             [assets.loading, assets.import_map],

@@ -90,7 +90,7 @@ def test_each_bound_is_a_setting_with_the_same_default() -> None:
     bounds, settings = asdict(Limits()), Settings.model_fields
     assert {name: settings[name].default for name in bounds} == bounds
     chosen = {name: 2_000_000 + number for number, name in enumerate(bounds)}
-    assert asdict(Settings(**chosen).bounds) == chosen  # type: ignore[arg-type]
+    assert asdict(Settings(**chosen).limits) == chosen  # type: ignore[arg-type]
 
 
 @pytest.mark.stages(2)
