@@ -1,12 +1,22 @@
-"""Server: the class behind a URL that a party subclasses.
+"""Server: the class behind a URL, which a party subclasses.
 
     class ChatRoom(Server):
         async def on_message(self, message, sender):
             self.room.broadcast(message, without=[sender.id])
 
-The app names it, as in `parties={"chatroom": ChatRoom}`. The room "lobby" of
-it is one instance, and a browser joins that with a WebSocket to
-`/parties/chatroom/lobby`. The room is made when its first visitor comes.
+An app names it: `parties={"chatroom": ChatRoom}`. A browser that opens the
+WebSocket `/parties/chatroom/lobby` then has a connection in the room "lobby",
+which is one instance of the class. The first visitor makes the room; an idle
+room may be dropped again, but not its log.
+
+    self.room.id, self.room.connections()
+    self.room.broadcast(message, without=[connection.id], key=None)
+    self.room.log(Message)        # a list that outlives the room
+    connection.id, connection.send(message), connection.close()
+
+A message is text, bytes, or a dict or model that becomes JSON. Sending never
+waits: a client that reads too slowly is closed, and delays nobody else. Of
+the broadcasts with one `key`, the latest is sent, 30 times a second at most.
 """
 
 import logging
@@ -28,57 +38,64 @@ logger = logging.getLogger("party")
 class Server:
     """One room of a party: subclass it, and override its hooks.
 
-    A hook is a `def` or an `async def`. Each call of an `async def` is a task
-    of its own: it may take minutes, and the sender's next frame does not wait
-    for it. Calls start in the order in which their causes arrived. A hook
-    goes on when the connection that caused it closes.
+    Each call of an `async def` hook is a task of its own. It may take minutes:
+    the sender's next frame does not wait for it, nor does anybody else's, and
+    it goes on when the connection closes. Calls start in the order in which
+    frames arrive. A plain `def` works, too.
 
-    An exception in a hook is logged, and the room continues. A
-    `MessageRejected` is sent to the connection that caused it.
+    MessageRejected, raised in a hook, is sent to the connection that caused
+    it, as `{"type": "error", …}`. Another exception is logged, and the room
+    goes on. When the process stops, hooks have a few seconds to finish.
     """
 
     rooms: Collection[str] | None = None
-    """The ids of the only rooms, others get a 404; None: any id is a room."""
+    """The ids of the only rooms, others are a 404; None: any id is a room."""
 
     max_frame_bytes: int | None = None
-    """A larger frame is refused; None: MAX_FRAME_BYTES of the settings."""
+    """A larger frame is rejected; None: MAX_FRAME_BYTES of the settings."""
 
     max_frames_per_second: float | None = None
-    """Frames that one connection may send; faster ones replace each other.
+    """Frames from one connection; of faster ones, the latest replaces others.
 
-    None: MAX_MESSAGES_PER_SECOND of the settings; faster ones are refused.
+    None: MAX_MESSAGES_PER_SECOND of the settings; faster ones are rejected.
     """
 
     def __init__(self, room: Room) -> None:
         self.room = room
 
     def on_start(self) -> HookResult:
-        """Prepare the room: runs once, before all other hooks, which wait."""
+        """Prepare the room: runs once, and all other hooks wait for its end.
+
+        If it raises, there is no room, and the visitor gets a 500.
+        """
 
     def on_connect(
         self, connection: Connection, request: HTTPConnection
     ) -> HookResult:
-        """Welcome a connection, which is in the room already.
+        """Welcome a connection, which is one of the room's already.
 
-        `request` is its handshake, with the URL, headers and cookies.
+        `request` is its handshake, with URL, headers and cookies.
         """
 
     def on_message(self, message: Frame, sender: Connection) -> HookResult:
-        """Handle a frame: a `str` if it is text, `bytes` if it is binary.
+        """Handle a frame from a browser: text is `str`, binary is `bytes`.
 
-        In the chat, a text frame from a browser is
-        '{"type": "message", "message": {"id": "…", "body": "Hello!", …}}'.
+        A chat's frame is, for example, `{"type": "message", "message":
+        {"id": "a1", "user": "Ada", "role": "user", "body": "Hello!"}}`.
         """
 
     def on_close(self, connection: Connection) -> HookResult:
-        """Handle the end of a connection, which is in the room no more."""
+        """Handle the end of a connection, which is the room's no more.
+
+        Another may have its id already: a page that reconnects keeps its id.
+        """
 
     def on_request(self, request: Request) -> Response | Awaitable[Response]:
-        """Answer an HTTP request to the room's URL, or another party's."""
+        """Answer HTTP: from a browser, or from a party that calls `fetch`."""
         raise HTTPException(404)
 
     def __init_subclass__(cls) -> None:
-        """Report mistakes that would otherwise have no visible effect."""
+        """Report mistakes that have no other effect, such as `on_mesage`."""
         super().__init_subclass__()
         name, rooms = cls.__name__, cls.rooms
         if isinstance(rooms, str):
