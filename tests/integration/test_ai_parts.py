@@ -846,7 +846,7 @@ def test_setting_up_asks_who_will_answer(
     settings: dict[str, str], expected: str
 ) -> None:
     told = subprocess.run(
-        [sys.executable, "-m", "shared.ai"],
+        [sys.executable, "-m", "tools.provider"],
         cwd=ROOT,
         env=environment(settings),
         capture_output=True,
