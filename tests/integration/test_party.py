@@ -32,7 +32,7 @@ def echo() -> Iterator[TestServer]:
 # Hooks
 
 
-def test_a_hook_goes_on_when_its_asker_leaves() -> None:
+def test_hook_goes_on_when_its_caller_disconnects() -> None:
     left = asyncio.Event()
 
     class Chat(Server):
@@ -51,7 +51,7 @@ def test_a_hook_goes_on_when_its_asker_leaves() -> None:
         assert bob.next() == {"answered": "why?"}
 
 
-def test_the_askers_next_message_does_not_wait() -> None:
+def test_hook_does_not_delay_the_next_message() -> None:
     second = asyncio.Event()
 
     class Chat(Server):
@@ -68,7 +68,7 @@ def test_the_askers_next_message_does_not_wait() -> None:
         assert ada.next() == {"done": "first"}
 
 
-def test_messages_of_one_connection_start_in_order() -> None:
+def test_hooks_of_one_connection_start_in_order() -> None:
     class Chat(Server):
         async def on_start(self) -> None:
             self.heard: list[str] = []
@@ -92,7 +92,7 @@ def test_messages_of_one_connection_start_in_order() -> None:
         assert ada.next() == {"heard": expected}
 
 
-def test_hooks_begin_in_the_order_of_what_caused_them(
+def test_hooks_start_in_arrival_order(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     heard: list[str] = []
@@ -159,7 +159,7 @@ class FragileAtOnce(Server):
 
 
 @pytest.mark.parametrize("fragile", [Fragile, FragileAtOnce])
-def test_an_error_in_a_hook_is_logged_and_the_room_lives_on(
+def test_hook_error_is_logged_and_the_room_goes_on(
     fragile: type[Fragile] | type[FragileAtOnce],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -200,7 +200,7 @@ class PickyAtOnce(Server):
 
 
 @pytest.mark.parametrize("picky", [Picky, PickyAtOnce])
-def test_a_refusal_goes_to_whoever_caused_it_alone(picky: type[Server]) -> None:
+def test_rejection_is_sent_to_its_caller_alone(picky: type[Server]) -> None:
     with (
         serve_parties(picky=picky) as server,
         server.join("1", "picky") as ada,
@@ -214,7 +214,7 @@ def test_a_refusal_goes_to_whoever_caused_it_alone(picky: type[Server]) -> None:
 
 
 @pytest.mark.parametrize("picky", [Picky, PickyAtOnce])
-def test_a_refusal_is_forgotten_when_it_has_been_sent(
+def test_rejection_is_garbage_after_it_is_sent(
     picky: type[Server],
 ) -> None:
     with serve_parties(picky=picky) as server, server.join("1", "picky") as ada:
@@ -232,7 +232,7 @@ def test_a_refusal_is_forgotten_when_it_has_been_sent(
     assert not left
 
 
-def test_a_hook_that_waits_for_nothing_may_be_a_plain_function() -> None:
+def test_hook_may_be_a_plain_function() -> None:
     left = threading.Event()
 
     class Plain(Server):
@@ -265,7 +265,7 @@ def test_a_hook_that_waits_for_nothing_may_be_a_plain_function() -> None:
         assert bob.next() == {"heard": [*expected, "hello"]}
 
 
-def test_a_frame_of_more_than_64_kib_does_not_reach_the_room(
+def test_frame_of_more_than_64_kib_is_rejected(
     echo: TestServer,
 ) -> None:
     with echo.join("1", "echo") as ada:
@@ -284,7 +284,7 @@ def test_a_frame_of_more_than_64_kib_does_not_reach_the_room(
 # on_start
 
 
-def test_on_start_is_done_first_and_once_for_many_at_once() -> None:
+def test_on_start_runs_once_before_all_other_hooks() -> None:
     events: list[str] = []
 
     class Slow(Echo):
@@ -319,7 +319,7 @@ def test_on_start_is_done_first_and_once_for_many_at_once() -> None:
     assert sorted(events[2:]) == ["connect"] * 10 + ["request"] * 10
 
 
-def test_a_room_that_cannot_start_is_logged_and_tried_again(
+def test_room_that_cannot_start_is_logged_and_retried(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     tries: list[str] = []
@@ -373,7 +373,7 @@ def starts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return starts
 
 
-def test_an_idle_room_is_let_go_and_its_log_survives(starts: list[str]) -> None:
+def test_idle_room_is_evicted_and_its_log_survives(starts: list[str]) -> None:
     with serve_parties(bounds=THREE_ROOMS, diary=Diary) as server:
         for room in "1234":
             assert server.get(f"/parties/diary/{room}").json() == 1
@@ -381,7 +381,7 @@ def test_an_idle_room_is_let_go_and_its_log_survives(starts: list[str]) -> None:
     assert starts == ["1", "2", "3", "4", "1"]
 
 
-def test_a_room_with_somebody_in_it_is_not_let_go(starts: list[str]) -> None:
+def test_room_with_a_connection_is_not_evicted(starts: list[str]) -> None:
     with (
         serve_parties(bounds=THREE_ROOMS, diary=Diary) as server,
         server.join("1", "diary") as ada,
@@ -398,7 +398,7 @@ def test_a_room_with_somebody_in_it_is_not_let_go(starts: list[str]) -> None:
     assert starts == ["1", "2", "3", "4", "5", "6"]
 
 
-def test_a_room_in_which_a_hook_goes_on_is_not_let_go() -> None:
+def test_room_with_a_running_hook_is_not_evicted() -> None:
     left, done = threading.Event(), asyncio.Event()
 
     class Chat(Echo):
@@ -422,7 +422,7 @@ def test_a_room_in_which_a_hook_goes_on_is_not_let_go() -> None:
 # Connections
 
 
-def test_a_later_connection_supersedes_the_one_with_its_id() -> None:
+def test_connection_supersedes_an_earlier_one_with_its_id() -> None:
     left = threading.Event()
 
     class Chat(Server):
@@ -445,7 +445,7 @@ def test_a_later_connection_supersedes_the_one_with_its_id() -> None:
         assert new.next() == bob.next() == {"said": "hello"}
 
 
-def test_who_was_superseded_says_nothing_any_more() -> None:
+def test_superseded_connection_is_not_heard() -> None:
     class Paced(Server):
         max_frames_per_second = 2
 
@@ -490,7 +490,7 @@ def test_heartbeat_is_answered_below_the_room(rate: int | None) -> None:
         assert ada.next() == {"echo": said}
 
 
-def test_a_failed_send_closes_that_connection_alone() -> None:
+def test_failed_send_closes_that_connection_alone() -> None:
     class Chat(Server):
         async def on_message(self, message: Frame, sender: Connection) -> None:
             for connection in self.room.connections():
@@ -521,14 +521,14 @@ def test_a_failed_send_closes_that_connection_alone() -> None:
         ("%FF", "\ufffd"),
     ],
 )
-def test_a_connection_may_have_any_id(
+def test_connection_id_may_be_any_text(
     echo: TestServer, pk: str, id: str
 ) -> None:
     with echo.join("1", "echo", pk=pk) as ada:
         assert ada.next()["you"] == id
 
 
-def test_a_connection_without_an_id_gets_one(echo: TestServer) -> None:
+def test_connection_without_an_id_gets_one(echo: TestServer) -> None:
     with (
         echo.join("1", "echo") as ada,
         echo.join("1?_pk=", "echo") as bob,
@@ -536,13 +536,13 @@ def test_a_connection_without_an_id_gets_one(echo: TestServer) -> None:
         assert ada.next()["you"] != bob.next()["you"] != ""
 
 
-def test_the_id_of_a_connection_is_bounded(echo: TestServer) -> None:
+def test_connection_id_is_bounded(echo: TestServer) -> None:
     assert echo.refused("1", "echo", pk="x" * 257) == 400
     with echo.join("1", "echo", pk="x" * 256) as ada:
         assert ada.next()["you"] == "x" * MAX_ID_LENGTH
 
 
-def test_who_leaves_before_the_room_has_started_harms_nobody() -> None:
+def test_disconnect_before_on_start_has_no_effect() -> None:
     opened, gone = asyncio.Event(), threading.Event()
 
     class Slow(Echo):
@@ -582,7 +582,7 @@ def test_who_leaves_before_the_room_has_started_harms_nobody() -> None:
         ("x" * 256, "x" * 256),
     ],
 )
-def test_a_room_may_have_any_id(echo: TestServer, path: str, id: str) -> None:
+def test_room_id_may_be_any_text(echo: TestServer, path: str, id: str) -> None:
     assert echo.get(f"/parties/echo/{path}").json() == {"room": id}
     with echo.join(path, "ECHO") as ada:
         assert ada.next()["room"] == id
@@ -601,15 +601,13 @@ def test_a_room_may_have_any_id(echo: TestServer, path: str, id: str) -> None:
         "/parties/echo/" + "x" * 257,
     ],
 )
-def test_what_is_no_room_is_a_404_and_a_refused_handshake(
-    echo: TestServer, path: str
-) -> None:
+def test_invalid_room_path_is_a_404(echo: TestServer, path: str) -> None:
     assert echo.get(path).status == 404
     answer = echo.raw(HANDSHAKE % path.encode())
     assert answer[:12] in (b"HTTP/1.1 404", b"HTTP/1.1 403")
 
 
-def test_a_party_may_have_a_list_of_rooms_and_no_others() -> None:
+def test_party_with_a_list_has_no_other_rooms() -> None:
     class Listed(Echo):
         rooms = ("kitchen",)
 
@@ -619,6 +617,6 @@ def test_a_party_may_have_a_list_of_rooms_and_no_others() -> None:
         assert server.refused("cellar", "listed") == 404
 
 
-def test_a_party_that_answers_no_requests_is_a_404(echo: TestServer) -> None:
+def test_party_without_on_request_is_a_404(echo: TestServer) -> None:
     assert echo.get("/parties/mute/1").status == 404
     assert echo.ask("POST", "/parties/mute/1", {}).status == 404
