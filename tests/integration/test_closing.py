@@ -75,7 +75,7 @@ def heard(bare: socket.socket) -> list[tuple[int, bytes]]:
     return frames
 
 
-def test_what_is_told_to_one_keeps_its_place() -> None:
+def test_send_and_broadcast_keep_their_order() -> None:
     """Also where one does not keep up for a moment, amid a turn."""
     with (
         serve_parties(**PARTIES) as server,
@@ -89,7 +89,7 @@ def test_what_is_told_to_one_keeps_its_place() -> None:
         assert bob.socket.recv(PATIENCE) == "after"
 
 
-def test_who_is_sent_away_hears_nothing_after_that() -> None:
+def test_closed_connection_gets_no_more_frames() -> None:
     with (
         serve_parties(**PARTIES) as server,
         server.stalled("/parties/stage/1?_pk=ada") as ada,
@@ -99,7 +99,7 @@ def test_who_is_sent_away_hears_nothing_after_that() -> None:
         assert heard(ada) == [(TEXT, b"before"), (CLOSE, b"\x0f\xa0bye")]
 
 
-def test_who_is_left_behind_hears_nothing_after_that() -> None:
+def test_aborted_connection_gets_no_more_frames() -> None:
     """As one who answers no ping, without the outbox."""
     with (
         serve_parties(**PARTIES) as server,
@@ -115,7 +115,7 @@ def test_who_is_left_behind_hears_nothing_after_that() -> None:
     ids=["asked for", "caused"],
 )
 @pytest.mark.parametrize("party", PARTIES)
-def test_nothing_comes_behind_the_end(party: str, end: bytes) -> None:
+def test_close_frame_is_the_last_frame(party: str, end: bytes) -> None:
     """Which a reader has asked for, or caused, that has much to read."""
     with (
         serve_parties(**PARTIES) as server,
@@ -127,7 +127,7 @@ def test_nothing_comes_behind_the_end(party: str, end: bytes) -> None:
     assert kinds.index(CLOSE) == len(kinds) - 1
 
 
-def test_the_end_takes_no_harm_from_one_who_is_leaving() -> None:
+def test_shutdown_survives_a_connection_that_is_closing() -> None:
     with (
         serve_parties(**PARTIES) as server,
         server.stalled("/parties/stage/1?_pk=ada") as ada,
@@ -140,7 +140,7 @@ def test_the_end_takes_no_harm_from_one_who_is_leaving() -> None:
         assert heard(ada)[-1][0] == CLOSE
 
 
-def test_a_close_behind_what_ends_a_connection_is_read(
+def test_close_frame_after_an_invalid_frame_is_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Else the line is kept until it is cut."""
@@ -156,7 +156,7 @@ def test_a_close_behind_what_ends_a_connection_is_read(
         assert (opcode, payload[:2]) == (CLOSE, b"\x0f\xa0")
 
 
-def test_what_cannot_be_written_holds_up_nobody_else(
+def test_failed_write_delays_no_other_connection(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     written: list[str] = []
