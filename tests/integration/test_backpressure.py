@@ -60,7 +60,7 @@ def read_to_the_end(reader: socket.socket) -> bytes:
     return heard
 
 
-def test_a_stalled_reader_harms_nobody_and_is_sent_away(
+def test_stalled_reader_is_evicted_and_delays_nobody(
     left: threading.Event,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -87,7 +87,7 @@ def test_a_stalled_reader_harms_nobody_and_is_sent_away(
         assert ada.next() == bob.next() == {"number": 60}
 
 
-def test_a_reader_that_never_reads_again_is_cut_off(
+def test_evicted_reader_is_aborted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
@@ -115,7 +115,7 @@ def test_a_reader_that_never_reads_again_is_cut_off(
 
 
 @pytest.mark.parametrize("frames", [1, 2])
-def test_a_reader_that_takes_too_long_for_a_frame_is_sent_away(
+def test_reader_that_stalls_within_a_frame_is_evicted(
     left: threading.Event, monkeypatch: pytest.MonkeyPatch, frames: int
 ) -> None:
     """Also if nothing comes after it: a newcomer, and a room that is quiet."""
@@ -137,7 +137,7 @@ def test_a_reader_that_takes_too_long_for_a_frame_is_sent_away(
         assert read_to_the_end(phone)
 
 
-def test_a_stalled_reader_does_not_hold_up_the_end(
+def test_stalled_reader_does_not_delay_shutdown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("shared.party.backpressure.STALL_TIMEOUT", 60)
@@ -159,7 +159,7 @@ def test_a_stalled_reader_does_not_hold_up_the_end(
             ada.next()
 
 
-def test_a_long_history_evicts_nobody() -> None:
+def test_long_history_evicts_nobody() -> None:
     class Archive(Server):
         async def on_connect(self, connection: Connection, *_: Any) -> None:
             connection.send("x" * 2_000_000)
@@ -174,7 +174,7 @@ def test_a_long_history_evicts_nobody() -> None:
 
 
 @pytest.mark.parametrize("fast", ["1", "0"])
-def test_silent_newcomers_take_no_memory_for_a_history(
+def test_history_for_stalled_newcomers_is_held_once(
     memory: Callable[[ServerProcess], int], fast: str
 ) -> None:
     settings = {"FAST_TRANSPORT": fast, "MAX_MESSAGES_PER_SECOND": "10000"}
@@ -195,7 +195,7 @@ def test_silent_newcomers_take_no_memory_for_a_history(
         assert memory(running) - before < 40 * 1024  # KiB
 
 
-def test_the_slowest_are_evicted_when_too_much_waits_in_the_process(
+def test_backlog_evicts_the_slowest_when_it_is_full(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("shared.party.backpressure.STALL_TIMEOUT", 60)
@@ -247,7 +247,7 @@ def test_the_slowest_are_evicted_when_too_much_waits_in_the_process(
     assert server.parties.backlog.bytes == 0
 
 
-def test_a_broadcast_is_encoded_once() -> None:
+def test_broadcast_is_encoded_once() -> None:
     encoded: list[str] = []
 
     class Counted(BaseModel):
@@ -271,7 +271,7 @@ def test_a_broadcast_is_encoded_once() -> None:
     assert encoded == ["once"]
 
 
-def test_a_broadcast_leaves_out_whom_it_is_told_to() -> None:
+def test_broadcast_leaves_out_the_given_ids() -> None:
     class Chat(Server):
         async def on_message(self, message: Frame, sender: Connection) -> None:
             self.room.broadcast(message, without=[sender.id])
@@ -310,7 +310,7 @@ class Clock:
             do()
 
 
-def test_frames_of_one_key_leave_thirty_times_a_second(
+def test_broadcast_sends_a_key_thirty_times_a_second(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = Clock()
@@ -338,7 +338,7 @@ def test_frames_of_one_key_leave_thirty_times_a_second(
     assert clock.due == []
 
 
-def test_a_flood_of_tokens_is_a_stream_of_few_frames() -> None:
+def test_broadcast_coalesces_a_flood_of_tokens() -> None:
     class Poet(Server):
         async def on_message(self, message: Frame, sender: Connection) -> None:
             begun = asyncio.get_running_loop().time()
@@ -373,7 +373,7 @@ class Reader:
         self.heard.append(code)
 
 
-def test_a_frame_replaces_one_with_its_key_that_still_waits() -> None:
+def test_connection_queue_replaces_a_frame_with_the_same_key() -> None:
     async def test() -> None:
         reader = Reader()
         connection = Connection("ada", cast(WebSocket, reader))
@@ -392,7 +392,7 @@ def test_a_frame_replaces_one_with_its_key_that_still_waits() -> None:
     asyncio.run(test())
 
 
-def test_what_was_replaced_does_not_count_as_waiting() -> None:
+def test_replaced_frame_does_not_count_as_queued() -> None:
     async def test() -> None:
         reader = Reader()
         connection = Connection("ada", cast(WebSocket, reader))
@@ -408,7 +408,7 @@ def test_what_was_replaced_does_not_count_as_waiting() -> None:
     asyncio.run(test())
 
 
-def test_the_system_holds_little_for_a_reader() -> None:
+def test_socket_send_buffer_is_small() -> None:
     with bind_socket("127.0.0.1", 0, "demo_02") as listening:
         listening.listen()
         with socket.create_connection(listening.getsockname(), PATIENCE):
