@@ -60,7 +60,7 @@ def ping_often(server: TestServer, seconds: float = 0.1) -> None:
 
 
 @pytest.mark.parametrize("lines", [1, 3], ids=["waiting", "held up"])
-def test_who_answers_no_ping_is_left_behind(
+def test_client_that_answers_no_ping_is_closed(
     monkeypatch: pytest.MonkeyPatch, lost: threading.Event, lines: int
 ) -> None:
     """Even if what was sent is not read: then nobody else would ever notice."""
@@ -76,7 +76,7 @@ def test_who_answers_no_ping_is_left_behind(
             assert lost.wait(PATIENCE)
 
 
-def test_who_answers_pings_stays() -> None:
+def test_client_that_answers_pings_stays() -> None:
     with serve_parties(library=Library) as server:
         ping_often(server, 1)
         with server.join("1", "library") as ada:
@@ -87,7 +87,7 @@ def test_who_answers_pings_stays() -> None:
             assert Library.heard.wait(PATIENCE)
 
 
-def test_who_reads_but_does_not_answer_is_told_so(
+def test_client_that_answers_no_ping_reads_the_reason(
     monkeypatch: pytest.MonkeyPatch, lost: threading.Event
 ) -> None:
     monkeypatch.setattr(
@@ -104,7 +104,7 @@ def test_who_reads_but_does_not_answer_is_told_so(
             assert close_code(heard) == 1011
 
 
-def test_a_close_that_is_not_read_does_not_keep_the_line(
+def test_unread_close_frame_does_not_keep_the_socket(
     monkeypatch: pytest.MonkeyPatch, lost: threading.Event
 ) -> None:
     soon = property(lambda _: 0.05, lambda *_: None)
@@ -118,7 +118,7 @@ def test_a_close_that_is_not_read_does_not_keep_the_line(
         assert lost.wait(PATIENCE)
 
 
-def test_pings_without_end_fill_nothing(
+def test_flood_of_pings_takes_no_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("shared.party.backpressure.STALL_TIMEOUT", 60)
@@ -170,7 +170,7 @@ class Trickle:
         ([9, 9, 9, 9, 9, 0], 1013),
     ],
 )
-def test_who_reads_slowly_but_goes_on_is_not_sent_away(
+def test_slow_reader_that_goes_on_is_not_evicted(
     monkeypatch: pytest.MonkeyPatch, sizes: list[int], code: int
 ) -> None:
     monkeypatch.setattr("shared.party.backpressure.STALL_TIMEOUT", 0.04)
@@ -188,7 +188,7 @@ def test_who_reads_slowly_but_goes_on_is_not_sent_away(
 
 
 @pytest.mark.parametrize("frame", ["", b"\x00", "\N{DOLPHIN}" * 50])
-def test_what_waits_is_counted_as_the_memory_it_takes(
+def test_queued_size_is_the_memory_of_the_frames(
     frame: str | bytes,
 ) -> None:
     async def test() -> None:
@@ -205,7 +205,7 @@ def test_what_waits_is_counted_as_the_memory_it_takes(
 
 @pytest.mark.stages(5)
 @pytest.mark.parametrize("way", ["up", "down"])
-def test_the_cursor_of_who_is_gone_goes_too(serve: Any, way: str) -> None:
+def test_cursor_of_a_lost_connection_is_removed(serve: Any, way: str) -> None:
     """Their machine is gone; the line still takes what is sent."""
 
     def join(guest: WebSocketClient) -> None:
