@@ -86,7 +86,7 @@ def let_in(server: Client, room: str, party: str = "chatroom") -> None:
 # Settings
 
 
-def test_each_bound_is_a_setting_with_the_same_default() -> None:
+def test_limits_are_settings_with_the_same_defaults() -> None:
     bounds, settings = asdict(Limits()), Settings.model_fields
     assert {name: settings[name].default for name in bounds} == bounds
     chosen = {name: 2_000_000 + number for number, name in enumerate(bounds)}
@@ -94,7 +94,7 @@ def test_each_bound_is_a_setting_with_the_same_default() -> None:
 
 
 @pytest.mark.stages(2)
-def test_what_is_too_much_at_once_is_refused_and_may_be_sent_again(
+def test_messages_beyond_the_rate_are_rejected_and_may_be_retried(
     strict: ServerProcess,
 ) -> None:
     page = strict.get("/").headers["set-cookie"]
@@ -128,7 +128,7 @@ def test_what_is_too_much_at_once_is_refused_and_may_be_sent_again(
 
 
 @pytest.mark.stages(2)
-def test_the_largest_frame_is_a_setting(strict: ServerProcess) -> None:
+def test_frame_size_limit_is_a_setting(strict: ServerProcess) -> None:
     with strict.join() as ada, strict.join() as bob:
         bob.wait_for("history")
         ada.wait_for("history")
@@ -140,7 +140,7 @@ def test_the_largest_frame_is_a_setting(strict: ServerProcess) -> None:
 
 
 @pytest.mark.stages(2)
-def test_a_full_room_lets_somebody_in_when_another_has_left(
+def test_full_room_accepts_a_connection_after_another_left(
     strict: ServerProcess,
 ) -> None:
     with strict.join("party-chat") as ada, strict.join("party-chat") as bob:
@@ -161,9 +161,7 @@ def test_a_full_room_lets_somebody_in_when_another_has_left(
 
 @pytest.mark.stages(2)
 @pytest.mark.parametrize("path", ["/parties/chatroom/room-4", "/presenter"])
-def test_the_largest_body_is_a_setting(
-    strict: ServerProcess, path: str
-) -> None:
+def test_body_size_limit_is_a_setting(strict: ServerProcess, path: str) -> None:
     why = {"error": "A request may have 2,048 bytes at most."}
     key = {"authorization": f"Bearer {KEY}"}
     answer = strict.ask("POST", path, "x" * 2_047, **key)
@@ -172,7 +170,7 @@ def test_the_largest_body_is_a_setting(
 
 
 @pytest.mark.stages(2)
-def test_a_body_of_unknown_length_ends_at_the_limit(
+def test_body_of_unknown_length_ends_at_the_limit(
     strict: ServerProcess,
 ) -> None:
     head = (
@@ -191,7 +189,7 @@ def test_a_body_of_unknown_length_ends_at_the_limit(
 
 @pytest.mark.stages(5)
 @pytest.mark.parametrize("fast", BOTH_WAYS)
-def test_made_up_rooms_keep_nobody_out_of_the_listed_ones(
+def test_invented_rooms_do_not_displace_listed_ones(
     serve: Serve, fast: str
 ) -> None:
     running = serve(
@@ -212,7 +210,7 @@ def test_made_up_rooms_keep_nobody_out_of_the_listed_ones(
     assert running.errors() == ""
 
 
-def test_rooms_that_anybody_may_name_are_bounded_and_the_chats_let_in() -> None:
+def test_unlisted_rooms_are_bounded_and_listed_ones_open() -> None:
     class Listed(Echo):
         rooms = ("kitchen", "hall")
 
@@ -368,7 +366,7 @@ def test_busy_room_refuses_its_heaviest_senders_first(
     assert 2_000 < taken < 200 * 20 + 200
 
 
-def test_new_browsers_without_end_hold_up_nobody_who_is_here(
+def test_endless_new_browsers_do_not_delay_present_senders(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One who takes a new cookie for every ten messages silences no room.
@@ -390,7 +388,7 @@ def test_new_browsers_without_end_hold_up_nobody_who_is_here(
             assert not ada.consume()
 
 
-def test_one_sender_alone_may_use_all_that_a_sender_may() -> None:
+def test_room_rate_is_never_below_one_senders() -> None:
     """A room's own rate is never below one sender's."""
     bounds = Limits(
         max_messages_per_second=1_000, max_room_messages_per_second=1
@@ -421,7 +419,7 @@ def test_senders_are_bounded_and_an_ipv6_network_is_one(
     assert sender_at("2001:db8::1") is not first
 
 
-def test_who_floods_on_and_on_is_sent_away_and_may_come_back() -> None:
+def test_flooding_connection_is_closed_and_may_reconnect() -> None:
     with (
         serve_parties(bounds=Limits(), teller=Teller) as server,
         server.join("1", "teller", additional_headers=cookie()) as bob,
@@ -445,7 +443,7 @@ def test_who_floods_on_and_on_is_sent_away_and_may_come_back() -> None:
                 pass
 
 
-def test_nothing_more_is_read_of_who_is_sent_away() -> None:
+def test_connection_closed_for_flooding_is_not_read() -> None:
     over = asyncio.Event()
 
     class Eve(Connection):
@@ -495,7 +493,7 @@ class Pointer(Teller):
     max_frame_bytes = 100
 
 
-def test_of_what_comes_too_fast_the_latest_survives() -> None:
+def test_frames_beyond_a_partys_rate_leave_the_latest() -> None:
     with (
         serve_parties(pointer=Pointer) as server,
         server.join("1", "pointer") as ada,
@@ -509,7 +507,7 @@ def test_of_what_comes_too_fast_the_latest_survives() -> None:
         assert heard(ada, "500") == ["500"]
 
 
-def test_what_waits_for_its_turn_is_forgotten_when_its_sender_leaves() -> None:
+def test_held_back_frame_is_dropped_on_disconnect() -> None:
     left = threading.Event()
     heard_of: list[str] = []
 
@@ -535,7 +533,7 @@ def test_what_waits_for_its_turn_is_forgotten_when_its_sender_leaves() -> None:
 
 
 @pytest.mark.parametrize("most", [50, 2_000])
-def test_a_partys_own_largest_frame_wins(most: int) -> None:
+def test_frame_size_limit_of_a_party_wins(most: int) -> None:
     with (
         serve_parties(
             bounds=Limits(max_frame_bytes=most), pointer=Pointer
@@ -565,16 +563,14 @@ def test_a_partys_own_largest_frame_wins(most: int) -> None:
     ],
     ids=lambda value: repr(value)[:24],
 )
-def test_the_id_of_what_is_not_read_is_found_where_it_is_in_sight(
-    frame: Frame, id: str | None
-) -> None:
+def test_find_id_searches_the_first_bytes(frame: Frame, id: str | None) -> None:
     assert find_id(frame) == id
 
 
 # How many rooms
 
 
-def test_new_rooms_are_refused_before_anything_is_made() -> None:
+def test_new_room_beyond_the_rate_is_refused_before_it_is_made() -> None:
     started: list[str] = []
 
     class Open(Echo):
@@ -602,7 +598,7 @@ def test_new_rooms_are_refused_before_anything_is_made() -> None:
     assert started == ["1", "2", "3", "kitchen", "hall"]
 
 
-def test_the_room_that_was_empty_longest_is_let_go() -> None:
+def test_longest_idle_room_is_evicted() -> None:
     started: list[str] = []
 
     class Open(Echo):
@@ -615,7 +611,7 @@ def test_the_room_that_was_empty_longest_is_let_go() -> None:
     assert started == ["1", "2", "3", "2"]
 
 
-def test_a_room_that_still_starts_is_not_let_go() -> None:
+def test_room_that_is_starting_is_not_evicted() -> None:
     """Though whoever asked has given up; or it would start twice at once."""
 
     async def ask() -> FetchResponse:
@@ -636,13 +632,13 @@ def test_a_room_that_still_starts_is_not_let_go() -> None:
     assert asyncio.run(ask()).status_code == 503
 
 
-def test_a_party_that_answers_no_requests_makes_no_room_for_them() -> None:
+def test_party_without_on_request_makes_no_room() -> None:
     with serve_parties(mute=Server) as server:
         assert server.get("/parties/mute/1").status == 404
         assert server.parties.room("mute", "1") is None
 
 
-def test_requests_reach_a_room_that_is_full() -> None:
+def test_requests_reach_a_full_room() -> None:
     with (
         serve_parties(
             bounds=Limits(max_connections_per_room=1), echo=Echo
@@ -660,7 +656,7 @@ class Reader(Server):
         return JSONResponse(len(await request.body()))
 
 
-def test_a_party_that_reads_too_large_a_body_is_not_to_blame() -> None:
+def test_body_that_is_too_large_is_no_error_of_the_party() -> None:
     def parts(number: int) -> bytes:
         part = b"1000\r\n" + b"x" * 4096 + b"\r\n"
         head = b"POST /parties/reader/1 HTTP/1.1\r\nHost: localhost\r\n"
@@ -733,7 +729,7 @@ INCOMPLETE = {
 @pytest.mark.parametrize(
     ("sent", "answer"), INCOMPLETE.values(), ids=list(INCOMPLETE)
 )
-def test_an_incomplete_request_ends_at_its_deadline(
+def test_incomplete_request_ends_at_its_deadline(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     sent: bytes,
@@ -789,7 +785,7 @@ TOO_MANY = {
 @pytest.mark.parametrize(
     "request_", [UPGRADE, COMPLETE], ids=["socket", "page"]
 )
-def test_a_socket_accepts_the_headers_that_a_page_accepts(
+def test_socket_accepts_the_headers_that_a_page_accepts(
     request_: bytes,
 ) -> None:
     accepted = b"HTTP/1.1 101 " if request_ is UPGRADE else b"HTTP/1.1 200 "
