@@ -83,14 +83,16 @@ def server() -> Iterator[TestServer]:
 
 
 @pytest.mark.parametrize("browser", ["", "hers"])
-def test_the_same_browser_takes_over(server: TestServer, browser: str) -> None:
+def test_reservation_lets_the_same_browser_supersede(
+    server: TestServer, browser: str
+) -> None:
     """And who has no cookie at all, such as a program or a foreign page."""
     with came(server, browser) as old, came(server, browser) as new:
         assert new.next()["you"] == "ada"
         assert old.closed() == SUPERSEDED
 
 
-def test_handshake_that_its_page_gave_up_supersedes_no_later_one(
+def test_outdated_handshake_supersedes_no_later_one(
     server: TestServer,
 ) -> None:
     """A copy of the page, which has its id, takes over as before."""
@@ -114,7 +116,7 @@ def test_handshake_that_its_page_gave_up_supersedes_no_later_one(
 @pytest.mark.parametrize(
     ("hers", "his"), [("hers", "his"), ("hers", ""), ("", "his")]
 )
-def test_another_browser_is_refused_and_nobody_notices(
+def test_reservation_refuses_another_browser(
     server: TestServer, hers: str, his: str
 ) -> None:
     with came(server, hers) as ada:
@@ -128,7 +130,7 @@ def test_another_browser_is_refused_and_nobody_notices(
             assert other.next()["you"] == "ada"
 
 
-def test_of_two_who_come_at_once_one_is_refused(
+def test_reservation_refuses_one_of_two_at_once(
     server: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     accept, coming, opened = (
@@ -157,7 +159,7 @@ def test_of_two_who_come_at_once_one_is_refused(
     assert heard == ["ada"]
 
 
-def test_a_place_is_kept_for_who_lost_the_connection(
+def test_reservation_outlives_a_lost_connection(
     server: TestServer,
 ) -> None:
     """Everybody is told who left: they could be there before them."""
@@ -168,7 +170,7 @@ def test_a_place_is_kept_for_who_lost_the_connection(
         assert refusal(server, "his")[0] == 409
 
 
-def test_who_is_back_keeps_the_place(
+def test_reservation_is_renewed_by_a_reconnection(
     server: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(places, "RESERVATION_SECONDS", 0.05)
@@ -180,7 +182,7 @@ def test_who_is_back_keeps_the_place(
             assert refusal(server, "his")[0] == 409
 
 
-def test_a_place_is_not_kept_for_ever(
+def test_reservation_expires(
     server: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(places, "RESERVATION_SECONDS", 0)
@@ -194,7 +196,7 @@ def test_a_place_is_not_kept_for_ever(
 
 
 @pytest.mark.parametrize("id", IN_EVERY_OBJECT)
-def test_no_id_is_a_name_that_pages_know_already(
+def test_connection_id_is_no_property_of_objects(
     server: TestServer, id: str
 ) -> None:
     """A page that keeps users by their ids fails at such a one."""
@@ -205,7 +207,7 @@ def test_no_id_is_a_name_that_pages_know_already(
 
 
 @pytest.mark.stages(5)
-def test_who_reads_everybodys_ids_can_take_nobodys_place(
+def test_known_ids_cannot_be_taken_over(
     running: ServerProcess,
 ) -> None:
     join = {"type": "join", "presence": {"cursor": None, "message": None}}
@@ -251,7 +253,7 @@ def cookie_of(
 
 
 @pytest.mark.stages(5)
-def test_each_browser_gets_a_cookie_with_its_first_page(
+def test_browser_id_cookie_comes_with_the_first_page(
     running: ServerProcess,
 ) -> None:
     cookies = set()
@@ -281,7 +283,7 @@ def test_each_browser_gets_a_cookie_with_its_first_page(
 
 
 @pytest.mark.stages(5)
-def test_a_browser_that_came_by_https_keeps_its_cookie_to_that(
+def test_browser_id_cookie_is_secure_over_https(
     stage: Stage,
 ) -> None:
     with start(stage, PUBLIC_URL="https://party.example:8443") as running:
