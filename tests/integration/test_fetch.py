@@ -63,7 +63,7 @@ def fetch(room: str, *arguments: Any, **options: Any) -> FetchResponse:
     return asyncio.run(ask())
 
 
-def test_a_fetch_is_a_request_like_any_other() -> None:
+def test_fetch_makes_a_request_like_any_other() -> None:
     reply = fetch("a/b é", "post", json={"usage": 42})
     assert (reply.status_code, reply.ok) == (200, True)
     assert reply.headers["x-mirror"] == "yes"
@@ -77,7 +77,7 @@ def test_a_fetch_is_a_request_like_any_other() -> None:
     }
 
 
-def test_a_fetch_may_say_nothing_and_gets_by_default() -> None:
+def test_fetch_gets_without_a_body_by_default() -> None:
     asked = fetch("1").json()
     assert (asked["method"], asked["body"]) == ("GET", "")
     assert fetch("1", json=0).json()["body"] == "0"
@@ -92,7 +92,7 @@ def test_a_fetch_may_say_nothing_and_gets_by_default() -> None:
         ("mute", 500, "Something went wrong in here."),
     ],
 )
-def test_a_room_that_fails_is_a_reply_with_its_status(
+def test_fetch_returns_the_status_of_a_failed_request(
     room: str, status: int, error: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     reply = fetch(room)
@@ -102,11 +102,11 @@ def test_a_room_that_fails_is_a_reply_with_its_status(
     assert logged == (status == 500)
 
 
-def test_a_streamed_answer_arrives_whole() -> None:
+def test_fetch_collects_a_streamed_response() -> None:
     assert fetch("stream").body == b"abc"
 
 
-def test_a_room_that_there_is_not_is_a_404() -> None:
+def test_fetch_of_an_unknown_room_is_a_404() -> None:
     class Listed(Server):
         rooms = ("total",)
 
@@ -119,12 +119,12 @@ def test_a_room_that_there_is_not_is_a_404() -> None:
     assert asyncio.run(ask()) == [404, 404]
 
 
-def test_a_party_that_there_is_not_is_a_key_error_that_says_so() -> None:
+def test_fetch_of_an_unknown_party_is_a_key_error() -> None:
     with pytest.raises(KeyError, match="There is no party 'nobody'"):
         PartyRegistry({"mirror": Mirror})["nobody"]
 
 
-def test_nobody_from_outside_can_claim_to_be_a_party() -> None:
+def test_clients_cannot_make_an_internal_request() -> None:
     claims = {
         "party.caller": "1",
         "party-caller": "1",
@@ -138,7 +138,7 @@ def test_nobody_from_outside_can_claim_to_be_a_party() -> None:
         assert answer.json()["is_internal"] is False
 
 
-def test_a_hook_asks_another_party_and_itself_goes_on() -> None:
+def test_fetch_in_a_hook_does_not_block_the_room() -> None:
     class Counter(Server):
         async def on_start(self) -> None:
             self.total = 0
