@@ -103,7 +103,7 @@ LARGE = {
     ("party", "most"), [("echo", 65_536), ("small", 1_024)]
 )
 @pytest.mark.parametrize("parts", LARGE.values(), ids=list(LARGE))
-def test_a_message_is_gathered_and_inflated_up_to_the_limit(
+def test_message_is_gathered_and_inflated_up_to_the_limit(
     parts: list[bytes], party: str, most: int
 ) -> None:
     """It is refused in words, though nobody has kept it."""
@@ -139,7 +139,7 @@ UNFINISHED = {
 
 
 @pytest.mark.parametrize("name", UNFINISHED)
-def test_a_message_has_to_be_complete_in_time(
+def test_message_must_be_complete_in_time(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """Also where pings come, and are answered, meanwhile."""
@@ -165,7 +165,7 @@ def test_a_message_has_to_be_complete_in_time(
         assert is_answered == is_between_frames
 
 
-def test_a_message_that_comes_slowly_but_in_time_is_taken(
+def test_message_that_comes_slowly_but_in_time_is_handled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each has its own time, however many come one after the other."""
@@ -204,7 +204,7 @@ def beginning(kind: str) -> bytes:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_flood_of_any_kind_ends_its_own_connection_alone(kind: str) -> None:
+def test_flood_ends_its_own_connection_alone(kind: str) -> None:
     """Nothing that comes after the limit is parsed."""
     bounds = Limits(max_messages_per_second=1)
     with (
@@ -247,7 +247,7 @@ class CountingLimiter:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("protocol", [BatchingProtocol, BoundedProtocol])
-def test_others_have_their_turn_amid_a_flood(
+def test_flood_leaves_time_for_other_connections(
     protocol: type[BoundedProtocol], kind: str
 ) -> None:
     if KINDS[kind][0] & 0x40 and protocol is BoundedProtocol:
@@ -274,7 +274,7 @@ def test_others_have_their_turn_amid_a_flood(
     asyncio.run(test())
 
 
-def test_requests_that_come_at_once_are_spread_over_iterations() -> None:
+def test_requests_at_once_are_spread_over_iterations() -> None:
     begun: list[int] = []
 
     async def test() -> None:
@@ -303,7 +303,7 @@ class Body(Server):
         return JSONResponse(len(await request.body()))
 
 
-def test_a_body_in_tiny_chunks_is_read_in_portions(
+def test_body_in_tiny_chunks_is_read_in_portions(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     events: list[int] = []
@@ -325,7 +325,7 @@ def test_a_body_in_tiny_chunks_is_read_in_portions(
     assert sum(events) > 9_000
 
 
-def test_what_comes_right_behind_a_handshake_is_read() -> None:
+def test_frames_right_after_a_handshake_are_read() -> None:
     """Also half a frame, and what is larger than what is kept of others."""
     bounds = Limits(max_frame_bytes=3 * MB)
     with serve_parties(bounds=bounds, echo=Echo) as server:
