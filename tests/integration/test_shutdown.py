@@ -46,7 +46,7 @@ def ending(server: TestServer, grace: float) -> Iterator[None]:
 RESTARTING = (1012, "The server restarts. Come back in a moment.")
 
 
-def test_replies_finish_and_newcomers_are_turned_away() -> None:
+def test_shutdown_finishes_replies_and_refuses_newcomers() -> None:
     finish = asyncio.Event()
 
     class Chat(Echo):
@@ -73,7 +73,7 @@ def test_replies_finish_and_newcomers_are_turned_away() -> None:
             assert ada.closed() == bob.closed() == RESTARTING
 
 
-def test_a_late_hook_is_cancelled_and_may_say_so(
+def test_shutdown_cancels_a_late_hook(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Chat(Server):
@@ -98,7 +98,7 @@ def test_a_late_hook_is_cancelled_and_may_say_so(
     assert "chat/1: a hook failed, the room goes on" in caplog.messages
 
 
-def test_what_a_key_holds_back_is_sent(
+def test_shutdown_sends_held_back_frames(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("shared.party.room.MAX_KEYED_FRAMES_PER_SECOND", 0.01)
@@ -116,7 +116,7 @@ def test_what_a_key_holds_back_is_sent(
             assert ada.closed() == RESTARTING
 
 
-def test_a_request_in_progress_is_answered() -> None:
+def test_shutdown_answers_a_request_in_progress() -> None:
     begun = threading.Event()
 
     class Slow(Server):
@@ -132,7 +132,7 @@ def test_a_request_in_progress_is_answered() -> None:
             assert asking.result(PATIENCE).status == 503
 
 
-def test_a_hook_that_begins_meanwhile_ends_too() -> None:
+def test_shutdown_ends_hooks_that_start_meanwhile() -> None:
     asked = asyncio.Event()
 
     class Chat(Server):
@@ -158,7 +158,7 @@ def test_a_hook_that_begins_meanwhile_ends_too() -> None:
             assert ada.closed() == RESTARTING
 
 
-def test_what_the_end_itself_starts_is_ended_as_well() -> None:
+def test_shutdown_ends_the_hooks_that_it_starts() -> None:
     ended = threading.Event()
 
     class Chat(Server):
@@ -201,7 +201,7 @@ def asking(stub: OpenAIStub) -> dict[str, str]:
     [(SIGTERM, SIGTERM), (SIGINT, SIGINT), (SIGTERM, SIGINT)],
     ids=["SIGTERM twice", "Ctrl+C twice", "Ctrl+C in the end"],
 )
-def test_asked_twice_it_ends_at_once(
+def test_second_signal_exits_at_once(
     serve: Callable[..., ServerProcess], first: Signals, then: Signals
 ) -> None:
     with OpenAIStub() as stub:
@@ -217,7 +217,7 @@ def test_asked_twice_it_ends_at_once(
 
 
 @pytest.mark.stages(5)
-def test_a_reloader_that_passes_ctrl_c_on_does_not_ask_twice(
+def test_ctrl_c_passed_on_by_a_reloader_counts_once(
     serve: Callable[..., ServerProcess],
 ) -> None:
     with OpenAIStub() as stub:
@@ -236,7 +236,7 @@ def test_a_reloader_that_passes_ctrl_c_on_does_not_ask_twice(
 
 @pytest.mark.stages(5)
 @pytest.mark.parametrize("reload", ["0", "1"])
-def test_server_ends_in_order_when_its_terminal_is_closed(
+def test_hangup_shuts_down_in_order(
     serve: Callable[..., ServerProcess], reload: str
 ) -> None:
     """The system tells all its processes, and a shell may do so again."""
@@ -271,7 +271,7 @@ THREAD = "await asyncio.to_thread(time.sleep, 60)"
 @pytest.mark.parametrize(
     "hook", [DEAF, BUSY, THREAD], ids=["deaf", "busy", "in a thread"]
 )
-def test_no_hook_keeps_the_server_from_ending(
+def test_shutdown_does_not_wait_for_a_stubborn_hook(
     tmp_path: Path, hook: str
 ) -> None:
     folder = tmp_path / "stubborn"
@@ -361,7 +361,7 @@ async def time_to_end(running: ServerProcess) -> float:
 @pytest.mark.soak
 @pytest.mark.stages(5)
 @pytest.mark.parametrize("fault", [None, "hang"], ids=["idle", "a reply hangs"])
-def test_a_full_house_is_empty_within_two_seconds(
+def test_shutdown_of_many_connections_takes_two_seconds(
     serve: Callable[..., ServerProcess], fault: Any
 ) -> None:
     """The quickest round counts, as the machine may do other things, too."""
@@ -398,7 +398,7 @@ def workers(running: ServerProcess) -> list[int]:
 
 
 @pytest.mark.stages(5)
-def test_a_server_that_was_killed_starts_again(
+def test_killed_server_is_restarted(
     serve: Callable[..., ServerProcess], tmp_path: Path
 ) -> None:
     running = serve(RELOAD="1", STORE=f"sqlite:{tmp_path / 'party.db'}")
@@ -414,7 +414,7 @@ def test_a_server_that_was_killed_starts_again(
 
 
 @pytest.mark.stages(5)
-def test_nothing_of_a_server_that_was_killed_keeps_the_port(
+def test_killed_server_frees_the_port(
     serve: Callable[..., ServerProcess],
 ) -> None:
     running = serve(RELOAD="1")
@@ -444,7 +444,7 @@ def waits(ask: Callable[[], Future[Answer]]) -> Future[Answer]:
 
 
 @pytest.mark.soak
-def test_the_next_server_waits_until_the_one_before_has_ended(
+def test_next_server_waits_for_the_previous_one(
     tmp_path: Path,
 ) -> None:
     """Else a page that comes back could meet the old one again."""
