@@ -43,7 +43,7 @@ def in_a_thread(do: Callable[[], object]) -> list[Exception]:
 
 
 @pytest.mark.parametrize("how", ["send", "broadcast", "with a key"])
-def test_a_thread_that_tells_a_room_is_told_how(how: str) -> None:
+def test_broadcast_in_a_thread_is_an_error_with_advice(how: str) -> None:
     """And whoever speaks after that is heard, under the same key, too."""
     key = "news" if how == "with a key" else None
     with (
@@ -68,7 +68,7 @@ def test_a_thread_that_tells_a_room_is_told_how(how: str) -> None:
 
 
 @pytest.mark.parametrize("said", ["\ud800", object()])
-def test_what_cannot_be_sent_is_the_fault_of_the_hook_that_says_it(
+def test_message_that_cannot_be_encoded_fails_the_hook(
     said: object, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nobody's connection ends, and the log names the line."""
@@ -93,13 +93,13 @@ def test_what_cannot_be_sent_is_the_fault_of_the_hook_that_says_it(
     assert "self.room.broadcast(said)" in record.exc_text
 
 
-def test_what_is_no_number_in_json_is_null() -> None:
+def test_nan_is_null_in_json() -> None:
     with serve_parties(stage=Stage) as server, server.join("1", "stage") as ada:
         server.call(the_room(server).broadcast, {"mean": float("nan")})
         assert ada.socket.recv(PATIENCE) == '{"mean":null}'
 
 
-def test_one_may_be_left_out_without_a_list_but_by_their_id() -> None:
+def test_without_may_be_a_single_id() -> None:
     with (
         serve_parties(stage=Stage) as server,
         server.join("1", "stage", pk="ada") as ada,
@@ -115,7 +115,7 @@ def test_one_may_be_left_out_without_a_list_but_by_their_id() -> None:
         assert a.next() == ada.next() == {"for": "both"}
 
 
-def test_an_init_without_super_harms_no_other_party() -> None:
+def test_server_init_may_omit_super() -> None:
     class Own(Echo):
         def __init__(self, room: Room) -> None:
             self.votes = 0
@@ -127,14 +127,14 @@ def test_an_init_without_super_harms_no_other_party() -> None:
         server.run_in_loop(server.parties.shutdown(0))
 
 
-def test_rooms_without_a_comma_are_no_list() -> None:
+def test_rooms_as_a_string_are_an_error() -> None:
     with pytest.raises(TypeError, match=r'Chat\.rooms .* \["total"\]'):
 
         class Chat(Server):
             rooms = "total"
 
 
-def test_a_misspelt_hook_is_named(caplog: pytest.LogCaptureFixture) -> None:
+def test_misspelt_hook_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     """Once, and no method that is nothing like a hook."""
 
     class Poll(Server):
@@ -151,7 +151,7 @@ def test_a_misspelt_hook_is_named(caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
-def test_an_empty_frame_is_of_its_kind() -> None:
+def test_empty_frame_keeps_its_type() -> None:
     heard: list[Frame] = []
 
     class Ear(Server):
