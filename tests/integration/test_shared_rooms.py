@@ -22,7 +22,7 @@ def rooms(stage: Stage) -> Iterator[ServerProcess]:
 @pytest.mark.behaviour(
     "Everybody else hears what is said, and its sender gets an ack"
 )
-def test_everybody_else_hears_what_is_said(running: ServerProcess) -> None:
+def test_message_is_broadcast_to_everybody_else(running: ServerProcess) -> None:
     with running.join() as ada, running.join() as bob:
         ada.wait_for("history")
         bob.wait_for("history")
@@ -38,7 +38,7 @@ def test_everybody_else_hears_what_is_said(running: ServerProcess) -> None:
 
 
 @pytest.mark.behaviour("A newcomer hears what was said")
-def test_a_late_joiner_hears_what_was_said(running: ServerProcess) -> None:
+def test_newcomer_gets_the_history(running: ServerProcess) -> None:
     with running.join() as ada:
         message = ada.say("hello")
         ada.wait_for("ack")
@@ -47,7 +47,7 @@ def test_a_late_joiner_hears_what_was_said(running: ServerProcess) -> None:
 
 
 @pytest.mark.behaviour("A room remembers, also when nobody is in it")
-def test_who_is_alone_and_comes_back_finds_what_was_said(
+def test_history_outlives_the_last_connection(
     rooms: ServerProcess,
 ) -> None:
     epochs = set()
@@ -63,7 +63,7 @@ def test_who_is_alone_and_comes_back_finds_what_was_said(
 
 
 @pytest.mark.behaviour("What is said stays in its room")
-def test_what_is_said_stays_in_its_room(rooms: ServerProcess) -> None:
+def test_message_stays_in_its_room(rooms: ServerProcess) -> None:
     with rooms.join("hello-world") as ada, rooms.join("room-4") as bob:
         ada.wait_for("history")
         bob.wait_for("history")
@@ -78,7 +78,7 @@ def test_what_is_said_stays_in_its_room(rooms: ServerProcess) -> None:
 
 
 @pytest.mark.behaviour("Everybody hears the same, in the same order")
-def test_everybody_hears_the_same_in_the_same_order(
+def test_messages_have_one_order_for_everybody(
     rooms: ServerProcess,
 ) -> None:
     with ExitStack() as stack, ThreadPoolExecutor(4) as threads:
@@ -114,7 +114,7 @@ def test_everybody_hears_the_same_in_the_same_order(
 
 
 @pytest.mark.behaviour("A message that comes again is kept once")
-def test_a_message_that_comes_again_is_kept_once(rooms: ServerProcess) -> None:
+def test_duplicate_message_is_stored_once(rooms: ServerProcess) -> None:
     """As when a page did not get the ack; its next `_pk` is another one."""
     with rooms.join() as bob:
         bob.wait_for("history")
@@ -133,7 +133,7 @@ def test_a_message_that_comes_again_is_kept_once(rooms: ServerProcess) -> None:
         assert ids.count("a1") == 1
 
 
-def test_a_server_that_starts_again_says_that_it_forgot(
+def test_restarted_server_has_a_new_epoch(
     serve: Callable[..., ServerProcess],
 ) -> None:
     running = serve()
@@ -154,7 +154,7 @@ def test_a_server_that_starts_again_says_that_it_forgot(
         assert ada.next()["seq"] == 0
 
 
-def test_who_comes_back_before_the_old_socket_is_gone_hears_all(
+def test_reconnection_before_the_disconnect_gets_all_messages(
     rooms: ServerProcess,
 ) -> None:
     with (
@@ -170,7 +170,7 @@ def test_who_comes_back_before_the_old_socket_is_gone_hears_all(
 @pytest.mark.parametrize(
     "path", ["chatroom/nowhere", "chatroom/Hello-World", "nobody/hello-world"]
 )
-def test_there_are_no_other_rooms(rooms: ServerProcess, path: str) -> None:
+def test_chat_has_no_other_rooms(rooms: ServerProcess, path: str) -> None:
     party, room = path.split("/")
     with pytest.raises(InvalidStatus) as refusal, rooms.join(room, party):
         pass
@@ -178,7 +178,7 @@ def test_there_are_no_other_rooms(rooms: ServerProcess, path: str) -> None:
     assert rooms.get(f"/parties/{path}").status == 404
 
 
-def test_the_partys_name_may_be_written_as_the_original_does(
+def test_party_name_may_be_camel_case(
     rooms: ServerProcess,
 ) -> None:
     with rooms.join(party="chatRoom") as ada, rooms.join() as bob:
@@ -187,12 +187,12 @@ def test_the_partys_name_may_be_written_as_the_original_does(
         assert bob.hear("hello")
 
 
-def test_a_room_answers_no_requests(rooms: ServerProcess) -> None:
+def test_chat_answers_no_requests(rooms: ServerProcess) -> None:
     answer = rooms.get("/parties/chatroom/hello-world")
     assert answer.status == 404
 
 
-def test_a_hundred_people_hear_one_of_them(rooms: ServerProcess) -> None:
+def test_message_reaches_a_hundred_connections(rooms: ServerProcess) -> None:
     with ExitStack() as stack:
         join = stack.enter_context
         guests = [join(rooms.join("room-4")) for _ in range(100)]
