@@ -1,4 +1,4 @@
-"""What measures the servers, and sees whether they do what they should."""
+"""The benchmark, and its checks that no message is lost."""
 
 import socket
 import subprocess
@@ -8,16 +8,23 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tools.bench.audience import Viewer
+from tools.bench.audience import ReplyChecker
+from tools.bench.chart import render_chart
 from tools.bench.crowd import Crowd
-from tools.bench.door import Door
 from tools.bench.measure import bench
-from tools.bench.picture import picture
-from tools.bench.replies import Replies, measure_replies
+from tools.bench.replies import ReplyResults, measure_replies
+from tools.bench.report import compare_plain, fan_out, tables
 from tools.bench.results import Results, Scenario
-from tools.bench.servers import PARTY_CHAT, RAW, STARLETTE, Server
-from tools.bench.stream import Stream, Wrong
-from tools.bench.table import fan_out, tables
+from tools.bench.room_client import RoomClient
+from tools.bench.servers import (
+    COMPRESSING,
+    PARTY_CHAT,
+    PLAIN_ASGI,
+    RAW,
+    STARLETTE,
+    Server,
+)
+from tools.bench.stream_checker import DeliveryError, StreamChecker
 
 from ..support.server_process import ROOT
 from ..support.ws_frames import CLOSE, RSV1, TEXT, frame, server_frame
@@ -27,12 +34,12 @@ HISTORY = server_frame(b'{"type":"history","messages":[]}')
 
 
 def update(id: int) -> bytes:
-    """A frame that tells about a message."""
+    """Return the frame of a message."""
     return server_frame(b'{"type":"update","message":{"id":"%d"}}' % id)
 
 
 def reply(body: str) -> bytes:
-    """A frame that tells about a reply so far."""
+    """Return the frame of a reply so far."""
     return server_frame(
         b'{"type":"update","message":{"role":"assistant","body":"%s"}}'
         % body.encode()
@@ -40,29 +47,35 @@ def reply(body: str) -> bytes:
 
 
 def small_bench(*servers: Server) -> Results:
-    """One short round."""
+    """Run one short round."""
     results = Results(servers, [SMALL])
     bench(results, 1, 0.1, 60, lambda progress: None)
     return results
 
 
-def test_each_server_is_measured_and_shown() -> None:
-    """Mutation: the picture or the table leaves the last server out."""
+def test_bench_measures_and_shows_each_server() -> None:
     results = small_bench(RAW, PARTY_CHAT, STARLETTE)
 
     assert results.deliveries >= 3 * 2 * 4
     assert results.ratio(PARTY_CHAT, SMALL) > 0
-    shown = " ".join(ElementTree.fromstring(picture(results)).itertext())
+    shown = " ".join(ElementTree.fromstring(render_chart(results)).itertext())
     for server in results.servers:
         assert server.name in shown
         assert f"\n| {server.name} " in fan_out(results)
 
 
-def test_a_server_that_forgets_somebody_is_found_out() -> None:
-    """Mutation: `Running.blamed` lets it pass."""
+def test_report_compares_plain_asgi_with_starlette() -> None:
+    servers = PLAIN_ASGI, STARLETTE, COMPRESSING, RAW
+    costs = zip(servers, (6.0, 4.0, 8.0, 2.0), strict=True)
+    rounds = [{(each.name, SMALL.name): cost for each, cost in costs}]
+    lines = compare_plain(Results(servers, [SMALL], rounds))
+    assert [line.partition(": ")[2] for line in lines[1:3]] == ["1.50", "0.75"]
+
+
+def test_bench_names_a_server_that_loses_a_message() -> None:
     command = "uvicorn --port {port} tests.support.stubs.forgetful:app"
 
-    with pytest.raises(Wrong, match=r"^forgetful: "):
+    with pytest.raises(DeliveryError, match=r"^forgetful: "):
         small_bench(Server("forgetful", command))
 
 
@@ -78,10 +91,9 @@ def test_a_server_that_forgets_somebody_is_found_out() -> None:
     ],
     ids=["lost", "swapped", "twice", "history", "no-history", "closed"],
 )
-def test_what_nobody_hears_rightly_is_wrong(frames: list[bytes]) -> None:
-    """Mutation: `_check` takes any message."""
-    with pytest.raises(Wrong):
-        Stream().hear(0, b"".join(frames))
+def test_stream_checker_refuses_a_wrong_stream(frames: list[bytes]) -> None:
+    with pytest.raises(DeliveryError):
+        StreamChecker().feed(0, b"".join(frames))
 
 
 @pytest.mark.parametrize(
@@ -95,48 +107,44 @@ def test_what_nobody_hears_rightly_is_wrong(frames: list[bytes]) -> None:
     ],
     ids=["lost", "lost-later", "swapped", "twice", "twice-at-the-end"],
 )
-def test_what_one_reader_hears_wrongly_is_wrong(heard: bytes) -> None:
-    """Mutation: only what a reader has beyond the others is compared."""
-    stream = Stream()
-    stream.hear(0, HISTORY + update(1) + update(2))
+def test_stream_checker_refuses_a_client_that_differs(heard: bytes) -> None:
+    stream = StreamChecker()
+    stream.feed(0, HISTORY + update(1) + update(2))
 
-    with pytest.raises(Wrong):
-        stream.hear(0, heard)
+    with pytest.raises(DeliveryError):
+        stream.feed(0, heard)
 
 
-def test_readers_may_hear_it_in_pieces_of_any_size() -> None:
-    """Mutation: a reader's place goes on by what the others have not."""
+def test_stream_checker_takes_pieces_of_any_size() -> None:
     told = HISTORY + b"".join(map(update, range(1, 5)))
-    stream = Stream()
+    stream = StreamChecker()
 
-    places = [0, 0]
-    while places != [len(told)] * 2:
+    positions = [0, 0]
+    while positions != [len(told)] * 2:
         for reader, size in enumerate([7, 50]):
-            at = places[reader]
-            places[reader] = stream.hear(at, told[at : at + size])
+            at = positions[reader]
+            positions[reader] = stream.feed(at, told[at : at + size])
 
     assert len(stream.ends) == 5
 
 
-def test_what_is_compressed_is_read_as_well() -> None:
-    """Mutation: the window starts afresh with each frame."""
+def test_stream_checker_inflates_frames() -> None:
     compressor = zlib.compressobj(wbits=-15)
-    stream, place = Stream(), 0
+    stream, position = StreamChecker(), 0
 
     for each in (HISTORY, update(1), update(2)):
         data = compressor.compress(each[2:])
         data += compressor.flush(zlib.Z_SYNC_FLUSH)
         head = bytes([0x80 | RSV1 | TEXT, len(data) - 4])
-        place = stream.hear(place, head + data[:-4])
+        position = stream.feed(position, head + data[:-4])
 
     assert len(stream.ends) == 3
 
 
-def test_what_comes_after_the_last_message_is_wrong() -> None:
-    """Mutation: `settle` does not listen any more, or does not count."""
+def test_crowd_refuses_a_message_after_the_last() -> None:
     far = []
 
-    class Pipe(Door):
+    class Pipe(RoomClient):
         def join(self) -> tuple[socket.socket, bytes]:
             near, end = socket.socketpair()
             far.append(end)
@@ -145,28 +153,26 @@ def test_what_comes_after_the_last_message_is_wrong() -> None:
     crowd = Crowd(Pipe(0, "hello-world"), 2)
     far[1].sendall(update(1))
 
-    with pytest.raises(Wrong):
-        crowd.settle()
-    crowd.leave()
+    with pytest.raises(DeliveryError):
+        crowd.check_silence()
+    crowd.close()
     for end in far:
         end.close()
 
 
-def test_a_reply_that_does_not_grow_is_wrong() -> None:
-    """Mutation: a viewer takes any body."""
-    viewer = Viewer()
-    viewer.hear(0, reply("Once upon"))
-    viewer.hear(len(viewer.data), reply("Once upon a time"))
+def test_reply_checker_refuses_a_reply_that_does_not_grow() -> None:
+    checker = ReplyChecker()
+    checker.feed(0, reply("Once upon"))
+    checker.feed(len(checker.data), reply("Once upon a time"))
 
-    assert viewer.body == "Once upon a time"
-    with pytest.raises(Wrong):
-        viewer.hear(len(viewer.data), reply("Once upon"))
+    assert checker.body == "Once upon a time"
+    with pytest.raises(DeliveryError):
+        checker.feed(len(checker.data), reply("Once upon"))
 
 
 @pytest.mark.soak
-def test_a_reply_is_measured_in_each_server_that_has_one() -> None:
-    """Mutation: those who ask leave before the reply has come."""
-    results, replies = small_bench(RAW), Replies()
+def test_bench_measures_a_reply() -> None:
+    results, replies = small_bench(RAW), ReplyResults()
     measure_replies(replies, 1, lambda progress: None)
 
     figures = tables(results, replies)

@@ -1,4 +1,4 @@
-"""A hundred people who see a reply grow."""
+"""A hundred clients that see a reply grow."""
 
 import json
 import selectors
@@ -6,67 +6,72 @@ import socket
 from typing import cast
 
 from tests.support.ws_frames import TEXT
-from tools.bench.door import PATIENCE, Door, leave, receive
-from tools.bench.story import QUESTION, STORY
-from tools.bench.stream import Stream, Wrong
+from tools.bench.room_client import (
+    RECEIVE_TIMEOUT,
+    RoomClient,
+    close_sockets,
+    receive,
+)
+from tools.bench.stream_checker import DeliveryError, StreamChecker
+from tools.bench.texts import QUESTION, STORY
 
 PEOPLE = 100
 
 
-class Viewer(Stream):
-    """One who sees the reply grow; each has a stream of their own."""
+class ReplyChecker(StreamChecker):
+    """Checks that one client sees the reply grow."""
 
     def __init__(self) -> None:
         super().__init__()
         self.body = ""
 
-    def _check(self, kind: int, payload: bytes) -> None:
-        if kind != TEXT:
-            raise Wrong(f"{payload!r} came where a message was due")
+    def _check(self, opcode: int, payload: bytes) -> None:
+        if opcode != TEXT:
+            raise DeliveryError(f"{payload!r} came instead of a message")
         message = json.loads(payload).get("message", {})
         if message.get("role") != "assistant":
             return
         if message.get("status") != "thinking":
             if not message["body"].startswith(self.body):
-                raise Wrong("the reply did not grow")
+                raise DeliveryError("the reply did not grow")
             self.body = message["body"]
 
 
 class Audience:
-    """Those who are in the room; the last of them asks."""
+    """The clients in the room; the last of them asks."""
 
-    def __init__(self, door: Door) -> None:
-        self.door = door
-        self.viewers = [Viewer() for _ in range(PEOPLE)]
+    def __init__(self, client: RoomClient) -> None:
+        self.client = client
+        self.checkers = [ReplyChecker() for _ in range(PEOPLE)]
         self.selector = selectors.DefaultSelector()
-        for viewer in self.viewers:
-            self.asker, data = door.join()
-            viewer.hear(0, data)
-            self.selector.register(self.asker, selectors.EVENT_READ, viewer)
-        while not all(viewer.ends for viewer in self.viewers):
-            self.listen()
+        for checker in self.checkers:
+            self.asker, data = client.join()
+            checker.feed(0, data)
+            self.selector.register(self.asker, selectors.EVENT_READ, checker)
+        while not all(checker.ends for checker in self.checkers):
+            self.wait()
 
     def ask(self) -> float:
-        """Ask, until everybody has the whole reply: bytes for each."""
+        """Ask, and wait for the whole reply; return bytes per client."""
         before = self.received()
-        self.asker.sendall(self.door.say(1, QUESTION))
-        while any(viewer.body != STORY for viewer in self.viewers):
-            self.listen()
+        self.asker.sendall(self.client.message_frame(1, QUESTION))
+        while any(checker.body != STORY for checker in self.checkers):
+            self.wait()
         return (self.received() - before) / PEOPLE
 
     def received(self) -> int:
-        """Bytes that came, to all of them."""
-        return sum(len(viewer.data) for viewer in self.viewers)
+        """Return the bytes that all clients received."""
+        return sum(len(checker.data) for checker in self.checkers)
 
-    def listen(self) -> None:
-        """Take what has come, or wait for it."""
-        events = self.selector.select(PATIENCE)
+    def wait(self) -> None:
+        """Wait for data, and check it."""
+        events = self.selector.select(RECEIVE_TIMEOUT)
         if not events:
-            raise Wrong("the reply did not come to its end")
+            raise DeliveryError("the reply did not come to its end")
         for key, _ in events:
             data = receive(cast(socket.socket, key.fileobj))
-            key.data.hear(len(key.data.data), data)
+            key.data.feed(len(key.data.data), data)
 
-    def leave(self) -> None:
+    def close(self) -> None:
         """Close the sockets."""
-        leave(self.selector)
+        close_sockets(self.selector)

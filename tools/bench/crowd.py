@@ -1,4 +1,4 @@
-"""A crowd in one room: one speaks, everybody else listens."""
+"""A crowd in one room: one client sends, the others receive."""
 
 import selectors
 import socket
@@ -6,79 +6,87 @@ import time
 from bisect import bisect_right
 from typing import cast
 
-from tools.bench.door import PATIENCE, Door, leave, receive
-from tools.bench.stream import Stream, Wrong
+from tools.bench.room_client import (
+    RECEIVE_TIMEOUT,
+    RoomClient,
+    close_sockets,
+    receive,
+)
+from tools.bench.stream_checker import DeliveryError, StreamChecker
 
-SETTLED = 0.05
-"""Seconds of silence after which nothing more is to come."""
+QUIET_SECONDS = 0.05
+"""Seconds without data after which nothing more is expected."""
 
 SENDER = -1
 
 
 class Crowd:
-    """Some people in a room; all but one are readers."""
+    """The clients in a room; all but one are readers."""
 
-    def __init__(self, door: Door, people: int) -> None:
-        self.door = door
-        self.stream = Stream()
+    def __init__(self, client: RoomClient, people: int) -> None:
+        self.client = client
+        self.checker = StreamChecker()
         self.sent = 0
-        self.places = [0] * (people - 1)
+        self.positions = [0] * (people - 1)
         self.selector = selectors.DefaultSelector()
-        self.sender, _ = door.join()
+        self.sender, _ = client.join()
         self.selector.register(self.sender, selectors.EVENT_READ, SENDER)
         for number in range(people - 1):
-            sock, data = door.join()
+            sock, data = client.join()
             sock.setblocking(False)
             self.selector.register(sock, selectors.EVENT_READ, number)
-            self.places[number] = self.stream.hear(0, data)
-        while self.heard < 0:
-            self.listen()
+            self.positions[number] = self.checker.feed(0, data)
+        while self.delivered < 0:
+            self.wait()
 
     @property
-    def heard(self) -> int:
-        """The last message that all have heard; -1: not even the history."""
-        return bisect_right(self.stream.ends, min(self.places)) - 1
+    def delivered(self) -> int:
+        """The last message that all have received; -1: not the history yet."""
+        return bisect_right(self.checker.ends, min(self.positions)) - 1
 
-    def talk(self, at_once: int, seconds: float) -> int:
-        """Keep some messages in flight, until all arrive; tells how many."""
+    def chat(self, in_flight: int, seconds: float) -> int:
+        """Keep messages in flight until all arrived; return their count."""
         before = self.sent
         end = time.monotonic() + seconds
-        while (going := time.monotonic() < end) or self.heard < self.sent:
-            if going:
-                self.say(at_once - (self.sent - self.heard))
-            self.listen()
+        while (
+            is_sending := time.monotonic() < end
+        ) or self.delivered < self.sent:
+            if is_sending:
+                self.send(in_flight - (self.sent - self.delivered))
+            self.wait()
         return self.sent - before
 
-    def say(self, count: int) -> None:
-        """Say the next messages, in one write."""
+    def send(self, count: int) -> None:
+        """Send the next messages, in one write."""
         numbers = range(self.sent + 1, self.sent + count + 1)
-        self.sender.sendall(b"".join(map(self.door.say, numbers)))
+        self.sender.sendall(b"".join(map(self.client.message_frame, numbers)))
         self.sent += count
 
-    def listen(self) -> None:
-        """Take what has come, or wait for it."""
-        if not self.take(PATIENCE):
-            raise Wrong(f"message {self.heard + 1} did not reach everybody")
+    def wait(self) -> None:
+        """Wait for data, and check it."""
+        if not self.receive(RECEIVE_TIMEOUT):
+            lost = self.delivered + 1
+            raise DeliveryError(f"message {lost} did not reach everybody")
 
-    def take(self, seconds: float) -> bool:
-        """Take what comes within that time, if anything does."""
+    def receive(self, seconds: float) -> bool:
+        """Check data that arrives in time; return whether any did."""
         events = self.selector.select(seconds)
         for key, _ in events:
             data = receive(cast(socket.socket, key.fileobj))
             if key.data != SENDER:
-                place = self.places[key.data]
-                self.places[key.data] = self.stream.hear(place, data)
+                position = self.positions[key.data]
+                self.positions[key.data] = self.checker.feed(position, data)
             elif b'"error"' in data:
-                raise Wrong(f"the speaker was told: {data!r}")
+                raise DeliveryError(f"the sender got an error: {data!r}")
         return bool(events)
 
-    def settle(self) -> None:
-        """See that all have heard all of it, and nothing else."""
-        while self.take(SETTLED):
+    def check_silence(self) -> None:
+        """Check that everything has arrived, and nothing else."""
+        while self.receive(QUIET_SECONDS):
             pass
-        if self.heard != self.sent:
-            raise Wrong(f"{self.sent} messages became {self.heard}")
+        if self.delivered != self.sent:
+            raise DeliveryError(f"{self.sent} messages became {self.delivered}")
 
-    def leave(self) -> None:
+    def close(self) -> None:
         """Close the sockets."""
-        leave(self.selector)
+        close_sockets(self.selector)

@@ -1,4 +1,4 @@
-"""The machine that a bench runs on."""
+"""The machine that the benchmark runs on."""
 
 import os
 import platform
@@ -12,18 +12,18 @@ from pathlib import Path
 
 cores = sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else [0]
 
-SERVERS_CORE = cores[0]
-CROWDS_CORE = cores[-1]
+SERVER_CORE = cores[0]
+CLIENT_CORE = cores[-1]
 
 
 def pin(process: int, core: int) -> None:
-    """Keep a process on one core, where the system can; 0 is this one."""
+    """Pin a process to a core, on Linux; 0 is this process."""
     if sys.platform == "linux" and len(cores) > 1:
         os.sched_setaffinity(process, {core})
 
 
-def allow_sockets() -> None:
-    """Let this process have as many sockets as the crowds need."""
+def raise_socket_limit() -> None:
+    """Raise the limit of open sockets to what the clients need."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = 4_096 if hard == resource.RLIM_INFINITY else min(hard, 4_096)
     if soft != resource.RLIM_INFINITY and soft < most:
@@ -31,7 +31,7 @@ def allow_sockets() -> None:
 
 
 def cpu_seconds(process: int) -> float:
-    """Seconds that a process has computed so far."""
+    """Return the CPU time that a process has used so far."""
     if sys.platform == "linux":
         # The clock that clock_getcpuclockid(3) finds.
         return time.clock_gettime(~process << 3 | 2)
@@ -43,7 +43,7 @@ def cpu_seconds(process: int) -> float:
 
 
 def description() -> str:
-    """The machine in a few words: processor, cores, system and Python."""
+    """Return the processor, cores, system and Python in one line."""
     count = os.cpu_count() or 1
     cores = f"{count} core{'s' if count > 1 else ''}"
     python = f"{platform.python_implementation()} {platform.python_version()}"
@@ -51,7 +51,7 @@ def description() -> str:
 
 
 def processor() -> str:
-    """What the processor calls itself."""
+    """Return the name of the processor."""
     name = platform.processor() or platform.machine()
     with suppress(OSError):
         found = re.search(

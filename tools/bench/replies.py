@@ -1,4 +1,4 @@
-"""What a reply costs that everybody sees grow, and how much each gets."""
+"""Measure a streamed reply: bytes for each client, and CPU time."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,21 +9,27 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from tools.bench.audience import Audience
-from tools.bench.running import Running, running
-from tools.bench.servers import COMPRESSING, PARTY_CHAT, STARLETTE, Server
-from tools.bench.story import recording
+from tools.bench.servers import (
+    COMPRESSING,
+    PARTY_CHAT,
+    STARLETTE,
+    Server,
+    ServerRun,
+    run_server,
+)
+from tools.bench.texts import recording
 
 ROOM = "hello-world"
 
 
-class Replies:
-    """Kilobytes for each viewer and CPU seconds, by the server's name."""
+class ReplyResults:
+    """Kilobytes for each client and CPU seconds, by the server's name."""
 
     def __init__(self) -> None:
         self.rounds: list[dict[str, tuple[float, float]]] = []
 
     def rows(self) -> list[list[str]]:
-        """A line of words for each server: its medians."""
+        """Return a table row for each server, with its medians."""
         rows = []
         for name in self.rounds[0]:
             size = median(each[name][0] for each in self.rounds)
@@ -33,22 +39,22 @@ class Replies:
 
 
 def measure_replies(
-    replies: Replies, rounds: int, tell: Callable[[str], None]
+    replies: ReplyResults, rounds: int, report_progress: Callable[[str], None]
 ) -> None:
-    """Have them all reply, at the same time; that many times."""
+    """Let all servers stream the reply at the same time, in each round."""
     for number in range(rounds):
-        tell(f"round {number + 1} of {rounds}: a reply that grows")
+        report_progress(f"round {number + 1} of {rounds}: a reply that grows")
         with ExitStack() as stack, ThreadPoolExecutor() as pool:
-            servers = stack.enter_context(repliers())
-            runs = [stack.enter_context(running(each)) for each in servers]
+            servers = stack.enter_context(reply_servers())
+            runs = [stack.enter_context(run_server(each)) for each in servers]
             figures = list(pool.map(measure, runs))
         names = [each.name for each in servers]
         replies.rounds.append(dict(zip(names, figures, strict=True)))
 
 
 @contextmanager
-def repliers() -> Iterator[list[Server]]:
-    """The servers that reply, each of them the same."""
+def reply_servers() -> Iterator[list[Server]]:
+    """Yield the servers, which all stream the same reply."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "story.jsonl"
         file.write_text(recording(), "utf-8")
@@ -56,12 +62,12 @@ def repliers() -> Iterator[list[Server]]:
         yield [replace(PARTY_CHAT, settings=settings), COMPRESSING, STARLETTE]
 
 
-def measure(run: Running) -> tuple[float, float]:
-    """Ask one of them: kilobytes for each viewer, and CPU seconds."""
-    with run.blamed():
-        audience = Audience(run.door(ROOM))
+def measure(run: ServerRun) -> tuple[float, float]:
+    """Ask one server; return kilobytes per client, and CPU seconds."""
+    with run.attribute_errors():
+        audience = Audience(run.client(ROOM))
         before = run.cpu_seconds()
         size = audience.ask()
         used = run.cpu_seconds() - before
-        audience.leave()
+        audience.close()
     return size / 1_000, used

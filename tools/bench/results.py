@@ -1,4 +1,4 @@
-"""What was measured: the cost of a delivery, server by server."""
+"""The results: the cost of a delivery, by server and scenario."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,12 +9,12 @@ from tools.bench.servers import RAW, Server
 
 @dataclass(frozen=True)
 class Scenario:
-    """How many are in a room, and how many messages are under way at once."""
+    """The number of clients in a room, and of messages in flight."""
 
     name: str
     room: str
     people: int
-    at_once: int
+    in_flight: int
 
 
 SCENARIOS = [
@@ -26,7 +26,7 @@ SCENARIOS = [
 
 @dataclass
 class Results:
-    """CPU seconds a million deliveries: for each server, round by round."""
+    """CPU seconds per million deliveries, for each server and round."""
 
     servers: Sequence[Server]
     scenarios: Sequence[Scenario]
@@ -34,33 +34,37 @@ class Results:
     deliveries: int = 0
 
     def count(self) -> str:
-        """How many rounds there were."""
+        """Return the number of rounds, in words."""
         count = len(self.rounds)
         return "1 round" if count == 1 else f"{count} rounds"
 
     def cost(self, server: Server, scenario: Scenario) -> float:
-        """The median of what a server needs."""
+        """Return the median cost of a server."""
         return median(each[server.name, scenario.name] for each in self.rounds)
 
-    def ratios(self, server: Server, scenario: Scenario) -> list[float]:
-        """What it needs as a multiple of raw sockets, lowest round first."""
+    def ratios(
+        self, server: Server, scenario: Scenario, other: Server = RAW
+    ) -> list[float]:
+        """Return the cost as a multiple of another's, lowest round first."""
         name = scenario.name
         return sorted(
-            each[server.name, name] / each[RAW.name, name]
+            each[server.name, name] / each[other.name, name]
             for each in self.rounds
         )
 
-    def ratio(self, server: Server, scenario: Scenario) -> float:
-        """The median of that."""
-        return median(self.ratios(server, scenario))
+    def ratio(
+        self, server: Server, scenario: Scenario, other: Server = RAW
+    ) -> float:
+        """Return the median of these multiples."""
+        return median(self.ratios(server, scenario, other))
 
     def ranking(self) -> list[Server]:
-        """The servers, the cheapest in the first scenario first."""
+        """Return the servers, the cheapest in the first scenario first."""
         first = self.scenarios[0]
         return sorted(self.servers, key=lambda each: self.ratio(each, first))
 
-    def most(self) -> float:
-        """The largest of all ratios."""
+    def max_ratio(self) -> float:
+        """Return the largest of all ratios."""
         return max(
             self.ratio(server, scenario)
             for server in self.servers

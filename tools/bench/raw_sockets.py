@@ -1,9 +1,8 @@
-"""The least a server can do: `python -m tools.bench.raw PORT [gather]`.
+"""The lower bound: `python -m tools.bench.raw_sockets PORT [gather]`.
 
-One thread, one selector, and a `send` to each socket: what it costs is nearly
-all the system's own work. It looks into no message, checks nothing and keeps
-nothing. With `gather`, all that came at once from somebody goes to each
-socket in one `send`.
+One thread, one selector, and a `send` to each socket: nearly all of its cost
+is the system's. It validates and keeps no message. With `gather`, messages
+that were received at once go to each socket in one `send`.
 """
 
 import re
@@ -26,33 +25,33 @@ ANSWER = (
     b"Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n"
 )
 
-rooms: dict[bytes, set["Guest"]] = defaultdict(set)
+rooms: dict[bytes, set["Client"]] = defaultdict(set)
 
 
-class Guest:
-    """One socket, and what of its next frame has come."""
+class Client:
+    """One socket, and the beginning of its next frame."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.data = b""
-        self.room: set[Guest] = set()
+        self.room: set[Client] = set()
 
-    def hear(self, gather: bool) -> None:
-        """Take what has come, and pass it on."""
+    def receive(self, gather: bool) -> None:
+        """Receive messages, and pass them on."""
         data = self.sock.recv(65_536)
         if not data:
             raise EOFError
         self.data += data
         if self not in self.room:
-            self.greet()
+            self.accept()
             return
         frames = list(self.frames())
         for frame in [b"".join(frames)] if gather else frames:
             for reader in self.room - {self}:
-                reader.sock.send(frame)  # what does not fit would be missed
+                reader.sock.send(frame)  # a full buffer would lose data
 
-    def greet(self) -> None:
-        """Answer the handshake, once it is there."""
+    def accept(self) -> None:
+        """Answer the handshake, once it is complete."""
         if b"\r\n\r\n" not in self.data:
             return
         key = re.findall(rb"(?i)sec-websocket-key: *(\S+)", self.data)[0]
@@ -62,7 +61,7 @@ class Guest:
         self.data = b""
 
     def frames(self) -> Iterator[bytes]:
-        """The frames that are complete, as updates."""
+        """Yield the complete frames, as updates."""
         first, payload, end = parse_frame(self.data, 0)
         while end:
             if first & 15 == CLOSE:
@@ -74,7 +73,7 @@ class Guest:
 
 
 def serve(port: int, gather: bool) -> None:
-    """Serve, until ended."""
+    """Serve until this process is terminated."""
     selector = selectors.DefaultSelector()
     listener = socket.create_server(("127.0.0.1", port), backlog=1000)
     selector.register(listener, selectors.EVENT_READ)
@@ -84,15 +83,15 @@ def serve(port: int, gather: bool) -> None:
                 sock, _ = listener.accept()
                 sock.setblocking(False)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                selector.register(sock, selectors.EVENT_READ, Guest(sock))
+                selector.register(sock, selectors.EVENT_READ, Client(sock))
                 continue
-            guest: Guest = event.data
+            client: Client = event.data
             try:
-                guest.hear(gather)
+                client.receive(gather)
             except EOFError:
-                guest.room.discard(guest)
-                selector.unregister(guest.sock)
-                guest.sock.close()
+                client.room.discard(client)
+                selector.unregister(client.sock)
+                client.sock.close()
 
 
 if __name__ == "__main__":

@@ -5,21 +5,21 @@ from typing import Any
 
 import socketio
 
-said: dict[str, list[Any]] = defaultdict(list)
+history: dict[str, list[Any]] = defaultdict(list)
 server = socketio.AsyncServer(async_mode="asgi", ping_interval=300)
 
 
 async def join(sid: str, room: str) -> None:
-    """Tell a newcomer what was said."""
+    """Send a newcomer the history."""
     await server.save_session(sid, {"room": room})
     await server.enter_room(sid, room)
-    await server.emit("history", {"messages": said[room]}, to=sid)
+    await server.emit("history", {"messages": history[room]}, to=sid)
 
 
 async def message(sid: str, message: Any) -> None:
-    """Tell everybody what one says."""
+    """Send a message to everybody else."""
     room = (await server.get_session(sid))["room"]
-    said[room].append(message)
+    history[room].append(message)
     await server.emit("update", message, room=room, skip_sid=sid)
 
 

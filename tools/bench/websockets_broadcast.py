@@ -8,28 +8,28 @@ from typing import Any
 
 from websockets.asyncio.server import ServerConnection, broadcast, serve
 
-said: dict[str, list[Any]] = defaultdict(list)
-present: dict[str, set[ServerConnection]] = defaultdict(set)
+history: dict[str, list[Any]] = defaultdict(list)
+connections: dict[str, set[ServerConnection]] = defaultdict(set)
 
 
 async def chat(connection: ServerConnection) -> None:
-    """Tell a newcomer what was said, and everybody what one says."""
+    """Send a newcomer the history, and each message to everybody else."""
     room = connection.request.path if connection.request else ""
-    present[room].add(connection)
-    history = {"type": "history", "messages": said[room]}
-    await connection.send(json.dumps(history))
+    connections[room].add(connection)
+    frame = {"type": "history", "messages": history[room]}
+    await connection.send(json.dumps(frame))
     try:
         async for text in connection:
             message = json.loads(text)["message"]
-            said[room].append(message)
+            history[room].append(message)
             update = json.dumps({"type": "update", "message": message})
-            broadcast(present[room] - {connection}, update)
+            broadcast(connections[room] - {connection}, update)
     finally:
-        present[room].discard(connection)
+        connections[room].discard(connection)
 
 
 async def main() -> None:
-    """Serve, until ended."""
+    """Serve until this process is terminated."""
     port = int(sys.argv[1])
     async with serve(chat, "127.0.0.1", port, ping_interval=300) as server:
         await server.serve_forever()

@@ -1,4 +1,4 @@
-"""The results as a picture: bars, in light and in dark."""
+"""The results as a bar chart, for light and dark mode."""
 
 from html import escape
 
@@ -34,8 +34,8 @@ STYLE = """
 """
 
 
-def picture(results: Results) -> str:
-    """The whole picture, as SVG."""
+def render_chart(results: Results) -> str:
+    """Return the chart as SVG."""
     servers = results.ranking()
     width = LABELS + PANEL * len(results.scenarios) + 12
     height = TOP + ROW * len(servers) + BOTTOM
@@ -66,8 +66,8 @@ def picture(results: Results) -> str:
 def bars(
     results: Results, servers: list[Server], scenario: Scenario, left: int
 ) -> str:
-    """The bars of one scenario."""
-    unit = BAR / results.most()
+    """Return the bars of one scenario."""
+    unit = BAR / results.max_ratio()
     one = left + unit
     end = TOP + ROW * len(servers)
     parts = [
@@ -88,17 +88,17 @@ def bars(
 
 
 def line(number: int) -> int:
-    """Where the text of a row stands."""
+    """Return the baseline of a row's text."""
     return TOP + ROW * number + 18
 
 
 def kind(server: Server) -> str:
-    """Ours stands out."""
+    """Return the CSS class that highlights Party Chat."""
     return "ours" if server == PARTY_CHAT else ""
 
 
 def figure(server: Server, ratio: float) -> str:
-    """A number to read at a glance."""
+    """Return a ratio with two significant digits."""
     if server == RAW:
         return "1"
     return f"{ratio:.2f}" if ratio < 1 else f"{ratio:.1f}"
@@ -107,7 +107,7 @@ def figure(server: Server, ratio: float) -> str:
 def text(
     x: float, y: float, words: str, kind: str = "", anchor: str = "start"
 ) -> str:
-    """A line of text."""
+    """Return a line of text."""
     return (
         f'<text x="{x:.0f}" y="{y:.0f}" class="{kind}" '
         f'text-anchor="{anchor}">{escape(words)}</text>'
