@@ -1,4 +1,4 @@
-"""The model that answers: which one it is, and the way to it."""
+"""The service that chooses, prepares and stops the model."""
 
 import asyncio
 import logging
@@ -30,23 +30,23 @@ INSTRUCTIONS = (
 
 FIRST_TOKEN_SECONDS = 30.0
 LOADING_SECONDS = 120.0
-"""For a first token, while a model on this machine may still be loading."""
+"""Timeout of a first token while a local model may still be loading."""
 LOADED_SECONDS = 240.0
-"""After a reply, in which a model is still loaded: Ollama's are for 300."""
+"""Time after a reply in which a model is loaded; Ollama unloads after 300."""
 
 
 class Readiness:
-    """When each model answered last."""
+    """First-token timeouts, by when each model answered last."""
 
     def __init__(self) -> None:
         self._answered: dict[str, float] = {}
 
     def note_answer(self, name: str) -> None:
-        """Note that a model has answered, and so is loaded."""
+        """Record that a model has answered, and so is loaded."""
         self._answered[name] = time.monotonic()
 
     def first_token_timeout(self, kind: Provider, name: str) -> float:
-        """Return the seconds that a model may take for its first token."""
+        """Return the timeout in seconds of a model's first token."""
         choice = settings()
         if choice.ai_first_token_timeout is not None:
             return choice.ai_first_token_timeout
@@ -59,19 +59,23 @@ class Readiness:
         return LOADING_SECONDS
 
     async def load(self, client: Any, *names: str) -> None:
-        """Let Ollama load models, before somebody waits for them."""
+        """Have Ollama load models before the first question."""
         for name in filter(None, dict.fromkeys(names)):
-            # It may be started later: a reply says so, if it fails.
+            # Ollama may start later; until then, replies fail with a message.
             with suppress(Exception):
                 await client.generate(model=name)
                 self.note_answer(name)
 
 
 class ChatModel:
-    """One of the app's services: started and stopped with it.
+    """A service of the app that knows the model and has its client.
 
-    `client` is an `ollama.AsyncClient` if `kind` is "ollama", else asked like
-    an `openai.AsyncOpenAI`, with `options`; the file `record` keeps replies.
+    `client` is an `ollama.AsyncClient` if `kind` is "ollama"; otherwise it
+    has the interface of `openai.AsyncOpenAI`, to be called with `options`.
+    `classifier` is the model that decides whether to reply, `status_line` is
+    for the pages and the terminal, `problem` says why no provider can be
+    asked, `record` is the file of AI_RECORD. A prompt has at most
+    `context_bytes` of messages, with names if `prefix_names` is set.
     """
 
     def __init__(self) -> None:
@@ -79,7 +83,7 @@ class ChatModel:
         self.name = ""
         self.classifier = ""
         self.status_line = ""
-        self.problem = ""  # why no provider can be asked
+        self.problem = ""
         self.client: Any = None
         self.options: dict[str, Any] = {}
         self.record = ""
@@ -91,7 +95,7 @@ class ChatModel:
         self._local: local.LlamaProcess | None = None
 
     async def start(self) -> None:
-        """Choose the model, and prepare the way to it."""
+        """Choose the provider, and make its client."""
         self.kind = await asyncio.to_thread(detect_provider, settings())
         if self.kind == "openai":
             self._answer_with(settings().openai_model, "OpenAI")
@@ -121,12 +125,12 @@ class ChatModel:
             self.status_line += "; its replies are recorded"
 
     async def ready(self) -> None:
-        """Wait until the model is loaded; raises if it could not be."""
+        """Wait until the local model is loaded, or raise why it is not."""
         if self._loading and self.kind == "local":
             self.client = await asyncio.shield(self._loading)
 
     async def stop(self) -> None:
-        """Let go of the clients, and of the local model."""
+        """Close the clients, and end the local model's process."""
         loading = [self._loading] if self._loading else []
         for task in loading:
             task.cancel()
@@ -171,4 +175,4 @@ class ChatModel:
 
 
 model = ChatModel()
-"""The one model of this process, for a stage's `services`."""
+"""The model of this process, for a stage's `services`."""

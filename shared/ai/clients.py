@@ -1,4 +1,7 @@
-"""Who speaks to a model; imported late, as some take half a second."""
+"""Make the clients of OpenAI, Ollama and the local model.
+
+Their libraries are imported late: they take half a second.
+"""
 
 import logging
 import os
@@ -15,14 +18,14 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 OPENAI = "https://api.openai.com/v1"
-"""Where OpenAI is; its client would take an empty variable for an address."""
+"""The default, as OpenAI's client would use an empty variable as a URL."""
 
 
 VARIABLES = (
     *("all_proxy", "http_proxy", "https_proxy", "no_proxy"),
     *("ssl_cert_file", "ssl_cert_dir"),
 )
-"""Environment variables that a client reads by itself, in either case."""
+"""Environment variables that the clients read, in either case."""
 
 logger = logging.getLogger("ai")
 
@@ -30,7 +33,7 @@ REFUSALS = {
     "stream_options": re.compile("stream_options|include_usage"),
     "system": re.compile("system role|role.{0,9}system", re.I),
 }
-"""The parts that can be left out, and how a refusal names them."""
+"""Parts of a request that are optional, and how a refusal names them."""
 
 CONSEQUENCES = {
     "stream_options": "stream_options is refused: tokens are estimated",
@@ -39,9 +42,9 @@ CONSEQUENCES = {
 
 
 def drop_broken_variables(make_client: Callable[[], object]) -> None:
-    """Remove the variables with which a library cannot make its client.
+    """Remove environment variables that prevent making a client.
 
-    They are named in the log, without their values: these may hold a password.
+    The log names them without their values, which may hold a password.
     """
     given = [each for each in os.environ if each.lower() in VARIABLES]
     removed = {name: os.environ.pop(name) for name in given}
@@ -61,7 +64,7 @@ def drop_broken_variables(make_client: Callable[[], object]) -> None:
 
 
 def openai_client() -> "AsyncOpenAI":
-    """A client of OpenAI, or of what speaks its language elsewhere."""
+    """Return a client of OpenAI, or of a compatible server."""
     from httpx2 import AsyncClient
 
     drop_broken_variables(AsyncClient)
@@ -72,8 +75,8 @@ def openai_client() -> "AsyncOpenAI":
 
 
 def local_client(local: LlamaProcess) -> "AsyncOpenAI":
-    """A client of the local model."""
-    # A proxy is for what is far away.
+    """Return a client of the local model."""
+    # Proxies are for other machines.
     return _client(local.key, local.url, trust_env=False)
 
 
@@ -98,11 +101,11 @@ def _client(key: str, url: str, **options: Any) -> "AsyncOpenAI":
 
 
 def ollama_client() -> "AsyncClient":
-    """A client of Ollama."""
+    """Return a client of Ollama."""
     import httpx
 
     drop_broken_variables(httpx.AsyncClient)
-    # Importing it makes a client, too.
+    # Importing ollama makes a client, too.
     from ollama import AsyncClient
 
     from .http_responses import client_options

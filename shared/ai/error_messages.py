@@ -9,7 +9,7 @@ from .provider import lacks_version
 from .replay.player import NotRecorded
 
 PROGRAMMING_ERRORS = NameError, TypeError, AttributeError, LookupError
-"""What is no fault of a model, but of the code that asks it."""
+"""Errors of the code that asks a model, rather than of the model."""
 
 WRONG = "Something went wrong with this reply. Try again."
 NOT_SET_UP = "The AI is not set up right here, so it cannot answer."
@@ -23,7 +23,7 @@ PROMPT = re.compile(
     r"|filter|policy|policies|safety|flagged|moderation",
     re.I,
 )
-"""How providers refuse a prompt, for which other words may help."""
+"""How providers refuse a prompt: other words may help."""
 
 SETTING = re.compile(
     r"api.?key|auth|credential|model|param|argument|unsupported|support"
@@ -32,11 +32,11 @@ SETTING = re.compile(
     r"|version|billing|account|temperature|max_tokens",
     re.I,
 )
-"""How they refuse what an app asks for: no visitor can change it."""
+"""How providers refuse a request for reasons that no visitor can change."""
 
 
 def visitor_message(error: Exception) -> str:
-    """What went wrong, for somebody who only wanted an answer."""
+    """Return a message for visitors about a failed reply."""
     if isinstance(error, NotRecorded):
         return str(error)
     error = cause(error)
@@ -51,7 +51,7 @@ def visitor_message(error: Exception) -> str:
         return "No AI is installed here, so nobody can answer."
     if name == "ReplyTooLong":
         return "The AI took too long, so this reply ends here."
-    # The clients have timeouts of their own, by many names.
+    # Each client has timeouts of its own.
     if "Timeout" in name:
         return "The AI went silent, so this reply ends here. Try again."
     if is_elsewhere(error) or name == "RedirectRefused":
@@ -75,14 +75,14 @@ def visitor_message(error: Exception) -> str:
 
 
 def cause(error: Exception) -> Exception:
-    """Return what our own client raised, where openai's wraps it."""
+    """Return the error of our own code that openai's client wraps."""
     inner = error.__cause__
     ours = type(inner).__module__.startswith("shared.")
     return inner if ours and isinstance(inner, Exception) else error
 
 
 def full_text(error: Exception) -> str:
-    """Return an error's text, and what openai's leaves out of a body."""
+    """Return an error's text, with the body that openai's leaves out."""
     text, body = str(error), getattr(error, "body", None)
     left_out = isinstance(body, dict) and not isinstance(
         body.get("message"), str
@@ -91,7 +91,7 @@ def full_text(error: Exception) -> str:
 
 
 def is_elsewhere(error: Exception) -> bool:
-    """Whether no API answers at the address, as its /v1 is missing."""
+    """Whether no API answers, as OPENAI_BASE_URL may lack its /v1."""
     status = getattr(error, "status_code", None)
     odd = type(error).__name__ in ("WebPage", "BadStream")
     odd = odd or "unexpected endpoint" in str(error).lower()
@@ -102,9 +102,9 @@ def is_elsewhere(error: Exception) -> bool:
 
 
 def log_message(error: Exception, file: str) -> str:
-    """One line for the log: what a server says may be a whole page.
+    """Return one short line for the log.
 
-    Of a mistake, it tells the last line of `file` that led to it.
+    For a programming error, it names the last line of `file` that led to it.
     """
     error = cause(error)
     line = f"{type(error).__name__}: {' '.join(full_text(error).split())[:300]}"

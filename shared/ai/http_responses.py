@@ -1,7 +1,7 @@
-"""HTTP clients that bound and watch what a provider sends.
+"""Bound, watch and rewrite the HTTP responses of providers.
 
-Both `openai` and `ollama` take event hooks; theirs are httpx2 and httpx,
-which have the same classes under the same names.
+Both `openai` and `ollama` take event hooks. They use httpx2 and httpx, which
+have the same classes under the same names.
 """
 
 import zlib
@@ -14,30 +14,30 @@ from .stream_lines import BadStream, LineReader, OllamaReader
 from .watchdog import watchdog
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
-"""Of what is no stream, such as a list of models."""
+"""Of a response that is not streamed, such as a list of models."""
 
 MAX_ERROR_BYTES = 64 * 1024
-"""Of an error's words."""
+"""Of an error's response."""
 
 PIECE_BYTES = 64 * 1024
-"""Decompressed at once."""
+"""Decompressed in one step."""
 
 ENCODINGS = {"gzip", "x-gzip", "deflate"}
 
 
 class RedirectRefused(Exception):
-    """The provider wants the conversation to go to another host."""
+    """Raised for a redirect to another host."""
 
 
 class WebPage(Exception):
-    """A web page came instead of a reply."""
+    """Raised when a web page comes instead of a reply."""
 
 
 def client_options(module: ModuleType) -> dict[str, Any]:
-    """Return arguments for a client of `httpx` or `httpx2`."""
+    """Return the arguments of a bounded client of `httpx` or `httpx2`."""
 
     class Body(_Body, module.AsyncByteStream):  # type: ignore[misc, name-defined]
-        """The bytes of a response."""
+        """The body as a stream of the client's own kind."""
 
     async def check(response: Any) -> None:
         check_redirect(response)
@@ -53,7 +53,7 @@ def client_options(module: ModuleType) -> dict[str, Any]:
 
 
 def check_redirect(response: Any) -> None:
-    """Let no conversation go to another host, or out of TLS."""
+    """Refuse redirects to another host, and from HTTPS to HTTP."""
     if response.has_redirect_location:
         here = response.request.url
         there = here.join(response.headers["location"])
@@ -74,7 +74,7 @@ class _Body:
         if self._encoding in ("", "identity"):
             self._inflate = None
         elif self._encoding in ENCODINGS:
-            # 32: whether it is gzip or zlib is told by the header.
+            # 32: detect gzip or zlib by the header.
             self._inflate = zlib.decompressobj(32 + zlib.MAX_WBITS)
         else:
             raise BadStream(f"it is compressed: {self._encoding[:20]}")

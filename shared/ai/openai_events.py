@@ -26,18 +26,18 @@ FILTER |= {"prohibited_content", "blocklist", "sensitive"}
 
 
 class EventReader(LineReader):
-    """Server-sent events of OpenAI's chat completions, however written."""
+    """Rewrite the server-sent events of OpenAI-compatible servers."""
 
     def __init__(self, watchdog: Watchdog | None) -> None:
         super().__init__(watchdog)
         self._is_object = False
-        """Whether the body is one object, as `stream` was ignored."""
+        """Whether the body is one object, as the server ignored `stream`."""
         self._data: list[bytes] = []
         self._event = b""
         self._ended = False
 
     def read_line(self, line: bytes) -> Iterator[bytes]:
-        """Take the fields of an event; a blank line ends it."""
+        """Collect the fields of an event; a blank line ends it."""
         line = line.removeprefix(b"\xef\xbb\xbf")
         name, colon, value = line.partition(b":")
         if self._is_object or line.startswith((b"{", b"[")):
@@ -51,13 +51,13 @@ class EventReader(LineReader):
             self._event = name
             self._data.append(value)
         elif name == b"data" and colon:
-            # One newline between events, and not two, is a habit of some.
+            # Some servers write one newline between events instead of two.
             if self._data and parse_json(b"\n".join(self._data)) is not ...:
                 yield from self.flush()
             self._data.append(value)
 
     def flush(self) -> Iterator[bytes]:
-        """Write the event that is complete, if it says anything."""
+        """Yield the event that is complete, unless it is empty."""
         data, event = b"\n".join(self._data).strip(), self._event
         self._data, self._event = [], b""
         if data.startswith(b"[DONE]"):
@@ -70,18 +70,18 @@ class EventReader(LineReader):
                 self.has_text = True
                 yield b"data: " + data + b"\n\n"
                 return
-            # Other text is an error's, or a sign of life.
+            # Other text is an error's, or keeps the connection alive.
             chunk = data.decode(errors="replace") if chunk is ... else chunk
             yield from self.read_event(chunk, event)
 
     def done(self) -> Iterator[bytes]:
-        """End the reply, also if no chunk gave a reason."""
+        """End the reply, even if no chunk gave a finish reason."""
         if not self._ended:
             yield self.write_chunk("", "stop", None)
         yield b"data: [DONE]\n\n"
 
     def read_event(self, chunk: Any, event: bytes) -> Iterator[bytes]:
-        """Write a chunk, or the error that takes its place."""
+        """Yield a chunk, or the error in its place."""
         if isinstance(chunk, list) and len(chunk) == 1:
             chunk = chunk[0]
         if event == b"error" and not isinstance(chunk, dict):
@@ -113,7 +113,7 @@ class EventReader(LineReader):
         yield self.write_chunk(text, reason or None, usage)
 
     def text_of(self, choice: dict[str, Any]) -> str:
-        """Read the text of a choice, wherever a server puts it."""
+        """Return a choice's text, wherever the server puts it."""
         delta = choice.get("delta")
         if isinstance(delta, dict):
             self.count_hidden(
@@ -123,14 +123,14 @@ class EventReader(LineReader):
             if text := self.text_in(delta.get("content")) + refusal:
                 return text
         message = choice.get("message")
-        # At the end of a stream, some repeat all that was said.
+        # Some servers repeat the whole message at the end of a stream.
         if isinstance(message, dict) and not self.has_text:
             refusal = self.text_in(message.get("refusal"))
             return self.text_in(message.get("content")) + refusal
         return self.text_in(delta or choice.get("text"))
 
     def text_in(self, content: object) -> str:
-        """Return the text in a content, which may be a list of parts."""
+        """Return the text of a content, which may be a list of parts."""
         if isinstance(content, list):
             return "".join(map(self.text_in, content))
         if isinstance(content, dict):
@@ -141,7 +141,7 @@ class EventReader(LineReader):
         return content if isinstance(content, str) else ""
 
     def write_chunk(self, text: str, end: str | None, usage: Any) -> bytes:
-        """Write a chunk as OpenAI does."""
+        """Return a chunk in OpenAI's format."""
         delta = {"role": "assistant", "content": text}
         choice = {"index": 0, "delta": delta, "finish_reason": end}
         chunk = {
@@ -156,7 +156,7 @@ class EventReader(LineReader):
 
 
 def is_plain_delta(chunk: Any) -> bool:
-    """Whether a chunk has text, and nothing that any client has to know."""
+    """Whether a chunk has text and nothing else, and can pass unchanged."""
     try:
         (choice,) = chunk["choices"]
         delta = choice["delta"]
@@ -175,7 +175,7 @@ def is_plain_delta(chunk: Any) -> bool:
 
 
 def total_usage(usage: object) -> dict[str, int] | None:
-    """Return a usage with its total, if it counts anything."""
+    """Return the usage with its total."""
     if not isinstance(usage, dict):
         return None
     names = ("prompt_tokens", "completion_tokens", "total_tokens")
@@ -185,5 +185,5 @@ def total_usage(usage: object) -> dict[str, int] | None:
 
 
 def write_event(data: dict[str, Any]) -> bytes:
-    """Write a server-sent event."""
+    """Return a server-sent event."""
     return b"data: " + json.dumps(data).encode() + b"\n\n"

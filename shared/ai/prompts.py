@@ -1,4 +1,4 @@
-"""What a model is asked: who it is, and what was said lately."""
+"""Make prompts from a room's conversation."""
 
 from collections.abc import Sequence
 from itertools import islice
@@ -11,14 +11,14 @@ from .chat_model import model
 Prompt: TypeAlias = list[dict[str, str]]
 
 MAX_PROMPT_MESSAGES = 20
-"""How many messages a prompt holds."""
+"""Messages in a prompt, the question included."""
 
 
 def make_prompt(messages: Sequence[Message], question: Message) -> Prompt:
-    """The end of a conversation, up to the question that is to be answered.
+    """Return the end of a conversation, up to the question to be answered.
 
-    Only what is finished is in it: replies that failed or are being written
-    are not, nor what was said after the question and waits for its own turn.
+    It leaves out replies that are unfinished or failed, and questions after
+    this one, which get replies of their own.
     """
     said = (
         each
@@ -42,11 +42,11 @@ def make_prompt(messages: Sequence[Message], question: Message) -> Prompt:
 
 
 def for_template(prompt: Prompt) -> Prompt:
-    """Return a prompt that every model's chat template takes.
+    """Return a prompt that every model's chat template accepts.
 
-    Many demand one leading system message, then a user's, and then turns that
-    alternate: neighbours of one role become one message, and a later message
-    of the system, such as a judge's question, ends the user's before it.
+    Many templates demand one leading system message, then user and assistant
+    in turn. So neighbours of one role become one message, and a later system
+    message, such as a classifier's, is appended to the user's before it.
     """
     taken: Prompt = []
     for message in prompt:
@@ -64,17 +64,17 @@ def for_template(prompt: Prompt) -> Prompt:
 
 
 def prompt_text(message: Message, named: bool) -> str:
-    """What a message says, and, where several people speak, who says it."""
+    """Return a message's text, after its author's name if `named`."""
     if named and message.role == "user":
         return f"{one_line(message.user)}: {message.body}"
     return message.body
 
 
 def body_bytes(message: Message) -> int:
-    """Bytes, as a letter of some alphabets takes several tokens."""
+    """Return a message's bytes: a letter of some scripts is several tokens."""
     return len(message.body.encode())
 
 
 def is_before(message: Message, question: Message) -> bool:
-    """Whether a message stands before the question in the room's log."""
+    """Whether a message is before the question in the room's log."""
     return (message.seq or 0) < (question.seq or 0)

@@ -12,10 +12,10 @@ from ..settings import Settings
 Provider: TypeAlias = Literal["openai", "ollama", "local", "replay", "none"]
 
 OLLAMA = "http://127.0.0.1:11434"
-"""Where Ollama is, unless somebody moved it."""
+"""Ollama's default address."""
 
 MAX_RESPONSE_BYTES = 8 * 1024 * 1024
-"""Of its list of models."""
+"""Of Ollama's list of models."""
 
 UNFIT_FOR_A_KEY = {
     "\n": "a newline",
@@ -32,12 +32,15 @@ UNFIT_FOR_A_KEY = {
 HERE = re.compile(
     r"localhost|127\.[\d.]+|0\.0\.0\.0|::1|host\.docker\.internal", re.I
 )
-"""Hosts that are this machine, also from within a container."""
+"""Hosts that are this machine, from within a container too."""
 
 
 def detect_provider(settings: Settings) -> Provider:
-    """What `AI` says; else OpenAI with a key or a base URL, else Ollama if
-    it is set or runs here with the model pulled, else the local model.
+    """Return the provider to use.
+
+    That is the one of AI, if set; else OpenAI, if there is a key or a base
+    URL; else Ollama, if OLLAMA_HOST is set or Ollama runs here and has the
+    model; else the local model.
     """
     if settings.ai:
         return cast(Provider, settings.ai.partition(":")[0])
@@ -49,9 +52,9 @@ def detect_provider(settings: Settings) -> Provider:
 
 
 def has_model(name: str, host: str = OLLAMA) -> bool:
-    """Whether Ollama answers there, and has the model."""
+    """Whether Ollama answers at this address and has the model."""
     try:
-        # No proxy: it is asked on this machine.
+        # No proxy: this is the same machine.
         opener = build_opener(ProxyHandler({}))
         with opener.open(f"{host}/api/tags", timeout=0.5) as response:
             pulled = json.loads(response.read(MAX_RESPONSE_BYTES))["models"]
@@ -62,7 +65,7 @@ def has_model(name: str, host: str = OLLAMA) -> bool:
 
 
 def key_problem(settings: Settings) -> str:
-    """Say why no server could take OPENAI_API_KEY; empty if one could."""
+    """Return the error of OPENAI_API_KEY, or ""."""
     for letter in settings.openai_api_key:
         unfit = "a character that no key has"
         if found := UNFIT_FOR_A_KEY.get(letter):
@@ -73,7 +76,7 @@ def key_problem(settings: Settings) -> str:
 
 
 def url_problem(settings: Settings) -> str:
-    """Say why OPENAI_BASE_URL is no address of an API; empty if it may be."""
+    """Return the error of OPENAI_BASE_URL, or ""."""
     url = settings.openai_base_url
     try:
         parts = urlsplit(url)
@@ -89,12 +92,12 @@ def url_problem(settings: Settings) -> str:
 
 
 def settings_problem(settings: Settings) -> str:
-    """Say which of OpenAI's settings cannot work, and why; empty: none."""
+    """Return the first error of OpenAI's settings, or ""."""
     return key_problem(settings) or url_problem(settings)
 
 
 def settings_remark(settings: Settings) -> str:
-    """Say what is wrong with OpenAI's settings, behind the model's name."""
+    """Return an error of OpenAI's settings, to follow the model's name."""
     wrong = settings_problem(settings)
     if not (settings.openai_api_key or settings.openai_base_url):
         wrong = "OPENAI_API_KEY is not set"
@@ -102,13 +105,13 @@ def settings_remark(settings: Settings) -> str:
 
 
 def lacks_version(settings: Settings) -> bool:
-    """Whether OPENAI_BASE_URL has no /v1, which most servers need."""
+    """Whether OPENAI_BASE_URL lacks the /v1 that most servers need."""
     url = settings.openai_base_url
     return bool(url) and not re.search(r"/v\d", urlsplit(url).path)
 
 
 def runs_on_this_machine(settings: Settings, kind: str) -> bool:
-    """Whether the model runs on this machine, and may have to be loaded."""
+    """Whether the model runs on this machine, and may need loading."""
     url = settings.openai_base_url if kind == "openai" else settings.ollama_host
     if kind != "openai":
         url = url or OLLAMA
@@ -117,7 +120,7 @@ def runs_on_this_machine(settings: Settings, kind: str) -> bool:
 
 
 def ignored_settings(settings: Settings, kind: str) -> list[str]:
-    """Say which settings mean nothing to what answers."""
+    """Return a line for each setting that this provider ignores."""
     told = []
     if settings.should_reply and kind in ("local", "replay"):
         told.append("SHOULD_REPLY is ignored: this AI cannot judge it")

@@ -1,4 +1,4 @@
-"""One reply at a time in a room, in the order asked."""
+"""A queue of questions for each room, answered one at a time."""
 
 import asyncio
 from collections import deque
@@ -15,49 +15,54 @@ Q = TypeVar("Q")
 
 
 class QuestionQueue:
-    """Who waits for a turn, and with which question."""
+    """The questions of a room that wait for its current reply to end."""
 
     def __init__(self) -> None:
         self.waiting: deque[list[Any]] = deque()
-        self.turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
-    async def begin(self) -> None:
-        """Wait until it is one's turn and the AI is not paused."""
-        await self.turn.acquire()
+    async def acquire(self) -> None:
+        """Wait until no other reply runs, and the AI is not paused."""
+        await self._lock.acquire()
         try:
             await moderation.wait_resumed()
         except asyncio.CancelledError:
-            self.turn.release()
+            self._lock.release()
             raise
+
+    def release(self) -> None:
+        """Let the next question have its reply."""
+        self._lock.release()
 
 
 def one_reply_at_a_time(
     reply: Callable[[S, Q], Awaitable[None]],
 ) -> Callable[[S, Q], Awaitable[None]]:
-    """Let a method that answers a question run once at a time.
+    """Decorate a room's method so that its calls run one after another.
 
-    `MAX_QUEUED_QUESTIONS` of them may wait. One beyond that takes the place of
-    the last one in the queue: it has no reply of its own, but that reply's
-    prompt holds both. With AI=none, no question has a turn.
+    At most MAX_QUEUED_QUESTIONS calls wait, in the order asked. A question
+    beyond that replaces the last one in the queue: it gets no reply of its
+    own, but the prompt of that reply has both. While the AI is paused, all
+    wait. With AI=none, the method is never called.
     """
 
     @wraps(reply)
     async def wait_and_reply(self: S, question: Q) -> None:
         if model.kind == "none":
             return
-        turns: QuestionQueue = vars(self).setdefault("_turns", QuestionQueue())
-        if len(turns.waiting) >= settings().max_queued_questions:
-            turns.waiting[-1][0] = question
+        queue: QuestionQueue = vars(self).setdefault("_queue", QuestionQueue())
+        if len(queue.waiting) >= settings().max_queued_questions:
+            queue.waiting[-1][0] = question
             return
         ticket = [question]
-        turns.waiting.append(ticket)
+        queue.waiting.append(ticket)
         try:
-            await turns.begin()
+            await queue.acquire()
         finally:
-            turns.waiting.remove(ticket)
+            queue.waiting.remove(ticket)
         try:
             await reply(self, ticket[0])
         finally:
-            turns.turn.release()
+            queue.release()
 
     return wait_and_reply

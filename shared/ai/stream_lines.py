@@ -9,18 +9,18 @@ from pydantic_core import from_json
 from .watchdog import Watchdog
 
 MAX_LINE_BYTES = 1024 * 1024
-"""Of a longer line, the beginning is read; what follows is no memory."""
+"""Of a longer line, only the beginning is read and kept in memory."""
 
 MAX_TOKENS = 10_000_000
-"""Of a reply; a provider that reports more is not believed."""
+"""Per reply; a larger number from a provider is ignored."""
 
 
 class BadStream(Exception):
-    """Raised for a body that is no stream of a reply; says what it is."""
+    """Raised for a body that is not a reply's stream, with the reason."""
 
 
 class LineReader:
-    """Split bytes into lines, of which each has a bounded size."""
+    """Split a stream into lines of bounded size, and rewrite each."""
 
     def __init__(self, watchdog: Watchdog | None) -> None:
         self.watchdog = watchdog
@@ -28,7 +28,7 @@ class LineReader:
         self._line = bytearray()
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Read some bytes: what a client gets instead."""
+        """Read bytes, and yield those that the client gets instead."""
         *lines, rest = data.split(b"\n")
         for line in lines:
             self._extend(line)
@@ -41,7 +41,7 @@ class LineReader:
             raise BadStream("a line is longer than 1 MiB")
 
     def end(self) -> Iterator[bytes]:
-        """Read what no newline followed."""
+        """Read the last line, which no newline follows."""
         yield from self.read_line(bytes(self._line))
         yield from self.flush()
 
@@ -50,28 +50,28 @@ class LineReader:
         self._line += part[:room]
 
     def count_hidden(self, thought: object) -> None:
-        """Leave reasoning out, but for the estimate of tokens."""
+        """Leave reasoning out, and count it for the estimate of tokens."""
         if self.watchdog and isinstance(thought, str):
             self.watchdog.hidden_bytes += len(thought)
 
     def read_line(self, line: bytes) -> Iterator[bytes]:
-        """Override: a line, without its newline."""
+        """Override: rewrite a line, which comes without its newline."""
         raise NotImplementedError
 
     def flush(self) -> Iterator[bytes]:
-        """Override: what is left, now that all lines have been read."""
+        """Override: yield the rest after the last line."""
         yield from ()
 
 
 class OllamaReader(LineReader):
-    """Lines of JSON, as Ollama's /api/chat sends them."""
+    """Rewrite the JSON lines of Ollama's /api/chat."""
 
     def __init__(self, watchdog: Watchdog | None) -> None:
         super().__init__(watchdog)
         self._empty = True
 
     def read_line(self, line: bytes) -> Iterator[bytes]:
-        """Write a part of a reply, or the error that takes its place."""
+        """Yield a part of a reply, or the error in its place."""
         part = parse_json(line) if line.strip() else None
         if part is ...:
             raise BadStream("a line is not JSON")
@@ -98,13 +98,13 @@ class OllamaReader(LineReader):
         yield write_line(kept)
 
     def flush(self) -> Iterator[bytes]:
-        """Write an unfinished part if there was none, for ask_ollama."""
+        """Yield an unfinished part if there was none: ask_ollama needs one."""
         if self._empty:
             yield write_line({"message": assistant_message(""), "done": False})
 
 
 def parse_json(data: bytes) -> Any:
-    """Parse JSON, also if it was cut off for its size; `...`: it is none."""
+    """Parse JSON, even if cut off for its size; return `...` if invalid."""
     partial = len(data) >= MAX_LINE_BYTES - 16
     try:
         return from_json(
@@ -119,7 +119,7 @@ def parse_json(data: bytes) -> Any:
 
 
 def error_object(error: object) -> dict[str, Any]:
-    """Return an error as OpenAI writes one, with its message as text."""
+    """Return an error in OpenAI's format, with its message as text."""
     fields = error if isinstance(error, dict) else {"message": error}
     nested = fields.get("error")
     message = fields.get("message") or nested or "the provider gives no reason"
@@ -128,16 +128,16 @@ def error_object(error: object) -> dict[str, Any]:
 
 
 def token_count(tokens: object) -> int:
-    """Return a plausible number of tokens, or 0."""
+    """Return a number of tokens if it is plausible, else 0."""
     known = isinstance(tokens, int | float) and 0 < tokens < MAX_TOKENS
     return int(tokens) if known else 0  # type: ignore[call-overload]
 
 
 def assistant_message(text: str) -> dict[str, str]:
-    """Return a message of the model."""
+    """Return a message of the assistant."""
     return {"role": "assistant", "content": text}
 
 
 def write_line(part: dict[str, Any]) -> bytes:
-    """Write a line of JSON."""
+    """Return a line of JSON."""
     return json.dumps(part).encode() + b"\n"

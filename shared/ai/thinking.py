@@ -1,4 +1,4 @@
-"""Take a model's thoughts out of a reply while it grows."""
+"""Remove a model's reasoning from a reply while it grows."""
 
 import re
 
@@ -9,7 +9,7 @@ CLOSING = rf"</(?:{NAMES})>|\[/THINK\]"
 ANY = rf"[ \t]*(?:({OPENING})|{CLOSING})\s*"
 
 TAG = re.compile(rf"^{ANY}", re.M | re.I)
-"""A tag begins a line, or follows one: text about tags is no thought."""
+"""A tag begins a line or follows another: tags in a sentence are text."""
 
 NEXT = re.compile(rf"\s*{ANY}", re.I)
 END = re.compile(rf"(?:{CLOSING})\s*", re.I)
@@ -23,10 +23,10 @@ LONGEST_TAG = max(map(len, TAGS))
 
 
 class ThoughtFilter:
-    """Return what of a text is no thought; the text only ever grows.
+    """Remove tagged reasoning from a text that only grows.
 
-    Thoughts are in tags. Where a closing tag stands alone, the opening one
-    was in the prompt, and all before it was a thought.
+    Where a closing tag has no opening one, that was in the prompt, and all
+    text before the closing tag is reasoning.
     """
 
     def __init__(self) -> None:
@@ -36,8 +36,9 @@ class ThoughtFilter:
         self._thinking = False
 
     def strip(self, text: str, finished: bool = False) -> str:
-        """Return the answer in a text; unless it is finished, without what
-        may still become a tag.
+        """Return the text without its reasoning.
+
+        Unless it is `finished`, an end that may become a tag is left out.
         """
         while tag := self._find(text):
             if not self._thinking:

@@ -6,11 +6,11 @@ from types import TracebackType
 
 
 class ReplyTooLong(Exception):
-    """A reply took longer than a whole reply may take."""
+    """Raised when a whole reply takes too long."""
 
 
 class Watchdog:
-    """Give a reply up once one of its three limits has passed.
+    """Three timeouts of a reply: first token, stall and whole reply.
 
     `first`, `stall` and `whole` are seconds. Bytes from the provider, SSE
     comments included, reset the first two, and nothing resets the third.
@@ -19,7 +19,7 @@ class Watchdog:
 
     def __init__(self, first: float, stall: float, whole: float) -> None:
         self.hidden_bytes = 0
-        """Reasoning that was left out, for an estimate of the tokens."""
+        """Bytes of reasoning that was left out, to estimate the tokens."""
         self._loop = asyncio.get_running_loop()
         self._reset_at = self._loop.time()
         self._ends_at = self._reset_at + whole
@@ -28,7 +28,7 @@ class Watchdog:
         self._timeout: asyncio.Timeout | None = None
 
     def reset(self, token: bool = False) -> None:
-        """Note a sign of life; after the first token, a stall is shorter."""
+        """Restart the timer; after the first token, `stall` applies."""
         self._reset_at = self._loop.time()
         if token:
             self._limit = self._stall
@@ -36,7 +36,7 @@ class Watchdog:
             self._timeout.reschedule(self._deadline())
 
     async def __aenter__(self) -> None:
-        # Time in which nobody waited for the provider is no silence of its.
+        # Time in which nobody waited for the provider does not count.
         self._reset_at = self._loop.time()
         self._timeout = asyncio.timeout_at(self._deadline())
         await self._timeout.__aenter__()
@@ -61,4 +61,4 @@ class Watchdog:
 
 
 watchdog: ContextVar[Watchdog | None] = ContextVar("watchdog", default=None)
-"""That of the reply which the current task waits for."""
+"""The watchdog of the reply that the current task waits for."""

@@ -1,1 +1,1 @@
-"""What stands around a demo, for who presents it and who takes it apart."""
+"""The presenter's page, keys, and invitations for the audience."""

@@ -1,4 +1,4 @@
-"""The presenter's actions, as their page sends them."""
+"""The actions that the presenter's page sends."""
 
 from typing import Annotated, Literal
 
@@ -6,26 +6,26 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 
 class StrictAction(BaseModel):
-    """An action, with nothing beside it."""
+    """An action, without any other fields."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
 
 class GlobalAction(StrictAction):
-    """What concerns all rooms."""
+    """An action on all rooms."""
 
     action: Literal["pause", "resume", "hide_cursors", "show_cursors"]
 
 
 class NameAction(StrictAction):
-    """What concerns a name."""
+    """An action on a name."""
 
     action: Literal["mute", "unmute"]
     name: str = Field(min_length=1, max_length=40)
 
 
 class ClearAction(StrictAction):
-    """What concerns a room."""
+    """An action on a room."""
 
     action: Literal["clear"]
     party: str

@@ -1,4 +1,4 @@
-"""The key in the presenter's link, without which their page does nothing."""
+"""Check the key in the presenter's link, which their page needs."""
 
 import os
 import sys
@@ -33,9 +33,9 @@ TOO_MANY_GUESSES = (
 
 
 def ensure_key(choice: Settings) -> Settings:
-    """The settings, with a key if others may come in, and a cookie secret.
+    """Return the settings with a cookie secret, and a key for guests' apps.
 
-    They are made once, so that links and cookies outlive a restart.
+    Both go to the environment, so that links and cookies survive a reload.
     """
     if not choice.cookie_secret:
         os.environ["COOKIE_SECRET"] = token_urlsafe()
@@ -46,16 +46,16 @@ def ensure_key(choice: Settings) -> Settings:
 
 
 def accepts_guests(choice: Settings) -> bool:
-    """Whether others may come in, and somebody looks at this terminal.
+    """Whether others can open the app, and a presenter sees this terminal.
 
-    With a `PUBLIC_URL`, a log may be all that there is.
+    With a PUBLIC_URL, output may go to a log, where no key may appear.
     """
     return choice.lan or bool(choice.public_url and sys.stdout.isatty())
 
 
 @contextmanager
 def persist_moderation() -> Iterator[None]:
-    """As long as the block lasts, one server takes up the other's rules."""
+    """Let moderation survive reloads of the server during the block."""
     with ExitStack() as stack:
         if settings().presenter_key:
             with suppress(OSError):  # it may not be allowed to write
@@ -65,14 +65,14 @@ def persist_moderation() -> Iterator[None]:
 
 
 def quoted_key() -> str:
-    """The key as it stands in the link."""
+    """Return the key as it is in the link."""
     return quote(settings().presenter_key, safe="")
 
 
 def presenter_banner(address: str) -> list[str]:
-    """What the terminal says to the presenter, where others may come in.
+    """Return the terminal's line with the presenter's link, if guests can join.
 
-    What follows the # reaches no server, and so no server's log.
+    The key is in the URL's fragment, which no server gets to log.
     """
     if not accepts_guests(settings()):
         return []
@@ -80,10 +80,11 @@ def presenter_banner(address: str) -> list[str]:
 
 
 class KeyGuard:
-    """Checks the key, and how often somebody guesses it.
+    """Check the key, and limit wrong guesses.
 
-    An address has ten wrong guesses a minute. A browser that had the key once
-    is exempt by a signed cookie: others at its address cannot lock it out.
+    An address has ten wrong guesses per minute. A browser that had the key
+    once is exempt by a signed cookie, so that others at its address cannot
+    lock it out.
     """
 
     def __init__(self, policy: OriginPolicy) -> None:
@@ -91,7 +92,7 @@ class KeyGuard:
         self._guesses: OrderedDict[str, TokenBucket] = OrderedDict()
 
     def check(self, request: Request) -> None:
-        """Raise HTTPException for whoever does not have the key."""
+        """Raise HTTPException if the request lacks the key."""
         given = request.headers.get("authorization", "").encode()
         had_key = compare_digest(
             request.cookies.get(COOKIE, "").encode(),
@@ -103,10 +104,10 @@ class KeyGuard:
         if not compare_digest(given, f"Bearer {quoted_key()}".encode()):
             raise HTTPException(403, "This takes the presenter’s link.")
         if not had_key:
-            guesses.tokens += 1  # it was none
+            guesses.tokens += 1  # give the guess back
 
     def set_exemption(self, request: Request, response: Response) -> None:
-        """Set the cookie by which this browser is known to have the key."""
+        """Set the cookie that exempts this browser from the limit."""
         response.set_cookie(
             COOKIE,
             exemption_cookie(),
@@ -127,5 +128,5 @@ class KeyGuard:
 
 
 def exemption_cookie() -> str:
-    """Return the value of the cookie of browsers that had this key."""
+    """Return the cookie's value for the current key."""
     return sign(f"presenter {quoted_key()}")

@@ -1,4 +1,4 @@
-"""What the presenter may do: to the AI, to cursors, to names, to rooms."""
+"""Apply the presenter's actions to the AI, cursors, names and rooms."""
 
 from contextlib import suppress
 from typing import Any
@@ -13,17 +13,17 @@ from ..party.registry import PartyRegistry
 from .actions import ClearAction, GlobalAction, NameAction
 
 MAX_LISTED_NAMES = 20
-"""How many of those who spoke lately are told."""
+"""Recent speakers that the page lists."""
 MAX_RECENT_SPEAKERS = 200
-"""How many are remembered, so that there are enough who are not muted."""
+"""Recent speakers in memory, so that enough of them are not muted."""
 MAX_LOADED_ROOMS = 100
-"""How many rooms are listed that nobody has entered since the start."""
+"""Stored rooms to list that nobody has entered since the start."""
 
 TITLES = {chat.slug: chat.name for chat in CHATS}
 
 
 class PresenterControls:
-    """Takes the presenter's actions, and says how things are."""
+    """Applies the presenter's actions, and reports the state."""
 
     def __init__(self, parties: PartyRegistry) -> None:
         self.parties = parties
@@ -31,7 +31,7 @@ class PresenterControls:
         self._rooms_loaded = False
 
     async def load_rooms(self) -> None:
-        """Have rooms at hand that outlived the server before this one."""
+        """Load the stored rooms, once."""
         if self._rooms_loaded:
             return
         self._rooms_loaded = True
@@ -43,7 +43,7 @@ class PresenterControls:
     async def apply(
         self, action: GlobalAction | NameAction | ClearAction
     ) -> None:
-        """Do something, and tell everybody at once."""
+        """Apply an action, and broadcast the result."""
         if isinstance(action, ClearAction):
             await self.clear(action.party, action.room)
             return
@@ -62,14 +62,14 @@ class PresenterControls:
         broadcast_moderation(self.parties)
 
     async def clear(self, party: str, id: str) -> None:
-        """Forget what was said in a room, and what the AI would say to it."""
+        """Delete a room's messages, and cancel its replies."""
         log = self.parties.store.logs(Message).get((party, id))
         if log is None:
             raise HTTPException(404, "There is no such room.")
         self._note_speakers()
         room = self.parties.room(party, id)
         if room:
-            # Before: what they still append is forgotten with all else.
+            # First, as replies append once more when they are cancelled.
             room.cancel_hooks()
         try:
             await log.clear()
@@ -78,7 +78,7 @@ class PresenterControls:
                 room.broadcast(history(log))
 
     def state(self) -> dict[str, Any]:
-        """What the presenter's page shows."""
+        """Return the data of the presenter's page."""
         logs = self.parties.store.logs(Message)
         return {
             "paused": moderation.paused,
@@ -94,7 +94,7 @@ class PresenterControls:
     def _room_summary(
         self, party: str, id: str, messages: int
     ) -> dict[str, Any]:
-        """A room, as the presenter sees it."""
+        """Return a room's data for the presenter's page."""
         room = self.parties.room(party, id)
         return {
             "party": party,
@@ -105,14 +105,14 @@ class PresenterControls:
         }
 
     def unmuted_speakers(self) -> list[str]:
-        """Who spoke lately, the last first, and is not muted."""
+        """Return recent speakers who are not muted, the latest first."""
         self._note_speakers()
         names = list(self.recent_speakers.values())
         spoke = [each for each in names[::-1] if not moderation.is_muted(each)]
         return spoke[:MAX_LISTED_NAMES]
 
     def _note_speakers(self) -> None:
-        """Remember who spoke: whom to mute, when a room is cleared by then."""
+        """Remember who spoke, even after a room is cleared."""
         for log in self.parties.store.logs(Message).values():
             for each in log[-100:]:
                 if each.role == "user":
@@ -123,7 +123,7 @@ class PresenterControls:
 
 
 def broadcast_moderation(parties: PartyRegistry) -> None:
-    """Tell all chat rooms what holds now."""
+    """Send the current restrictions to all chat rooms."""
     for place in parties.store.logs(Message):
         if room := parties.room(*place):
             room.broadcast(presenter())

@@ -1,4 +1,4 @@
-"""How the room joins in: the app's address for others, as a QR code too."""
+"""The app's URL for the audience, also as a QR code."""
 
 import io
 import os
@@ -18,32 +18,32 @@ NO_NETWORK = (
 )
 
 QR_SHOWN_ENV = "QR_CODE_SHOWN"
-"""The variable that tells a server's successor not to show it again."""
+"""Set when the terminal has shown the QR code; a reload does not repeat it."""
 
 LIGHT_ON_DARK = "\033[38;5;231;48;5;16m{}\033[0m"
-"""White and black of those colours that no terminal's theme changes."""
+"""White and black of the 256 colours, which no theme changes."""
 
 
 @dataclass
 class Invitation:
-    """What the start page shows to those who are in the room."""
+    """A URL for the audience, which the start page shows."""
 
     address: str
 
     @property
     def qr_code(self) -> str:
-        """The QR code, as an image's address: it is dark on white."""
+        """The QR code as a data URL, dark on white."""
         return segno.make_qr(self.address).svg_data_uri(light="#fff")
 
 
 def get_invitation(request: Request) -> Invitation | None:
-    """What the start page shows: nothing where nobody else may come."""
+    """Return the invitation, or None if only this machine can connect."""
     _, port = request.scope["server"]
     return next((Invitation(each) for each in join_urls(port)), None)
 
 
 def join_urls(port: int) -> list[str]:
-    """The app's addresses for others, the best first."""
+    """Return the app's URLs for the audience, the best first."""
     choice = settings()
     if choice.public_url:
         return [choice.public_url.rstrip("/") + "/"]
@@ -55,12 +55,12 @@ def join_urls(port: int) -> list[str]:
 
 
 def format_netloc(host: str, port: int) -> str:
-    """Host and port, as a URL has them."""
+    """Return host and port as in a URL."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def invitation_banner(port: int) -> list[str]:
-    """What the terminal says to those who are in the room."""
+    """Return the terminal's lines for the audience."""
     best, *others = join_urls(port) or [""]
     if not best:
         return [NO_NETWORK] if settings().lan else []
@@ -69,7 +69,7 @@ def invitation_banner(port: int) -> list[str]:
 
 
 def terminal_qr_code(address: str) -> list[str]:
-    """The QR code in half blocks, if this terminal can show it."""
+    """Return the lines of the QR code, if this terminal can show it."""
     text = io.StringIO()
     segno.make_qr(address).terminal(text, compact=True)
     lines = text.getvalue().splitlines()
@@ -79,7 +79,7 @@ def terminal_qr_code(address: str) -> list[str]:
 
 
 def can_display(lines: list[str]) -> bool:
-    """Whether standard output is a terminal that has room for this."""
+    """Whether standard output is a terminal that can show these lines."""
     if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
         return False
     if QR_SHOWN_ENV in os.environ:

@@ -1,4 +1,4 @@
-"""The presenter's hand on the room: a page that only their link opens."""
+"""Routes of the presenter's page, which needs the key in its link."""
 
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
@@ -26,14 +26,14 @@ ACTION_HELP = (
 def presenter_routes(
     renderer: PageRenderer, parties: PartyRegistry, policy: OriginPolicy
 ) -> list[BaseRoute]:
-    """The page, and what it may do; nothing, where there is no key."""
+    """Return the routes of the page and its actions; none without a key."""
     if not quoted_key():
         return []
     moderation.load()
     controls, guard = PresenterControls(parties), KeyGuard(policy)
 
     async def handle_action(request: Request) -> Response:
-        """Do what the presenter decided; answers with how things are."""
+        """Apply an action, if there is one, and answer with the state."""
         try:
             guard.check(request)
             await controls.load_rooms()
@@ -58,5 +58,5 @@ def presenter_routes(
 
 
 async def show_presenter_page(request: Request) -> Response:
-    """The page is for everybody: without the key, it shows nothing."""
+    """Answer with the page, which is empty without the key."""
     return render_page(request, "presenter", "Presenter")

@@ -1,4 +1,4 @@
-"""Which files are not the same in two folders, and which of their lines."""
+"""Compare the files of two folders, line by line."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from typing import TypeAlias
 from ..web.files import mtimes_in
 
 MAX_SHOWN_CHARACTERS, MAX_SHOWN_LINES = 100_000, 2_000
-"""Characters and lines that a file may have, to be shown."""
+"""Larger files are listed without their lines."""
 
 Opcodes: TypeAlias = Sequence[tuple[str, int, int, int, int]]
 
 
 @dataclass(frozen=True)
 class FileDiff:
-    """One file that is not the same in both folders, and its lines."""
+    """A file that differs between two folders, and its lines."""
 
     name: str
     kind: str
@@ -28,32 +28,32 @@ class FileDiff:
 
     @cached_property
     def opcodes(self) -> Opcodes:
-        """The way from the old lines to the new ones, as difflib tells it."""
+        """The opcodes of difflib from the old lines to the new ones."""
         matcher = SequenceMatcher(None, self.old, self.new, autojunk=False)
         return matcher.get_opcodes()
 
     @property
     def added(self) -> int:
-        """How many lines came."""
+        """The number of added lines."""
         return sum(m - k for tag, _, _, k, m in self.opcodes if tag != "equal")
 
     @property
     def deleted(self) -> int:
-        """How many lines went; one that changed came and went."""
+        """The number of deleted lines; a changed line counts as both."""
         return sum(j - i for tag, i, j, _, _ in self.opcodes if tag != "equal")
 
     @property
     def remark(self) -> str:
-        """What there is to say where there are no lines to show."""
+        """The reason if there are no lines to show, or ""."""
         if self.problem or self.added or self.deleted:
             return self.problem
         if self.kind == "changes":
-            return "What differs cannot be seen: line ends, for one."
+            return "The differences are invisible, such as line ends."
         return "It is empty."
 
 
 def diff_folders(old: Path, new: Path) -> Iterator[FileDiff]:
-    """Each file that is not the same, byte for byte, in both folders."""
+    """Yield each file that differs in any byte."""
     before, after = stage_files(old), stage_files(new)
     for name in sorted(before | after):
         kind = "adds" if name not in before else "changes"
@@ -69,18 +69,18 @@ def diff_folders(old: Path, new: Path) -> Iterator[FileDiff]:
 
 
 def stage_files(folder: Path) -> set[str]:
-    """The files in a folder that a stage consists of, its README apart."""
+    """Return the names of a stage's files, without its README."""
     found = map(PurePath, mtimes_in(folder, ("",)))
     return {path.as_posix() for path in found if not is_excluded(path)}
 
 
 def is_excluded(path: PurePath) -> bool:
-    """Tell whether a file is no part of what a stage teaches."""
+    """Whether a file is a cache or a README."""
     return "__pycache__" in path.parts or path.name == "README.md"
 
 
 def have_same_bytes(one: Path, two: Path) -> bool:
-    """Whether two files hold the same bytes, as far as can be told."""
+    """Whether two files have the same bytes; False if one is unreadable."""
     try:
         return cmp(one, two, shallow=False)
     except OSError:
@@ -88,9 +88,9 @@ def have_same_bytes(one: Path, two: Path) -> bool:
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a file, none where there is none.
+    """Return a file's lines, none if it does not exist.
 
-    A ValueError says why they cannot be shown.
+    Raises ValueError with the reason if they cannot be shown.
     """
     try:
         with path.open(encoding="utf-8-sig") as file:
@@ -98,12 +98,12 @@ def read_lines(path: Path) -> list[str]:
     except FileNotFoundError:
         return []
     except UnicodeDecodeError:
-        raise ValueError("It is no text.") from None
+        raise ValueError("It is not text.") from None
     except OSError as error:
         raise ValueError(f"It cannot be read: {error.strerror}.") from None
     found = text.removesuffix("\n").split("\n") if text else []
     if "\0" in text:
-        raise ValueError("It is no text.")
+        raise ValueError("It is not text.")
     if len(text) > MAX_SHOWN_CHARACTERS or len(found) > MAX_SHOWN_LINES:
         raise ValueError("It is too long to be shown.")
     return found

@@ -1,19 +1,19 @@
-"""Source code in colours: each line as runs of text that look the same."""
+"""Highlight source code: each line becomes runs of one style."""
 
 from collections.abc import Set
 from itertools import groupby
 from typing import TypeAlias
 
 UNSTYLED_TOKENS = {"n", "nx", "o", "p", "w"}
-"""pygments' short names of what looks like any text."""
+"""pygments' short names of tokens without a style."""
 
 Line: TypeAlias = list[tuple[str, str]]
-"""What each run is, for the style sheet, and its text."""
+"""The CSS class and the text of each run."""
 
 
 def highlight(name: str, text: str) -> list[Line]:
-    """The tokens in each line of a file, by pygments' short names."""
-    # Here, as it takes a while, and a server never needs it itself.
+    """Return each line's tokens, with pygments' short names as classes."""
+    # Imported here: it is slow, and the server itself never needs it.
     from pygments import lexers, token  # type: ignore[import-untyped]
 
     found = lexers.find_lexer_class_for_filename(name) or lexers.TextLexer
@@ -29,12 +29,12 @@ def highlight(name: str, text: str) -> list[Line]:
     return lines
 
 
-def mark_words(line: Line, places: Set[int]) -> Line:
-    """The line, where what stands at these places is a word that changed."""
+def mark_words(line: Line, positions: Set[int]) -> Line:
+    """Return the line with the class `word` at these positions."""
     letters = [(kind, letter) for kind, text in line for letter in text]
     inks = [
-        (f"{kind} word".strip() if place in places else kind, letter)
-        for place, (kind, letter) in enumerate(letters)
+        (f"{kind} word".strip() if position in positions else kind, letter)
+        for position, (kind, letter) in enumerate(letters)
     ]
     return [
         (ink, "".join(letter for _, letter in run))

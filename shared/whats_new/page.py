@@ -1,4 +1,4 @@
-"""What is new in a stage: the real difference from the one before it."""
+"""The What's new page: the diff of a stage and the one before it."""
 
 import asyncio
 import logging
@@ -24,16 +24,16 @@ from .talking_points import read_sections
 logger = logging.getLogger("kit")
 
 MAKE_TIMEOUT = 30.0
-"""Seconds after which the page is not waited for any more."""
+"""Timeout in seconds for rendering the page."""
 
 PATH, TITLE = "/whats-new", "What’s new"
 
 STARTED_FROM = ".started-from"
-"""In a folder that was copied from a stage, the file with that one's name."""
+"""A file in a copy of a stage, with the name of that stage."""
 
 
 def whats_new_routes(renderer: PageRenderer) -> list[BaseRoute]:
-    """The page that shows it, where there is a stage before."""
+    """Return the page's route, if there is a previous stage."""
     folder = renderer.ui.parent
     before = previous_stage(folder)
     if before is None:
@@ -49,9 +49,9 @@ def whats_new_routes(renderer: PageRenderer) -> list[BaseRoute]:
 
 
 class WhatsNewPage:
-    """The page's body, which is made again once a file was saved.
+    """The page's body, rendered again after a file was saved.
 
-    Another process makes it, as that takes a second of pure computing.
+    A subprocess renders it, as that takes a second of CPU time.
     """
 
     def __init__(self, before: Path, folder: Path) -> None:
@@ -62,9 +62,9 @@ class WhatsNewPage:
         self._lock = asyncio.Lock()
 
     async def render(self) -> str:
-        """Return the body for the files as they are now.
+        """Return the body for the current files.
 
-        Of those who ask at the same time, one looks at the files for all.
+        Concurrent requests share one check of the files.
         """
         asked = time.monotonic()
         try:
@@ -80,13 +80,13 @@ class WhatsNewPage:
         return self._body
 
     def _refresh(self) -> None:
-        """Make the body again if a file was saved."""
+        """Render the body again if a file was saved."""
         found = mtimes(*self._folders, UI, suffixes=("",))
         if found != self._stamps:
             self._body, self._stamps = self._render_in_subprocess(), found
 
     def _render_in_subprocess(self) -> str:
-        """Have another process render it."""
+        """Return the body that a subprocess renders."""
         return subprocess.run(
             [sys.executable, "-m", __name__, *map(str, self._folders)],
             cwd=ROOT,
@@ -108,7 +108,7 @@ def main() -> None:
 
 
 def page_context(before: Path, folder: Path) -> dict[str, object]:
-    """What the page shows, as the files are right now."""
+    """Return the template's context for the current files."""
     copied = (folder / STARTED_FROM).exists()
     return {
         "old": before.name,
@@ -122,14 +122,14 @@ def page_context(before: Path, folder: Path) -> dict[str, object]:
 
 
 def previous_stage(folder: Path) -> Path | None:
-    """What a folder was copied from, else the stage with the number before."""
+    """Return the stage that a folder was copied from, or the previous one."""
     name = previous_stage_name(folder)
     before = folder.parent / name
     return before if name and (before / "app.py").is_file() else None
 
 
 def previous_stage_name(folder: Path) -> str:
-    """What the stage before would be called."""
+    """Return the previous stage's name, or ""."""
     try:
         name = (folder / STARTED_FROM).read_text("utf-8").strip()
         return name if name.isidentifier() else ""
@@ -140,7 +140,7 @@ def previous_stage_name(folder: Path) -> str:
 
 
 def diff_command(old: str, new: str, copied: bool) -> str:
-    """How to see the same in the terminal."""
+    """Return the command that shows the same in a terminal."""
     if copied:
         return f"diff -ru -x __pycache__ {old} {new}"
     return f"make diff-{new.rpartition('_')[2]}"

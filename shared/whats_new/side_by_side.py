@@ -1,4 +1,4 @@
-"""A file's old lines beside its new ones, and what stays folded of it."""
+"""Arrange old and new lines side by side, and fold unchanged ones."""
 
 import re
 from collections.abc import Iterator
@@ -11,23 +11,23 @@ from .highlight import Line, highlight, mark_words
 
 NumberedLine: TypeAlias = tuple[int, Line]
 Positions: TypeAlias = dict[int, set[int]]
-"""By the place of a line, those of letters in it."""
+"""By the index of a line, the positions of changed characters."""
 
 CONTEXT_LINES = 3
-"""Unchanged lines in sight before and after those that changed."""
+"""Unchanged lines shown before and after changed ones."""
 
 MIN_FOLDED_LINES = 3
-"""Unchanged lines that are worth being folded."""
+"""Fewer unchanged lines are not folded."""
 
 MIN_SIMILARITY = 0.5
-"""How much of two lines is the same where one became the other."""
+"""difflib's ratio from which one line counts as an edit of another."""
 
 MAX_COMPARED_CHARACTERS = 500
-"""Characters of a line whose words are compared."""
+"""The words of longer lines are not compared."""
 
 
 class DiffBlock(NamedTuple):
-    """Lines in a row: `changed`, the `same` in both, or those `folded`."""
+    """Consecutive lines that are `changed`, the `same`, or `folded`."""
 
     kind: str
     old: list[NumberedLine]
@@ -35,7 +35,7 @@ class DiffBlock(NamedTuple):
 
 
 def diff_blocks(change: FileDiff) -> Iterator[DiffBlock]:
-    """A file from top to bottom, its lines with their numbers."""
+    """Yield a file's blocks from top to bottom."""
     old_words, new_words = changed_words(change)
     old = number_lines(change.name, change.old, old_words)
     new = number_lines(change.name, change.new, new_words)
@@ -50,7 +50,7 @@ def diff_blocks(change: FileDiff) -> Iterator[DiffBlock]:
 
 
 def fold(length: int, above: int, below: int) -> Iterator[tuple[str, int, int]]:
-    """Which of unchanged lines in a row are in sight, and which are not."""
+    """Yield the kinds and ranges of a row of unchanged lines."""
     if length - above - below < MIN_FOLDED_LINES:
         yield "same", 0, length
         return
@@ -64,7 +64,7 @@ def fold(length: int, above: int, below: int) -> Iterator[tuple[str, int, int]]:
 def number_lines(
     name: str, lines: list[str], words: Positions
 ) -> list[NumberedLine]:
-    """Lines with their numbers and colours, and marks where words changed."""
+    """Return lines with numbers, highlighting and marked words."""
     found = zip(lines, highlight(name, "\n".join(lines)), strict=False)
     return [
         (place + 1, mark_words(line, words[place]) if place in words else line)
@@ -73,7 +73,7 @@ def number_lines(
 
 
 def changed_words(change: FileDiff) -> tuple[Positions, Positions]:
-    """Where words changed in lines of which one became the other."""
+    """Return the positions of changed words in edited lines."""
     old: Positions = {}
     new: Positions = {}
     for tag, i, j, k, m in change.opcodes:
@@ -85,7 +85,7 @@ def changed_words(change: FileDiff) -> tuple[Positions, Positions]:
 
 
 def changed_positions(old: str, new: str) -> tuple[set[int], set[int]]:
-    """The places of the letters that two lines that are alike do not share."""
+    """Return the positions of the words that two similar lines differ in."""
     if max(len(old), len(new)) > MAX_COMPARED_CHARACTERS:
         return set(), set()
     one, two = re.findall(r"\w+|\W", old), re.findall(r"\w+|\W", new)
@@ -100,6 +100,6 @@ def changed_positions(old: str, new: str) -> tuple[set[int], set[int]]:
 
 
 def word_positions(words: list[str], found: list[tuple[int, int]]) -> set[int]:
-    """The places of the letters of some words in their line."""
+    """Return the positions of some words' characters in their line."""
     ends = [0, *accumulate(map(len, words))]
     return {place for i, j in found for place in range(ends[i], ends[j])}

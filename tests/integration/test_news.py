@@ -232,10 +232,10 @@ def test_what_cannot_be_shown_is_named_and_says_why(
     found = FILE.split(mine.get(PAGE).text)[1:]
     said = dict(zip(found[::2], map(text_of, found[1::2]), strict=True))
     for name, words in {
-        "app.py": "What differs cannot be seen",
+        "app.py": "The differences are invisible",
         "empty.py": "It is empty.",
-        "picture.png": "It is no text.",
-        "zero.py": "It is no text.",
+        "picture.png": "It is not text.",
+        "zero.py": "It is not text.",
         "long.py": "It is too long",
         "large.py": "It is too long",
     }.items():

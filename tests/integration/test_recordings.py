@@ -372,7 +372,7 @@ def test_what_was_not_recorded_goes_to_the_local_model_where_that_helps(
         ([line("a", reply=[])], "line 1: reply "),
         ([line("a", reply=[[-1, "b"]])], "line 1: reply 0 0 "),
         ([line("a", reply=[[0.5]])], "line 1: reply 0 1 Field required"),
-        (["", " "], " holds no recordings"),
+        (["", " "], " has no recordings"),
     ],
 )
 def test_a_broken_file_is_named_with_its_line(

@@ -1,7 +1,7 @@
-"""The local model's own process: serves until its standard input ends.
+"""The local model's process, which serves until its standard input ends.
 
-In the app's process, llama.cpp would hold up everybody while it loads, and
-could take the app with it when it stops in the middle of a reply.
+In the app's process, llama.cpp would block the event loop while it loads, and
+could crash the app when it stops in the middle of a reply.
 """
 
 import os
@@ -11,10 +11,10 @@ import sys
 import xllamacpp
 
 CONTEXT = 4096
-"""Tokens that all prompts and replies may have together."""
+"""Tokens of all prompts and replies together."""
 
 AT_ONCE = 2
-"""Replies that are written at the same time; each has its share of that."""
+"""Replies at the same time; each has its share of the context."""
 
 
 def main() -> None:
@@ -33,9 +33,9 @@ def main() -> None:
     params.n_ctx = CONTEXT
     params.n_parallel = AT_ONCE
     params.n_predict = 256
-    # A request that was given up is noticed between two batches.
+    # A cancelled request is noticed between two batches.
     params.n_batch = 256
-    # Half of the cores: threads that wait for a busy core stall the rest.
+    # Half of the cores: a thread on a busy core stalls the others.
     threads = max(1, (os.cpu_count() or 2) // 2)
     params.cpuparams.n_threads = threads
     params.cpuparams_batch.n_threads = threads
@@ -47,7 +47,7 @@ def main() -> None:
     server = xllamacpp.Server(params)
     print(server.listening_address, flush=True)
     sys.stdin.read()
-    # Not by way of its destructor, which waits for replies in progress.
+    # Without its destructor, which waits for replies in progress.
     os._exit(0)
 
 

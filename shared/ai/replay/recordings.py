@@ -1,4 +1,4 @@
-"""Replies that were written down: what was asked, what came, and when."""
+"""Record replies with their prompts and timing, and read them back."""
 
 import json
 import logging
@@ -30,7 +30,7 @@ class PromptMessage(BaseModel):
 
 
 class Recording(BaseModel):
-    """A prompt, and each part of its reply after the seconds it took."""
+    """A prompt, and the parts of its reply with their times in seconds."""
 
     prompt: list[PromptMessage] = Field(min_length=1)
     reply: list[tuple[NonNegativeFloat, str]] = Field(min_length=1)
@@ -39,20 +39,20 @@ class Recording(BaseModel):
 
 
 def parse_replay(ai: str) -> tuple[str, bool]:
-    """Of `replay:FILE,local`: the file, and whether the local model helps."""
+    """Parse `replay:FILE,local`: the file, and whether `,local` is there."""
     file = ai.removeprefix("replay:")
     return file.removesuffix(",local"), file.endswith(",local")
 
 
 def read_recordings(file: str) -> list[Recording]:
-    """All that a file holds; raises ValueError, in words for a presenter."""
+    """Return a file's recordings, or raise ValueError with the reason."""
     path = ROOT / file
     try:
         text = path.read_text("utf-8")
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ValueError(f"{path} is no text") from None
+        raise ValueError(f"{path} is not UTF-8 text") from None
     found = []
     for number, line in enumerate(text.split("\n"), 1):
         try:
@@ -63,29 +63,29 @@ def read_recordings(file: str) -> list[Recording]:
             why = " ".join([*map(str, first["loc"]), first["msg"]])
             raise ValueError(f"{path}, line {number}: {why}") from None
     if not found:
-        raise ValueError(f"{path} holds no recordings")
+        raise ValueError(f"{path} has no recordings")
     return found
 
 
 async def record_stream(
     stream: Stream, file: str, prompt: Any, model: str
 ) -> Stream:
-    """Pass a stream on, and write it down once it is finished."""
+    """Yield a stream, and append it to a file once it is finished."""
     asked, said, tokens = time.monotonic(), "", 0
     reply: list[tuple[float, str]] = []
     async with aclosing(stream):
         async for text, tokens in stream:
-            # Models may cut an emoji in two; half of it waits for the rest.
+            # Models may cut an emoji in two: keep half of it for the next part.
             both = text.encode("utf-16", "surrogatepass")
             whole = both.decode("utf-16", "ignore")
             if not whole.startswith(said):
-                # All of it was a thought, as its end has told just now.
+                # Its end has just shown that all of it was reasoning.
                 reply, said = [], ""
             seconds = round(time.monotonic() - asked, 3)
             reply.append((seconds, whole[len(said) :]))
             said = whole
             yield text, tokens
-    # A question whether to reply ends with a message of the system.
+    # A question whether to reply ends with a system message.
     if said and prompt[-1]["role"] == "user":
         append_recording(
             file, prompt=prompt, reply=reply, tokens=tokens, model=model
@@ -93,7 +93,7 @@ async def record_stream(
 
 
 def append_recording(file: str, **recording: Any) -> None:
-    """Add a line to the file; what cannot be written is a line in the log."""
+    """Append a recording; log a warning if it cannot be written."""
     line = json.dumps(recording, ensure_ascii=False)
     try:
         with open(ROOT / file, "a", encoding="utf-8") as lines:
