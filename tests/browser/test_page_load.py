@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Request, expect
 
-from ..integration.test_page_load import FILE
+from ..integration.test_assets import FILE
 from ..support.browser import People, Person
 from ..support.server_process import ServerProcess
 

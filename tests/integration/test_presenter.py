@@ -26,7 +26,7 @@ from ..support.server_process import (
     start,
 )
 from ..support.stubs import OpenAIStub
-from .test_settings import ended_by_saving
+from .test_serve import ended_by_saving
 
 Serve = Callable[..., ServerProcess]
 

@@ -38,7 +38,7 @@ from ..support.server_process import (
 )
 from ..support.stubs import Fault, OpenAIStub
 from .test_ai import enter, hear_ai, hear_local, hear_out, using
-from .test_settings import fails_to_start
+from .test_serve import fails_to_start
 
 SCRIPT = "shared/ai/replay/demo_replies.jsonl"
 

@@ -24,7 +24,7 @@ from ..support.server_process import (
     start,
 )
 from ..support.stubs import Fault, OpenAIStub
-from .test_settings import fails_to_start
+from .test_serve import fails_to_start
 
 SECRETS = {
     "OPENAI_API_KEY": "sk-canary-6f1d0a",
@@ -156,7 +156,7 @@ def provoke(running: ServerProcess, model: Telltale) -> Iterator[str]:
 
 
 @pytest.mark.stages(5)
-def test_nothing_of_the_environment_is_ever_told(
+def test_server_discloses_nothing_of_its_environment(
     stage: Stage, model: Telltale
 ) -> None:
     """Neither in a response, nor in a frame, nor in a line of the log."""
@@ -174,13 +174,13 @@ def test_nothing_of_the_environment_is_ever_told(
         assert at < 0, everything[max(0, at - 200) : at + 50]
 
 
-def test_a_wrong_setting_is_named_and_no_other() -> None:
+def test_serve_discloses_no_secret_beside_a_wrong_setting() -> None:
     said = fails_to_start("demo_05", PORT="none", **SECRETS)
     assert "  PORT=none: " in said
     assert not any(canary in said for canary in CANARIES)
 
 
-def test_a_word_that_stands_for_no_key_may_be_logged(
+def test_redacting_formatter_keeps_short_words(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def logged(**keys: Any) -> str:

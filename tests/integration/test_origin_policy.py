@@ -1,4 +1,4 @@
-"""Who may come in: Origin, Host, and the settings that add to them."""
+"""Origin and Host, and the settings that allow more of them."""
 
 import re
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from shared.web.security_headers import without_origin
 
 from ..support.party_server import Echo, TestServer, serve_parties
 from ..support.server_process import Client, ServerProcess, Stage, start
-from .test_settings import fails_to_start
+from .test_serve import fails_to_start
 
 SETTINGS = {
     "PUBLIC_URL": "https://Chat.example:8443/",
@@ -189,7 +189,7 @@ def listed() -> Iterator[TestServer]:
 
 
 @pytest.mark.parametrize(("host", "origin", "status"), OPEN + FOREIGN + STRANGE)
-def test_only_pages_of_the_same_host_may_open_a_socket(
+def test_origin_policy_allows_sockets_from_the_same_host_only(
     plain: TestServer,
     listed: TestServer,
     host: str,
@@ -201,7 +201,7 @@ def test_only_pages_of_the_same_host_may_open_a_socket(
 
 
 @pytest.mark.parametrize(("host", "origin", "status"), LISTED + ALMOST_LISTED)
-def test_what_is_listed_may_come_in_as_well(
+def test_origin_policy_allows_listed_hosts_and_origins(
     plain: TestServer,
     listed: TestServer,
     host: str,
@@ -212,7 +212,7 @@ def test_what_is_listed_may_come_in_as_well(
     assert knock(listed, "/parties/echo/1", host, origin) == status
 
 
-def test_of_several_hosts_and_several_origins_none_counts() -> None:
+def test_origin_policy_refuses_repeated_headers() -> None:
     """Some servers refuse them already."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -230,7 +230,7 @@ def test_of_several_hosts_and_several_origins_none_counts() -> None:
     assert refusal(host, origin, (b"origin", b"null")) is FORBIDDEN_ORIGIN
 
 
-def test_the_doors_take_nothing_for_a_name_that_is_none() -> None:
+def test_origin_policy_raises_for_malformed_patterns() -> None:
     for host in NO_HOSTS:
         with pytest.raises(ValueError, match="is not a host"):
             OriginPolicy(hosts=[host])
@@ -261,7 +261,7 @@ def page_status(running: ServerProcess, host: str) -> int:
 
 
 @pytest.mark.stages(1)
-def test_pages_are_for_who_asked_for_this_host(
+def test_host_middleware_refuses_pages_under_another_host(
     usual: ServerProcess, public: ServerProcess
 ) -> None:
     for running in (usual, public):
@@ -275,7 +275,7 @@ def test_pages_are_for_who_asked_for_this_host(
 
 
 @pytest.mark.stages(1)
-def test_health_needs_no_host_and_everything_else_does(stage: Stage) -> None:
+def test_host_middleware_exempts_health_checks_only(stage: Stage) -> None:
     """Load balancers send HTTP/1.0 without Host, an empty one, or their own."""
     asked = ["{} HTTP/1.0\r\n", "{} HTTP/1.1\r\nHost: \r\n"]
     asked.append("{} HTTP/1.1\r\nHost: evil.example\r\n")
@@ -294,7 +294,7 @@ def test_health_needs_no_host_and_everything_else_does(stage: Stage) -> None:
 
 
 @pytest.mark.stages(1)
-def test_redirects_lead_to_the_scheme_and_host_that_the_browser_asked(
+def test_redirect_keeps_the_browsers_scheme_and_host(
     stage: Stage,
 ) -> None:
     url = "https://chat.example/app"
@@ -318,7 +318,7 @@ def test_redirects_lead_to_the_scheme_and_host_that_the_browser_asked(
                 assert f"\r\nlocation: {target}\r\n".encode() in answer
 
 
-def test_a_redirect_to_another_site_stays_as_it_is() -> None:
+def test_redirect_to_another_origin_is_unchanged() -> None:
     scope = {
         "type": "http",
         "scheme": "http",
@@ -337,7 +337,7 @@ def test_a_redirect_to_another_site_stays_as_it_is() -> None:
 
 
 @pytest.mark.stages(1)
-def test_a_stranger_is_told_which_setting_it_takes(
+def test_host_middleware_names_the_setting_in_its_refusal(
     usual: ServerProcess,
 ) -> None:
     answer = usual.get("/", Host="tunnel.example")
@@ -346,7 +346,7 @@ def test_a_stranger_is_told_which_setting_it_takes(
 
 
 @pytest.mark.stages(2)
-def test_a_stages_rooms_have_these_doors(
+def test_stage_has_the_origin_policy_for_its_rooms(
     usual: ServerProcess, public: ServerProcess
 ) -> None:
     path = "/parties/chatroom/hello-world"
@@ -359,7 +359,7 @@ def test_a_stages_rooms_have_these_doors(
 
 
 @pytest.mark.stages(5)
-def test_a_page_of_another_site_may_change_nothing(stage: Stage) -> None:
+def test_stage_refuses_changes_from_another_origin(stage: Stage) -> None:
     """Not even with the presenter's key, which it cannot have."""
     with start(
         stage, **SETTINGS, PRESENTER_KEY="a-key-of-16-letters"
@@ -379,7 +379,7 @@ def test_a_page_of_another_site_may_change_nothing(stage: Stage) -> None:
         assert "access-control-allow-origin" not in page.headers
 
 
-def test_a_list_that_lets_everybody_in_is_refused() -> None:
+def test_serve_refuses_lists_that_allow_everybody() -> None:
     said = fails_to_start(
         "demo_01", ALLOWED_HOSTS="party.local,*", ALLOWED_ORIGINS="null"
     )
@@ -388,7 +388,7 @@ def test_a_list_that_lets_everybody_in_is_refused() -> None:
 
 
 @pytest.mark.stages(2)
-def test_a_refused_page_is_told_why_and_nobody_notices(
+def test_stage_refuses_a_foreign_page_without_a_trace(
     usual: ServerProcess,
 ) -> None:
     with usual.join() as ada:

@@ -57,7 +57,7 @@ def send(running: ServerProcess, *parts: bytes) -> bytes:
         [b"GET /lib/0123456789ab/%00 HTTP/1.1\r\n" + HOST + b"\r\n"],
     ],
 )
-def test_a_bad_request_is_at_most_one_line(
+def test_log_has_at_most_one_line_for_a_bad_request(
     running: ServerProcess, parts: list[bytes]
 ) -> None:
     logged = running.errors()
@@ -67,7 +67,7 @@ def test_a_bad_request_is_at_most_one_line(
     assert line.removesuffix("\n").isprintable()
 
 
-def test_a_sender_who_leaves_in_the_middle_is_no_error(
+def test_log_has_no_error_for_a_client_that_leaves(
     running: ServerProcess,
 ) -> None:
     logged = running.errors()
@@ -78,7 +78,9 @@ def test_a_sender_who_leaves_in_the_middle_is_no_error(
     assert running.errors() == logged
 
 
-def test_many_bad_requests_are_few_lines(running: ServerProcess) -> None:
+def test_log_has_few_lines_for_many_bad_requests(
+    running: ServerProcess,
+) -> None:
     logged = running.errors()
     for _ in range(BURST_RECORDS * 3):
         assert send(running, b"no request\r\n\r\n").startswith(b"HTTP/1.1 400")
@@ -86,7 +88,7 @@ def test_many_bad_requests_are_few_lines(running: ServerProcess) -> None:
     assert len(lines) < BURST_RECORDS * 2
 
 
-def test_a_services_error_is_one_plain_line() -> None:
+def test_log_has_one_line_for_an_error_of_a_service() -> None:
     """It could set the terminal's title, or pretend to be other lines."""
     said = "\x1b[31mred\x1b]0;title\x07\r\nERROR party: made up\u202e\x9b2J"
 

@@ -1,4 +1,4 @@
-"""The settings, and how a server starts, reloads and ends."""
+"""Start, reload and stop a server, with right and wrong settings."""
 
 import os
 import re
@@ -13,14 +13,10 @@ import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from shutil import which
-from typing import get_args
 
 import pytest
-from pydantic import ValidationError
 from websockets.exceptions import ConnectionClosed
 
-from shared.app import CheckedSettings
-from shared.settings import RENAMED, Settings
 from shared.web.build_watcher import CHECK_INTERVAL
 
 from ..support.server_process import (
@@ -66,7 +62,7 @@ def output_of(*command: str) -> str:
 
 
 def fails_to_start(*arguments: str, **settings: str) -> str:
-    """Run the server, which is to end by itself: what it says."""
+    """Run a server that exits by itself; return its standard error."""
     ended = subprocess.run(
         [sys.executable, "-m", "shared.serve", *arguments],
         cwd=ROOT,
@@ -81,25 +77,7 @@ def fails_to_start(*arguments: str, **settings: str) -> str:
     return ended.stderr
 
 
-def test_the_example_documents_every_setting_and_nothing_else() -> None:
-    text = (ROOT / ".env.example").read_text("utf-8")
-    documented = re.findall(r"^#?([A-Z_]+)=", text, re.MULTILINE)
-    fields = [name.upper() for name in Settings.model_fields]
-    assert sorted(documented) == sorted(fields)
-
-
-def test_the_example_changes_nothing_and_is_right_when_used() -> None:
-    lines = (ROOT / ".env.example").read_text("utf-8").splitlines()
-    assert not [line for line in lines if line and not line.startswith("#")]
-    given = [line[1:] for line in lines if re.match("#[A-Z_]+=.", line)]
-    values = {
-        name.lower(): value
-        for name, value in (line.split("=", 1) for line in given)
-    }
-    assert CheckedSettings(_env_file=None, **values).port == 1999  # type: ignore
-
-
-def test_each_wrong_setting_is_named() -> None:
+def test_serve_names_each_wrong_setting() -> None:
     wrong = {
         "PORT": "abc",
         "RELOAD": "perhaps",
@@ -131,48 +109,9 @@ def test_each_wrong_setting_is_named() -> None:
         assert any(line.startswith(f"  {name}={value}: ") for line in said)
 
 
-def test_a_number_is_finite_and_within_bounds() -> None:
-    numeric = {
-        name
-        for name, field in Settings.model_fields.items()
-        if {int, float} & {field.annotation, *get_args(field.annotation)}
-    }
-    assert "graceful_timeout" in numeric
-    for value in ("inf", "nan", "-inf", "-1", "1e400", "1" + 30 * "0"):
-        with pytest.raises(ValidationError) as wrong:
-            Settings(_env_file=None, **dict.fromkeys(numeric, value))  # type: ignore
-        assert {error["loc"][0] for error in wrong.value.errors()} == numeric
-
-
-@pytest.mark.parametrize(
-    ("host", "url"),
-    [
-        ("", "/app/parties"),
-        ("parties.example:2000", "//parties.example:2000/parties"),
-        ("https://parties.example", "wss://parties.example/parties"),
-        ("http://parties.example/b/", "ws://parties.example/b/parties"),
-        ("ws://[::1]:2000", "ws://[::1]:2000/parties"),
-        ("example.org:65536", None),
-        ("ftp://example.org", None),
-        ("https://", None),
-        ("//example.org", None),
-        ("example.org?x", None),
-        ("a b", None),
-    ],
-)
-def test_a_party_host_means_what_it_says_or_is_refused(
-    host: str, url: str | None
+def test_serve_names_a_settings_file_in_another_encoding(
+    tmp_path: Path,
 ) -> None:
-    settings = {"public_url": "https://example.org/app/", "party_host": host}
-    if url:
-        found = CheckedSettings(_env_file=None, **settings)  # type: ignore
-        assert found.parties_url == url
-    else:
-        with pytest.raises(ValueError, match="give a host, as in"):
-            CheckedSettings(_env_file=None, **settings)  # type: ignore
-
-
-def test_a_file_in_another_encoding_is_named(tmp_path: Path) -> None:
     """As PowerShell writes it."""
     file = tmp_path / "settings"
     file.write_text("AI=none\n", "utf-16")
@@ -180,7 +119,7 @@ def test_a_file_in_another_encoding_is_named(tmp_path: Path) -> None:
     assert said == f"{file} is not UTF-8 text.\n"
 
 
-def test_former_and_unknown_names_are_named_at_start(tmp_path: Path) -> None:
+def test_serve_names_settings_without_effect(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text(
         "history=5\nPROT=1\nqwxyz=1\nPING=\nSTAGE=demo_02\nHISTORY_LIMIT=9\n",
@@ -201,17 +140,11 @@ def test_former_and_unknown_names_are_named_at_start(tmp_path: Path) -> None:
         ]
 
 
-def test_a_former_name_leads_to_a_setting_and_is_none() -> None:
-    fields = {name.upper() for name in Settings.model_fields}
-    assert set(RENAMED.values()) <= fields
-    assert not RENAMED.keys() & fields
-
-
-def test_a_port_out_of_range_is_named() -> None:
+def test_serve_names_a_port_out_of_range() -> None:
     assert "  PORT=65536: " in fails_to_start("demo_01", PORT="65536")
 
 
-def test_a_taken_port_is_named_and_what_to_do_about_it() -> None:
+def test_serve_names_a_taken_port_and_a_remedy() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -222,7 +155,7 @@ def test_a_taken_port_is_named_and_what_to_do_about_it() -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], ["demo_99"], ["demo_01", "more"]])
-def test_what_is_no_stage_is_told_what_is(arguments: list[str]) -> None:
+def test_serve_prints_its_usage_without_a_stage(arguments: list[str]) -> None:
     said = fails_to_start(*arguments)
     assert said.startswith("usage: python -m shared.serve STAGE")
 
@@ -236,7 +169,7 @@ def served(running: ServerProcess) -> dict[str, str]:
     return found | {path: running.get(path).text for path in named}
 
 
-def test_a_stage_serves_the_same_bytes_in_a_windows_locale(
+def test_serve_sends_the_same_bytes_in_a_windows_locale(
     stage: Stage, cp1252: dict[str, str]
 ) -> None:
     with start(stage, PYTHONUTF8="1") as running:
@@ -246,7 +179,7 @@ def test_a_stage_serves_the_same_bytes_in_a_windows_locale(
     assert len(expected) > 20
 
 
-def test_what_a_terminal_cannot_show_does_not_end_the_start() -> None:
+def test_serve_starts_on_a_terminal_without_unicode() -> None:
     """It prints the model's name, in ASCII."""
     model = {"AI": "openai", "OPENAI_API_KEY": "no", "OPENAI_MODEL": "model…"}
     with start(CHAT, PYTHONIOENCODING="ascii", **model) as running:
@@ -265,7 +198,7 @@ def test_what_a_terminal_cannot_show_does_not_end_the_start() -> None:
         ("ollama", "NO_PROXY", "[::1]"),
     ],
 )
-def test_a_room_starts_whatever_is_said_of_proxies(
+def test_serve_ignores_malformed_proxy_variables(
     ai: str, name: str, value: str
 ) -> None:
     nobody = f"http://127.0.0.1:{free_port()}"
@@ -279,7 +212,7 @@ def test_a_room_starts_whatever_is_said_of_proxies(
     assert "secret" not in line
 
 
-def test_it_says_where_it_runs_also_with_ipv6() -> None:
+def test_serve_listens_at_an_ipv6_address() -> None:
     with socket.socket(socket.AF_INET6) as probe:
         try:
             probe.bind(("::1", 0))
@@ -294,14 +227,14 @@ def test_it_says_where_it_runs_also_with_ipv6() -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_without_an_error(how: signal.Signals) -> None:
+def test_serve_exits_without_an_error(how: signal.Signals) -> None:
     with start(SHELL) as running:
         assert running.get("/healthz").status == 200
         assert running.stop(how) == 0
         assert running.errors() == ""
 
 
-def test_it_ends_soon_though_many_are_connected() -> None:
+def test_serve_exits_soon_with_many_connections() -> None:
     """One of them reads nothing, another one is in the middle of a request."""
     with start(ROOMS) as running, ExitStack() as stack:
         path = "/parties/chatroom/hello-world"
@@ -330,7 +263,7 @@ def ended_by_saving(file: Path, guest: WebSocketClient) -> int:
 
 
 def next_line(running: ServerProcess) -> str:
-    """What the server prints next."""
+    """Return the next line of the server's output."""
     assert running.process.stdout
     return running.process.stdout.readline()
 
@@ -345,7 +278,7 @@ def copied(tmp_path: Path) -> Stage:
     return Stage(2, tmp_path / "demo_02")
 
 
-def test_editors_lock_files_are_not_watched(copied: Stage) -> None:
+def test_supervisor_ignores_lock_files_of_editors(copied: Stage) -> None:
     """Emacs locks a file by a link beside it that leads nowhere."""
     folders = [copied.folder, copied.folder / "ui", copied.folder / "party"]
 
@@ -387,7 +320,7 @@ needs_linux = pytest.mark.skipif(
 
 @needs_linux
 @pytest.mark.parametrize("fast", BOTH_WAYS)
-def test_without_descriptors_no_page_is_told_to_reload(fast: str) -> None:
+def test_build_watcher_keeps_the_build_without_descriptors(fast: str) -> None:
     with (
         start(
             ROOMS, RELOAD="1", PORT=str(free_port()), FAST_TRANSPORT=fast
@@ -418,7 +351,7 @@ def test_without_descriptors_no_page_is_told_to_reload(fast: str) -> None:
 
 @needs_linux
 @pytest.mark.parametrize(("hard", "lines"), [(512, 1), (1024, 0)])
-def test_the_limit_of_descriptors_is_raised_or_said(
+def test_serve_raises_the_descriptor_limit_or_warns(
     hard: int, lines: int
 ) -> None:
     python = shlex.quote(sys.executable)
@@ -442,7 +375,7 @@ def test_the_limit_of_descriptors_is_raised_or_said(
     assert said == "" or f"Only {hard} files may be open" in said
 
 
-def test_it_starts_again_when_a_file_of_the_stage_is_saved(
+def test_supervisor_restarts_when_a_file_is_saved(
     copied: Stage,
 ) -> None:
     """Its pages' sockets are closed with 1012, and find it again."""

@@ -1,4 +1,4 @@
-"""What a page loads: little, all of it at once, and never what was before."""
+"""Page weight, preloads, and URLs that change with their content."""
 
 import json
 import re
@@ -22,7 +22,7 @@ from ..support.server_process import (
     environment,
     start,
 )
-from .test_shell import BUILD, import_map
+from .test_pages import BUILD, import_map
 
 WHOLE, PACKED = 150_000, 46 * 1024
 """Bytes that a room of the newest stage may have, with all that it loads."""
@@ -54,7 +54,7 @@ def room(stage: Stage) -> Iterator[ServerProcess]:
 
 
 @pytest.mark.stages(5)
-def test_a_room_is_small(room: ServerProcess) -> None:
+def test_page_weight_is_within_its_limit(room: ServerProcess) -> None:
     for how, most in (("identity", WHOLE), ("gzip", PACKED)):
         page = room.get(ROOM, Accept_Encoding=how)
         files = [
@@ -69,7 +69,7 @@ def test_a_room_is_small(room: ServerProcess) -> None:
     ("accepted", "is_packed"),
     [("gzip;q=0, br", False), ("x-gzip", False), ("br, GZIP; q=0.5", True)],
 )
-def test_page_is_compressed_for_a_browser_that_takes_it(
+def test_page_is_compressed_for_a_browser_that_accepts_it(
     room: ServerProcess, accepted: str, is_packed: bool
 ) -> None:
     style = re.findall(r"/shared/ui/[^\"]+\.css", room.get("/").text)[0]
@@ -79,7 +79,7 @@ def test_page_is_compressed_for_a_browser_that_takes_it(
 
 
 @pytest.mark.parametrize("path", ["/", "/chats", ROOM, "/usage", "/nowhere"])
-def test_a_page_names_each_module_that_it_loads_and_no_other(
+def test_page_preloads_exactly_the_modules_that_it_imports(
     room: ServerProcess, path: str
 ) -> None:
     page = room.get(path)
@@ -105,7 +105,7 @@ def imported(room: ServerProcess, page: Answer) -> set[str]:
     return set(found) - set(entries)
 
 
-def test_imports_are_found_as_people_and_machines_write_them() -> None:
+def test_module_graph_finds_imports_in_source_and_minified_code() -> None:
     files = {
         "/ui/a.js": '// import "./no.js";\nimport {\n  b,\n} from "./b.js";\n'
         "import 'bare';\nexport { c } from \"more/c.js\";\n"
@@ -126,7 +126,7 @@ def test_imports_are_found_as_people_and_machines_write_them() -> None:
     assert sorted(found) == sorted(set(files) - {"/ui/no.js"})
 
 
-def test_what_is_saved_has_another_address_and_the_rest_has_not(
+def test_file_cache_changes_the_url_of_a_saved_file_only(
     tmp_path: Path,
 ) -> None:
     with start(Stage(2, copy_stages(tmp_path) / "demo_02")) as running:
@@ -148,7 +148,7 @@ def test_what_is_saved_has_another_address_and_the_rest_has_not(
             assert named(running) == before
 
 
-def test_style_sheet_is_sent_with_its_imports_as_they_are_now(
+def test_file_cache_sends_a_style_sheet_with_its_current_imports(
     tmp_path: Path,
 ) -> None:
     with start(Stage(1, copy_stages(tmp_path) / "demo_01")) as running:
@@ -167,7 +167,7 @@ def named(running: ServerProcess) -> dict[str, str]:
     return {BUILD.sub("/", url): url for url in found}
 
 
-def test_code_is_sent_line_by_line_without_what_is_for_readers() -> None:
+def test_strip_comments_keeps_the_line_numbers() -> None:
     text = (
         "/*! its licence */\n// a\n/**\n * b\n */\nlet c = `\n  d // e`;\n"
         "  /* f */ g();\n/** @type {any} */ (h).i();\n"
@@ -184,7 +184,7 @@ def test_code_is_sent_line_by_line_without_what_is_for_readers() -> None:
     assert module.endswith("module.exports;\n")
 
 
-def test_a_stage_imports_nothing_heavy_that_it_does_not_use(
+def test_stage_imports_no_heavy_module_that_it_does_not_use(
     stage: Stage,
 ) -> None:
     level = stage.level
@@ -205,7 +205,7 @@ def test_a_stage_imports_nothing_heavy_that_it_does_not_use(
     assert heavy & set(told) == ({"msgpack"} if level == 5 else set())
 
 
-def test_an_idle_server_holds_little(
+def test_idle_server_uses_little_memory(
     serve: Callable[..., ServerProcess], memory: Callable[[ServerProcess], int]
 ) -> None:
     running = serve(AI="openai", OPENAI_BASE_URL="http://127.0.0.1:9/v1")

@@ -1,4 +1,4 @@
-"""What every response says to a browser, whatever it is an answer to."""
+"""The security headers of every response."""
 
 import os
 import subprocess
@@ -134,7 +134,7 @@ def check(headers: HTTPMessage, of: object) -> None:
 
 
 @pytest.mark.stages(1)
-def test_every_route_and_every_refusal_says_what_browsers_may_do(
+def test_security_headers_are_in_each_response_and_refusal(
     stage: Stage, server: ServerProcess
 ) -> None:
     for path in routes(stage):
@@ -151,7 +151,9 @@ def test_every_route_and_every_refusal_says_what_browsers_may_do(
 
 
 @pytest.mark.stages(1)
-def test_a_file_that_did_not_change_says_it_too(server: ServerProcess) -> None:
+def test_security_headers_are_in_a_not_modified_response(
+    server: ServerProcess,
+) -> None:
     _, headers = ask(server, "GET", STYLE, {})
     check(headers, STYLE)
     tag = {"If-None-Match": headers["ETag"]}
@@ -160,7 +162,7 @@ def test_a_file_that_did_not_change_says_it_too(server: ServerProcess) -> None:
     check(headers, tag)
 
 
-def test_an_error_of_our_own_says_it_too() -> None:
+def test_security_headers_are_in_a_server_error() -> None:
     async def broken(request: Request) -> Response:
         raise ZeroDivisionError("a secret")
 

@@ -87,7 +87,7 @@ def files_of(shell: ServerProcess) -> set[str]:
 
 
 @pytest.mark.behaviour("Each page answers")
-def test_each_page_answers(shell: ServerProcess) -> None:
+def test_page_answers(shell: ServerProcess) -> None:
     for path in PAGES:
         page = shell.get(path)
         assert page.status == 200
@@ -97,7 +97,7 @@ def test_each_page_answers(shell: ServerProcess) -> None:
 
 
 @pytest.mark.behaviour("The chats are the four rooms")
-def test_all_chats_are_the_four_rooms(shell: ServerProcess) -> None:
+def test_page_of_all_chats_has_the_four_rooms(shell: ServerProcess) -> None:
     text = unescape(shell.get("/chats").text)
     for slug, name in ROOMS.items():
         assert f'"slug":"{slug}"' in text
@@ -106,7 +106,7 @@ def test_all_chats_are_the_four_rooms(shell: ServerProcess) -> None:
 
 
 @pytest.mark.parametrize("path", MISSING)
-def test_what_does_not_exist_is_a_page_with_a_way_back(
+def test_page_not_found_has_links_to_others(
     shell: ServerProcess, path: str
 ) -> None:
     page = shell.get(path)
@@ -117,12 +117,12 @@ def test_what_does_not_exist_is_a_page_with_a_way_back(
     assert page.text.count("<script>") == 1  # the page's own
 
 
-def test_a_page_that_cannot_be_posted_to_says_so(shell: ServerProcess) -> None:
+def test_page_refuses_post(shell: ServerProcess) -> None:
     assert shell.ask("POST", "/chats", {}).status == 405
 
 
 @pytest.mark.stages(1, 1)
-def test_there_are_no_parties_yet(shell: ServerProcess) -> None:
+def test_stage_1_has_no_parties(shell: ServerProcess) -> None:
     for room in ("chatroom/hello-world", "usage/total", "presence/x"):
         assert shell.get(f"/parties/{room}").status == 404
     assert shell.raw(HANDSHAKE % b"/parties/chatroom/hello-world").startswith(
@@ -130,7 +130,7 @@ def test_there_are_no_parties_yet(shell: ServerProcess) -> None:
     )
 
 
-def test_scripts_are_modules_that_a_browser_fetches_once(
+def test_static_files_are_modules_with_an_immutable_url(
     shell: ServerProcess,
 ) -> None:
     files = files_of(shell)
@@ -152,7 +152,7 @@ def test_scripts_are_modules_that_a_browser_fetches_once(
             assert kind == kinds[path.rpartition(".")[2]]
 
 
-def test_a_script_that_did_not_change_is_not_sent_again(
+def test_static_files_answer_304_for_an_unchanged_file(
     shell: ServerProcess,
 ) -> None:
     tags = set()
@@ -169,7 +169,7 @@ def test_a_script_that_did_not_change_is_not_sent_again(
     assert len(tags) == 2
 
 
-def test_the_policy_lets_the_import_map_run_and_nothing_else(
+def test_csp_allows_the_inline_scripts_of_the_page_only(
     shell: ServerProcess,
 ) -> None:
     for path in (*PAGES, "/nowhere"):
@@ -192,7 +192,7 @@ def test_the_policy_lets_the_import_map_run_and_nothing_else(
         assert not re.search(r"<style|\sstyle=|\son\w+=", page.text)
 
 
-def test_everything_says_what_it_is_and_browsers_need_not_guess(
+def test_responses_have_a_type_and_forbid_sniffing(
     shell: ServerProcess,
 ) -> None:
     for path in (*PAGES, "/nowhere", "/shared/ui/style.css", "/healthz"):
@@ -201,7 +201,7 @@ def test_everything_says_what_it_is_and_browsers_need_not_guess(
         assert headers["referrer-policy"] == "same-origin"
 
 
-def test_no_secret_is_in_any_response(shell: ServerProcess) -> None:
+def test_responses_contain_no_secret(shell: ServerProcess) -> None:
     paths = {*PAGES, *MISSING, *files_of(shell), "/healthz", "/parties/x/y"}
     for path in paths:
         answer = shell.get(path)
@@ -229,7 +229,7 @@ def test_no_secret_is_in_any_response(shell: ServerProcess) -> None:
         "/{stage}/ui/%2e%2e/app.py",
     ],
 )
-def test_no_file_but_the_pages_own_is_served(
+def test_static_files_serve_no_other_file(
     shell: ServerProcess, path: str
 ) -> None:
     path = path.format(stage=shell.stage.folder.name)
@@ -237,12 +237,12 @@ def test_no_file_but_the_pages_own_is_served(
     assert b" 404 " in shell.raw(request.encode()).splitlines()[0]
 
 
-def test_it_says_that_it_is_healthy(shell: ServerProcess) -> None:
+def test_health_check_answers(shell: ServerProcess) -> None:
     answer = shell.get("/healthz")
     assert (answer.status, answer.text) == (200, "ok\n")
 
 
-def test_a_page_is_there_again_after_a_bad_request(
+def test_page_answers_after_a_bad_request(
     shell: ServerProcess,
 ) -> None:
     for request in (
