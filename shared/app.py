@@ -15,10 +15,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
+from .ai.context import AppContext
 from .ai.replay.recordings import parse_replay, read_recordings
 from .ai.tokens import DailyUsage, budget
-from .chat.moderation import moderation
-from .chat.parsing import check_name_error
+from .chat.moderation import MUTED, Moderation
+from .chat.parsing import user_error
 from .party.asgi import PartyApp
 from .party.registry import PartyRegistry as Live
 from .party.server import Server
@@ -89,9 +90,10 @@ def create_app(
         settings().public_url,
     )
     store = open_store(settings().store, settings().history_limit)
-    registry = Live(parties, settings().limits, store)
+    context = AppContext(Moderation())
+    registry = Live(parties, settings().limits, store, context=context)
     build = BuildWatcher(renderer, registry)
-    moderation.notify = partial(broadcast_moderation, registry)
+    context.moderation.notify = partial(broadcast_moderation, registry)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -132,6 +134,7 @@ def create_app(
     )
     app.state.renderer = renderer
     app.state.parties = registry
+    app.state.context = context
     return app
 
 
@@ -143,7 +146,9 @@ async def check_health(request: Request) -> Response:
 async def check_name(request: Request) -> Response:
     """Answer with the error of a name that rooms refuse, or with nothing."""
     name = request.query_params.get("name", "")
-    return PlainTextResponse(check_name_error(name) or "")
+    context: AppContext = request.app.state.context
+    is_muted = context.moderation.is_muted(name)
+    return PlainTextResponse(MUTED if is_muted else user_error(name) or "")
 
 
 async def not_found(request: Request, error: Exception) -> Response:

@@ -444,15 +444,8 @@ class Crowd:
 
     def remembered(self) -> bool:
         """Whether the log still has the first message of these people."""
-        cookie = {"Cookie": self.target.cookie()}
-        with self.target.join(max_size=None, additional_headers=cookie) as ada:
-            ada.next()  # the history
-            told: dict[str, Any] = {}
-            while "messages" not in told:  # a busy room lets it wait
-                time.sleep(told.get("retry_after", 0))
-                ada.send({"type": "older", "before": self.seqs[0] + 1})
-                told = ada.until("older", lambda it: it["type"] != "update")
-        return any(each["id"][0] == "p" for each in told["messages"])
+        page = self.target.page("hello-world", before=self.seqs[0] + 1)
+        return any(each["id"][0] == "p" for each in page["messages"])
 
 
 def memory(running: ServerProcess, field: str) -> float:

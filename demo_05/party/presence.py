@@ -7,69 +7,74 @@ from shared.chat.rooms import ROOM_IDS
 from shared.party import Connection, Frame, Server
 from shared.web.country import get_country
 
-from .presence_schema import User, pack, unpack
+from .presence_schema import User, decode, encode
 
-TICK = 1 / 60
+BROADCAST_INTERVAL = 1 / 60
 
 
 class PresenceRoom(Server):
-    """Tells everybody what the others do, and keeps nothing of it."""
+    """Tells everybody what the others do, and stores nothing."""
 
     rooms = ROOM_IDS
     max_frame_bytes = 1024
     max_frames_per_second = 120
 
     def on_start(self) -> None:
-        """Begin with nobody."""
+        """Start with nobody."""
         self.users: dict[str, User] = {}
-        self.heard: list[tuple[Frame, Connection]] = []
+        self.pending_frames: list[tuple[Frame, Connection]] = []
         self.changes: dict[str, Any] = {}
 
     def on_message(self, frame: Frame, sender: Connection) -> None:
-        """Put aside what somebody does, until everybody is told."""
-        self.heard.append((frame, sender))
-        self.change()
+        """Queue a frame; all are handled in a row before a broadcast."""
+        self.pending_frames.append((frame, sender))
+        self.enqueue()
 
     def on_close(self, connection: Connection) -> None:
-        """Have everybody told, unless they are back by then."""
-        self.change()
+        """Remove a user at the next broadcast, unless they are back by then."""
+        self.enqueue()
 
-    def change(self, add: Any = (), presence: Any = ()) -> None:
-        """Gather changes, of which everybody is told soon."""
+    def enqueue(self, add: Any = (), presence: Any = ()) -> None:
+        """Add to the changes of the next broadcast, and schedule it."""
         if not self.changes:
             self.changes = {"add": {}, "presence": {}, "remove": []}
-            asyncio.get_running_loop().call_later(TICK, self.tell)
+            loop = asyncio.get_running_loop()
+            loop.call_later(BROADCAST_INTERVAL, self.broadcast_changes)
         self.changes["add"].update(add)
         self.changes["presence"].update(presence)
 
-    def tell(self) -> None:
-        """Find out what has changed, and tell everybody."""
-        for id in self.users.keys() - self.room.connections_by_id.keys():
+    def broadcast_changes(self) -> None:
+        """Handle the queued frames, and send everybody what has changed."""
+        connected = self.room.connections_by_id
+        for id in self.users.keys() - connected.keys():
             del self.users[id]
-            self.changes["add"].pop(id, None)
-            self.changes["presence"].pop(id, None)
             self.changes["remove"].append(id)
-        heard, self.heard = self.heard, []
-        for frame, sender in heard:
-            if self.room.connections_by_id.get(sender.id) is sender:
-                self.room._run_hook(self.read, frame, sender, caller=sender)
+        frames, self.pending_frames = self.pending_frames, []
+        for frame, sender in frames:
+            if connected.get(sender.id) is sender:
+                try:
+                    self.handle_message(frame, sender)
+                except Exception as error:
+                    sender.report(error)
         changes, self.changes = self.changes, {}
-        # Whoever is alone knows of their own moves.
+        # A user who is alone needs no copy of their own moves.
         moved = changes["presence"] and len(self.users) > 1
         if changes["add"] or changes["remove"] or moved:
-            self.room.broadcast(pack({"type": "changes", **changes}))
+            self.room.broadcast(encode({"type": "changes", **changes}))
 
-    def read(self, frame: Frame, sender: Connection) -> None:
-        """Let somebody join, or do something else."""
-        message, id = unpack(frame), sender.id
+    def handle_message(self, frame: Frame, sender: Connection) -> None:
+        """Add a user who joins, or update what a user does."""
+        message, id = decode(frame), sender.id
         if message["type"] == "join":
+            moderation = self.room.context.moderation
+            moderation.check_cursor_name(message["info"]["name"])
             self.users[id] = User(
                 country=get_country(sender.websocket),
                 presence=message["presence"],
                 info=message["info"],
             )
-            sender.send(pack({"type": "sync", "users": self.users}))
-            self.change(add={id: self.users[id]})
+            sender.send(encode({"type": "sync", "users": self.users}))
+            self.enqueue(add={id: self.users[id]})
         elif id in self.users:
             self.users[id]["presence"] = message["presence"]
-            self.change(presence={id: message["presence"]})
+            self.enqueue(presence={id: message["presence"]})

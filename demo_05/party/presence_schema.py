@@ -1,4 +1,4 @@
-"""What presence is made of, and how it travels: as msgpack."""
+"""The types of presence, and their encoding as msgpack."""
 
 from typing import Annotated, Any, Literal
 
@@ -6,12 +6,12 @@ import msgpack
 from pydantic import Field, TypeAdapter
 from typing_extensions import TypedDict
 
-from shared.chat.parsing import Label
+from shared.chat.parsing import CursorName
 from shared.party import Frame, MessageRejected
 
 
 class Cursor(TypedDict):
-    """Where somebody points, in fractions of the window."""
+    """The position of a pointer, in fractions of the window."""
 
     x: Annotated[float, Field(strict=True, ge=0, le=1)]
     y: Annotated[float, Field(strict=True, ge=0, le=1)]
@@ -19,20 +19,20 @@ class Cursor(TypedDict):
 
 
 class Presence(TypedDict):
-    """What somebody does right now: it changes all the time."""
+    """The state of a user that changes all the time."""
 
     cursor: Annotated[Cursor | None, Field(default=None)]
     message: Annotated[str | None, Field(default=None, max_length=100)]
 
 
 class Info(TypedDict):
-    """What rarely changes."""
+    """The data of a user that rarely changes."""
 
-    name: Label
+    name: CursorName
 
 
 class User(TypedDict):
-    """All that is known of a connection."""
+    """A user: one connection that has joined."""
 
     country: str | None
     presence: Presence
@@ -40,7 +40,7 @@ class User(TypedDict):
 
 
 class Join(TypedDict):
-    """Somebody is here."""
+    """Sent when the socket opens, and when the name changes."""
 
     type: Literal["join"]
     presence: Presence
@@ -48,27 +48,27 @@ class Join(TypedDict):
 
 
 class Update(TypedDict):
-    """Somebody does something else now."""
+    """Sent when the cursor moves."""
 
     type: Literal["update"]
     presence: Presence
 
 
-News = TypeAdapter[Join | Update](
+ClientMessage = TypeAdapter[Join | Update](
     Annotated[Join | Update, Field(discriminator="type")]
 )
 
 
-def unpack(frame: Frame) -> Join | Update:
-    """Read a frame: msgpack, or the same as JSON."""
+def decode(frame: Frame) -> Join | Update:
+    """Decode and validate a frame of msgpack, or the same as JSON."""
     try:
         if isinstance(frame, str):
-            return News.validate_json(frame)
-        return News.validate_python(msgpack.unpackb(frame))
+            return ClientMessage.validate_json(frame)
+        return ClientMessage.validate_python(msgpack.unpackb(frame))
     except ValueError:
         raise MessageRejected("Presence takes “join” and “update”.") from None
 
 
-def pack(message: dict[str, Any]) -> bytes:
-    """Write a frame."""
+def encode(message: dict[str, Any]) -> bytes:
+    """Encode a message as msgpack."""
     return bytes(msgpack.packb(message))

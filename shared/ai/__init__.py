@@ -4,13 +4,20 @@ from .chat_model import model
 from .prompts import Prompt, make_prompt
 from .question_queue import one_reply_at_a_time
 from .replay.recordings import Stream
-from .streaming import ReplyFailed, finishing, require_finish_reason, supervised
+from .streaming import (
+    ReplyCut,
+    ReplyFailed,
+    failure_message,
+    require_finish_reason,
+    supervised,
+)
 
 __all__ = [
     "Prompt",
+    "ReplyCut",
     "ReplyFailed",
     "Stream",
-    "finishing",
+    "failure_message",
     "make_prompt",
     "model",
     "one_reply_at_a_time",

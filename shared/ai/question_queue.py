@@ -6,11 +6,13 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any, TypeVar
 
-from ..chat.moderation import moderation
+from ..chat.moderation import Moderation
+from ..party import Server
 from ..settings import settings
 from .chat_model import model
+from .context import current_context
 
-S = TypeVar("S")
+S = TypeVar("S", bound=Server)
 Q = TypeVar("Q")
 
 
@@ -21,7 +23,7 @@ class QuestionQueue:
         self.waiting: deque[list[Any]] = deque()
         self._lock = asyncio.Lock()
 
-    async def acquire(self) -> None:
+    async def acquire(self, moderation: Moderation) -> None:
         """Wait until no other reply runs, and the AI is not paused."""
         await self._lock.acquire()
         try:
@@ -57,9 +59,10 @@ def one_reply_at_a_time(
         ticket = [question]
         queue.waiting.append(ticket)
         try:
-            await queue.acquire()
+            await queue.acquire(self.room.context.moderation)
         finally:
             queue.waiting.remove(ticket)
+        current_context.set(self.room.context)
         try:
             await reply(self, ticket[0])
         finally:

@@ -1,17 +1,15 @@
 """Run a reply: limits, budget, recording, and how it ends."""
 
-import asyncio
 import inspect
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import Callable
+from contextlib import aclosing, nullcontext
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeAlias
 
-from ..chat.messages import AIMessage
-from ..chat.moderation import moderation
 from ..settings import settings
 from .chat_model import model
+from .context import AppContext, current_context
 from .error_messages import NOT_SET_UP, WRONG, log_message, visitor_message
 from .prompts import Prompt, for_template
 from .replay.recordings import Stream, record_stream
@@ -94,6 +92,10 @@ def supervised(stream: ReplyStream[P]) -> ReplyStream[P]:
         prompt: Prompt, /, *args: P.args, **kwargs: P.kwargs
     ) -> Stream:
         classifying = prompt[-1]["role"] == "system"
+        moderation = current_context.get(AppContext()).moderation
+        pausable = (
+            nullcontext() if classifying else moderation.cancel_on_pause()
+        )
         refusal = NOT_SET_UP if model.problem else ""
         if budget.exhausted:
             refusal = BUDGET_EXHAUSTED
@@ -117,11 +119,12 @@ def supervised(stream: ReplyStream[P]) -> ReplyStream[P]:
         if model.record:
             parts = record_stream(parts, model.record, prompt, model.name)
         try:
-            while True:
-                async with limits:
-                    await model.ready()
-                    text, _ = await anext(parts)
-                yield text, visible.tokens.so_far
+            with pausable:
+                while True:
+                    async with limits:
+                        await model.ready()
+                        text, _ = await anext(parts)
+                    yield text, visible.tokens.so_far
         except StopAsyncIteration:
             model.readiness.note_answer(name)
             if classifying:
@@ -155,20 +158,9 @@ def require_finish_reason(end: object) -> None:
         raise ReplyCut(note)
 
 
-@contextmanager
-def finishing(reply: AIMessage) -> Iterator[None]:
-    """Set the reply's status when the block ends, however it ends."""
-    try:
-        with moderation.cancel_on_pause():
-            yield
-        reply.finish()
-    except ReplyCut as cut:
-        reply.finish(str(cut))
-    except ReplyFailed as failure:
-        reply.fail(str(failure))
-    except asyncio.CancelledError:
-        # Swallowed, so that the text so far can still be stored.
-        reply.interrupt()
-    except Exception:
-        logger.exception("a reply failed")
-        reply.fail(WRONG)
+def failure_message(error: Exception) -> str:
+    """Return why a reply failed, for visitors; log an unexpected error."""
+    if isinstance(error, ReplyFailed):
+        return str(error)
+    logger.error("a reply failed", exc_info=error)
+    return WRONG

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..party import MessageRejected
+from .messages import Message
 from .names import name_error, normalize_name, skeletons
 
 MAX_MUTED_NAMES = 100
@@ -114,7 +115,12 @@ class Moderation:
         muted = self._muted_skeletons
         return bool(muted) and not muted.isdisjoint(skeletons(name))
 
-    def check_label(self, name: str | None) -> str | None:
+    def check(self, message: Message) -> None:
+        """Raise MessageRejected if the name of a message is muted."""
+        if self.is_muted(message.user):
+            raise MessageRejected(MUTED, message.id)
+
+    def check_cursor_name(self, name: str | None) -> str | None:
         """Return a cursor's name; raise MessageRejected if it is not allowed.
 
         Pages hide the cursors of muted names. They do not know look-alikes
@@ -155,7 +161,3 @@ class Moderation:
             self.cursors_hidden = "cursors" in state
             self.muted = state["muted"]
             self._update_skeletons()
-
-
-moderation = Moderation()
-"""The one of this process."""

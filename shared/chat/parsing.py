@@ -1,41 +1,24 @@
-"""What a page may say, and what the server makes of it."""
+"""Parse the frames that a chat room receives."""
 
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    TypeAdapter,
-    ValidationError,
-)
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from ..party import Frame, Log, MessageRejected
-from ..party.encoding import with_newest
-from ..party.errors import Asked
+from ..party import Frame, MessageRejected
 from ..party.frame_rate_limiter import find_id
-from .messages import Message, history
-from .moderation import MUTED, moderation
+from .messages import Message
 from .names import is_blank, name_error
 
-PAGE_SIZE = 100
-"""How many earlier messages are told at once."""
-
-MAX_PAGE_BYTES = 256 * 1024
-"""Bytes of JSON of earlier messages that are told at once."""
-
-
 MAX_NAME_LENGTH = 40
-"""Characters of a name, as `ui/user/user.js` says as well."""
+"""Characters of a name; `shared/ui/user/user.js` has the same limit."""
 
 MAX_BODY_LENGTH = 4_000
-"""Characters of a message, as `ui/chat/message_form.js` says as well."""
+"""Characters of a message; `shared/ui/chat/message_form.js` has it too."""
 
 
 class MessageInput(BaseModel):
-    """What a page may say: the server decides the rest."""
+    """The fields of a message that a page sets."""
 
     model_config = ConfigDict(strict=True)
 
@@ -46,14 +29,14 @@ class MessageInput(BaseModel):
 
 
 class MessageFrame(BaseModel):
-    """A frame with a message from a page."""
+    """A frame with a message."""
 
     type: Literal["message"]
     message: MessageInput
 
 
-FRAME = TypeAdapter(MessageFrame).validator
-"""Reads a frame in one go."""
+VALIDATOR = TypeAdapter(MessageFrame).validator
+"""Parses and validates a frame in one call."""
 
 FIELD_ERRORS = {
     "id": "A message needs an id: text of 1 to 64 characters.",
@@ -62,56 +45,46 @@ FIELD_ERRORS = {
     "role": "People speak as role “user”; only the AI speaks as another.",
 }
 
-HALF_A_CHARACTER = "A message may not have half a character (a lone surrogate)."
+LONE_SURROGATE = "A message may not have half a character (a lone surrogate)."
 
-Label = Annotated[
-    str | None,
-    Field(default=None, max_length=MAX_NAME_LENGTH),
-    AfterValidator(moderation.check_label),
+CursorName = Annotated[
+    str | None, Field(default=None, max_length=MAX_NAME_LENGTH)
 ]
-"""The name at a cursor: names that nobody may speak under are refused."""
+"""The name at a cursor."""
 
 
-def parse_message(
-    frame: Frame, messages: Log[Message] | None = None
-) -> Message:
-    """Read `{"type": "message", "message": {…}}` from a page.
+def parse_message(frame: Frame) -> Message:
+    """Parse `{"type": "message", "message": {id, user, body, role}}`.
 
-    Raises MessageRejected with the rule that was broken, in words for a
-    person; and, if `messages` are given, Asked by a page that wants earlier
-    ones.
+    Raise MessageRejected, in words for the sender, if the frame is not valid.
     """
     try:
-        message = FRAME.validate_json(frame).message
+        message = VALIDATOR.validate_json(frame).message
     except ValidationError:
-        raise problem_of(frame, messages) from None
-    problem = check_name_error(message.user)
+        raise parse_error(frame) from None
+    error = name_error(message.user)
     if is_blank(message.body):
-        problem = FIELD_ERRORS["body"]
-    if problem:
-        raise MessageRejected(problem, message.id)
+        error = FIELD_ERRORS["body"]
+    if error:
+        raise MessageRejected(error, message.id)
     return Message(id=message.id, user=message.user, body=message.body)
 
 
-def problem_of(frame: Frame, messages: Log[Message] | None) -> MessageRejected:
-    """Return why a frame carries no message: it may ask for earlier ones."""
+def parse_error(frame: Frame) -> MessageRejected:
+    """Return the error for a frame that the validator does not accept."""
     try:
         data: Any = from_json(frame)
     except ValueError as error:
-        half = "hex escape" in str(error)
-        why = HALF_A_CHARACTER if half else "This is not JSON."
-        return MessageRejected(why, find_id(frame))
-    if messages is not None and isinstance(data, dict):
-        before = data.get("before")
-        if data.get("type") == "older" and type(before) is int:
-            return Asked(older(messages, min(max(before, 0), 2**62)))
+        is_surrogate = "hex escape" in str(error)
+        reason = LONE_SURROGATE if is_surrogate else "This is not JSON."
+        return MessageRejected(reason, find_id(frame))
     if not isinstance(data, dict) or data.get("type") != "message":
-        why = "This room takes frames of type “message”."
-        return MessageRejected(why, find_id(frame))
+        reason = "This room takes frames of type “message”."
+        return MessageRejected(reason, find_id(frame))
     message = data.get("message")
     if not isinstance(message, dict):
-        why = "A frame of type “message” needs a message."
-        return MessageRejected(why, find_id(frame))
+        reason = "A frame of type “message” needs a message."
+        return MessageRejected(reason, find_id(frame))
     id = message.get("id")
     id = id if isinstance(id, str) else None
     try:
@@ -122,20 +95,8 @@ def problem_of(frame: Frame, messages: Log[Message] | None) -> MessageRejected:
     return MessageRejected("This message cannot be read.", id)
 
 
-def check_name_error(name: str) -> str | None:
-    """Return why a room refuses a name, in words for a person, if it does."""
+def user_error(name: str) -> str | None:
+    """Return why `parse_message` refuses a name, or None if it does not."""
     if not 0 < len(name) <= MAX_NAME_LENGTH:
         return FIELD_ERRORS["user"]
-    return MUTED if moderation.is_muted(name) else name_error(name)
-
-
-async def older(messages: Log[Message], before: int) -> Frame:
-    """The frame that tells what was said before a sequence number.
-
-    Who asks about what the room has forgotten is told its history instead: an
-    empty answer would say that there is no more than they know.
-    """
-    found = await messages.before(before, PAGE_SIZE)
-    if before < messages.start:
-        return history(messages)
-    return with_newest({"type": "older"}, found, MAX_PAGE_BYTES).decode()
+    return name_error(name)

@@ -11,6 +11,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from . import backpressure
 from .backlog import Account, Backlog
 from .encoding import Frame, encode
+from .errors import MessageRejected
 
 SLOW_CONSUMER = 1013, "You were reading too slowly. Come back in a moment."
 """The close code and reason of a client that does not keep up."""
@@ -60,6 +61,13 @@ class Connection:
         direct = self._direct
         if not (direct and self._is_idle and direct.write_frame(frame)):
             self._enqueue(frame)
+
+    def report(self, error: Exception) -> None:
+        """Send a MessageRejected to the client; log any other error."""
+        if isinstance(error, MessageRejected):
+            self.send(error.frame)
+        else:
+            logger.error("%s: a frame failed", self._name, exc_info=error)
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the connection, once what is queued has been sent."""

@@ -29,6 +29,27 @@ class SharedFrame(str):
         return super().__sizeof__() + sys.getsizeof(self.data)
 
 
+class EncodedJSON:
+    """A value in JSON, for a frame: `send({"type": …, "messages": value})`.
+
+    A frame that is equal to the previous one is the same object, so that all
+    queues hold it once.
+    """
+
+    def __init__(self, json: bytes) -> None:
+        self.json = json
+        self._last: tuple[bytes, SharedFrame] | None = None
+
+    def frame(self, message: dict[str, Any], key: str) -> SharedFrame:
+        """Return a message as JSON, in which `key` has this value."""
+        others = {name: message[name] for name in message if name != key}
+        head = to_json({**others, key: 0}, exclude_none=True)
+        if not self._last or self._last[0] != head:
+            json = b"%b%b}" % (head.removesuffix(b"0}"), self.json)
+            self._last = head, SharedFrame(json)
+        return self._last[1]
+
+
 ID_SCAN_BYTES = 4_096
 """Bytes of a rejected frame that are searched for the message's id."""
 
@@ -62,25 +83,26 @@ def encode(message: object) -> Frame:
         if not message.isascii():
             message.encode()
         return message
+    if isinstance(message, dict):
+        for key, value in message.items():
+            if isinstance(value, EncodedJSON):
+                return value.frame(message, key)
     return to_json(message, exclude_none=True, inf_nan_mode="null").decode()
 
 
-def with_newest(
-    frame: dict[str, Any], messages: Sequence[object], max_bytes: int
-) -> bytes:
-    """Return a frame as JSON, with the newest messages that fit into it.
+def encode_newest(entries: Sequence[object], max_bytes: int) -> bytes:
+    """Return the newest entries that fit into `max_bytes`, as a JSON list.
 
     At least one is in it, however large it is.
     """
     parts: list[bytes] = []
-    for message in reversed(messages):
-        part = to_json(message, exclude_none=True)
+    for entry in reversed(entries):
+        part = to_json(entry, exclude_none=True)
         max_bytes -= len(part) + 1
         if parts and max_bytes < 0:
             break
         parts.append(part)
-    head = to_json(frame).removesuffix(b"}")
-    return b'%b,"messages":[%b]}' % (head, b",".join(reversed(parts)))
+    return b"[%b]" % b",".join(reversed(parts))
 
 
 def as_ids(without: Collection[str]) -> Collection[str]:

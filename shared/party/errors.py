@@ -1,6 +1,5 @@
 """The exceptions that a hook raises to answer the sender of a message."""
 
-from collections.abc import Awaitable
 from typing import Any
 
 
@@ -32,11 +31,3 @@ class DuplicateMessage(MessageRejected):
     def __init__(self, id: str, seq: int) -> None:
         super().__init__("This message is already kept.")
         self.frame = {"type": "ack", "id": id, "seq": seq}
-
-
-class Asked(MessageRejected):
-    """Not something to be kept, but a question: it has an answer."""
-
-    def __init__(self, answer: Awaitable[object]) -> None:
-        super().__init__("This is a question.")
-        self.answer = answer

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from .errors import Asked, MessageRejected
+from .errors import MessageRejected
 
 HookResult = Awaitable[None] | None
 """The return value of a hook: a coroutine of an `async def`, or None."""
@@ -49,10 +49,6 @@ async def finish_hook(
     """Await a hook; a rejection is sent to its caller, an error is logged."""
     try:
         await hook
-    except Asked as question:
-        frame = await question.answer
-        if caller:
-            caller.send(frame)
     except MessageRejected as rejection:
         if caller:
             caller.send(rejection.frame)

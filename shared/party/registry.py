@@ -5,6 +5,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -16,6 +17,7 @@ from .delivery import QueueTransport, TransportFactory
 from .fetch import PartyNamespace
 from .limits import Limits, TokenBucket
 from .message_rate_limiter import Senders
+from .paging import is_page_request, page_response
 from .responses import RETRY_LATER, call_on_request, error_response
 from .room import Room, RoomContext
 from .server import Server
@@ -127,12 +129,13 @@ class PartyRegistry:
         limits: Limits | None = None,
         store: Store | None = None,
         transport: TransportFactory = QueueTransport,
+        context: Any = None,
     ) -> None:
         self.servers = {name.lower(): each for name, each in servers.items()}
         self.limits = limits or Limits()
         self.store = store or Store()
         self.store.tell = self._apply_external
-        self.context = RoomContext(self, self.store, transport)
+        self.context = RoomContext(self, self.store, transport, context)
         self.backlog = Backlog(self.limits.max_queued_bytes)
         self.rooms = RoomRegistry(self.limits, self.store.release)
         self.senders = Senders(self.limits)
@@ -179,10 +182,13 @@ class PartyRegistry:
         """Return a room's response to a request; an error is one, too."""
         try:
             party = self._get_party(name.lower(), id)
-            if party.on_request is Server.on_request:
+            has_hook = party.on_request is not Server.on_request
+            if not has_hook and not is_page_request(request):
                 raise HTTPException(404, "This party answers no requests.")
             async with self.enter(name, id) as server:
-                return await call_on_request(server, request)
+                if has_hook:
+                    return await call_on_request(server, request)
+                return await page_response(server.room.page_log, request)
         except HTTPException as error:
             return error_response(error)
 

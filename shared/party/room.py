@@ -43,6 +43,8 @@ class RoomContext:
     parties: PartyLookup
     store: Store
     transport: TransportFactory = QueueTransport
+    app: Any = None
+    """The app's own objects, which its parties use."""
 
 
 class Room:
@@ -50,15 +52,19 @@ class Room:
 
     `party` is the party's name, `id` the room's. `connections_by_id` has its
     connections, and `parties["usage"].get("total")` is a room to `fetch`.
+    `context` has the objects that the app makes for all rooms.
     """
 
     def __init__(self, party: str, id: str, context: RoomContext) -> None:
         self.party = party
         self.id = id
         self.parties = context.parties
+        self.context = context.app
         self.connections_by_id = ConnectionMap()
         self.occupancy = 0
         """Connections and requests in the room, and those on their way."""
+        self.page_log: Log[Any] | None = None
+        """The log whose older entries pages fetch over HTTP."""
         self._store = context.store
         self._deliver = context.transport(self.connections_by_id).deliver
         self._reservations = IdReservations()
@@ -77,21 +83,28 @@ class Room:
 
     def log(self, model: type[M]) -> Log[M]:
         """Return the room's log of such entries, which outlives the room."""
-        return self._store.log(self.party, self.id, model)
+        log = self._store.log(self.party, self.id, model)
+        self.page_log = self.page_log or log
+        return log
 
     def broadcast(
         self,
         message: object,
         without: Collection[str] = (),
         key: Hashable = None,
+        final: bool = False,
     ) -> None:
         """Send a message to all connections but those ids; never waits.
 
         Of the messages with one `key`, the latest is sent, at most 30 times a
-        second.
+        second; the `final` one is sent at once.
         """
         frame, left_out = encode(message), as_ids(without)
-        self._throttle(key, lambda: self._deliver(frame, left_out, key))
+        if final and key in self._pending:
+            self._pending[key] = None
+            self._deliver(frame, left_out, key)
+        else:
+            self._throttle(key, lambda: self._deliver(frame, left_out, key))
 
     def cancel_hooks(self) -> None:
         """Cancel the hooks that have started, and send what is held back."""

@@ -5,8 +5,8 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 
-from ..chat.messages import Message, history, presenter
-from ..chat.moderation import moderation
+from ..chat.messages import Message, recent_messages
+from ..chat.moderation import Moderation
 from ..chat.names import normalize_name
 from ..chat.rooms import CHATS
 from ..party.registry import PartyRegistry
@@ -27,6 +27,7 @@ class PresenterControls:
 
     def __init__(self, parties: PartyRegistry) -> None:
         self.parties = parties
+        self.moderation: Moderation = parties.context.app.moderation
         self.recent_speakers: dict[str, str] = {}
         self._rooms_loaded = False
 
@@ -49,16 +50,16 @@ class PresenterControls:
             return
         if isinstance(action, NameAction):
             if action.action == "mute":
-                moderation.mute(action.name)
+                self.moderation.mute(action.name)
             else:
-                moderation.unmute(action.name)
+                self.moderation.unmute(action.name)
         elif action.action == "pause":
-            moderation.pause()
+            self.moderation.pause()
         elif action.action == "resume":
-            moderation.resume()
+            self.moderation.resume()
         else:
-            moderation.cursors_hidden = action.action == "hide_cursors"
-        moderation.save()
+            self.moderation.cursors_hidden = action.action == "hide_cursors"
+        self.moderation.save()
         broadcast_moderation(self.parties)
 
     async def clear(self, party: str, id: str) -> None:
@@ -75,15 +76,22 @@ class PresenterControls:
             await log.clear()
         finally:
             if room:
-                room.broadcast(history(log))
+                room.broadcast(
+                    {
+                        "type": "history",
+                        "epoch": log.epoch,
+                        "presenter": self.moderation.restrictions(),
+                        "messages": recent_messages(log),
+                    }
+                )
 
     def state(self) -> dict[str, Any]:
         """Return the data of the presenter's page."""
         logs = self.parties.store.logs(Message)
         return {
-            "paused": moderation.paused,
-            "cursors_hidden": moderation.cursors_hidden,
-            "muted": list(moderation.muted.values()),
+            "paused": self.moderation.paused,
+            "cursors_hidden": self.moderation.cursors_hidden,
+            "muted": list(self.moderation.muted.values()),
             "names": self.unmuted_speakers(),
             "shared": bool(self.parties.servers),
             "rooms": [
@@ -108,7 +116,9 @@ class PresenterControls:
         """Return recent speakers who are not muted, the latest first."""
         self._note_speakers()
         names = list(self.recent_speakers.values())
-        spoke = [each for each in names[::-1] if not moderation.is_muted(each)]
+        spoke = [
+            each for each in names[::-1] if not self.moderation.is_muted(each)
+        ]
         return spoke[:MAX_LISTED_NAMES]
 
     def _note_speakers(self) -> None:
@@ -123,7 +133,11 @@ class PresenterControls:
 
 
 def broadcast_moderation(parties: PartyRegistry) -> None:
-    """Send the current restrictions to all chat rooms."""
+    """Send the restrictions to everybody in all chat rooms."""
+    frame = {
+        "type": "presenter",
+        **parties.context.app.moderation.restrictions(),
+    }
     for place in parties.store.logs(Message):
         if room := parties.room(*place):
-            room.broadcast(presenter())
+            room.broadcast(frame)

@@ -6,7 +6,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from ..chat.moderation import moderation
 from ..party import MessageRejected
 from ..party.registry import PartyRegistry
 from ..party.responses import error_response
@@ -29,7 +28,7 @@ def presenter_routes(
     """Return the routes of the page and its actions; none without a key."""
     if not quoted_key():
         return []
-    moderation.load()
+    parties.context.app.moderation.load()
     controls, guard = PresenterControls(parties), KeyGuard(policy)
 
     async def handle_action(request: Request) -> Response:

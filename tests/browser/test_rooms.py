@@ -7,7 +7,13 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import pytest
-from playwright.sync_api import Locator, WebSocket, WebSocketRoute, expect
+from playwright.sync_api import (
+    Locator,
+    Route,
+    WebSocket,
+    WebSocketRoute,
+    expect,
+)
 
 from ..support.browser import NO_SERVER, People, Person
 from ..support.server_process import PATIENCE, ROOT, ServerProcess, Stage, start
@@ -461,11 +467,8 @@ def test_older_messages_come_as_somebody_scrolls_up(
     talkative: ServerProcess, person: People
 ) -> None:
     ada = person(talkative)
-    asked: list[str | bytes] = []
-    ada.page.on(
-        "websocket",
-        lambda socket: socket.on("framesent", lambda data: asked.append(data)),
-    )
+    requests: list[str] = []
+    ada.page.on("request", lambda request: requests.append(request.url))
     ada.enter()
     ada.sees("message 149")
     expect(ada.messages).to_have_count(40)
@@ -482,8 +485,7 @@ def test_older_messages_come_as_somebody_scrolls_up(
     ada.sees_all(*(f"message {number}" for number in range(150)))
     to_the_top(ada, ada.sees("message 0"))
     expect(ada.sees("message 0")).to_be_in_viewport()
-    olds = [frame for frame in asked if "older" in str(frame)]
-    assert len(olds) == 2
+    assert len([url for url in requests if "?before=" in url]) == 2
 
 
 def to_the_top(person: Person, top: Locator) -> float:
@@ -532,42 +534,32 @@ def test_long_room_is_drawn_in_parts(
         expect(ada.messages).to_have_count(count - 500 + 2)
 
 
-@pytest.mark.soak
-def test_older_messages_are_asked_for_again_when_no_answer_comes(
+def test_older_messages_are_fetched_again_after_a_failure(
     talkative: ServerProcess, person: People
 ) -> None:
     ada = person(talkative)
-    sockets: list[WebSocketRoute] = []
-    asked: list[str | bytes] = []
+    failures = 0
 
-    def connect(socket: WebSocketRoute) -> None:
-        server = socket.connect_to_server()
-        sockets.append(socket)
+    def fail_twice(route: Route) -> None:
+        nonlocal failures
+        failures += 1
+        if failures == 1:
+            route.abort()
+        elif failures == 2:
+            route.fulfill(status=503)
+        else:
+            route.continue_()
 
-        def hear(frame: str | bytes) -> None:
-            asked.append(frame)
-            if len(asked) > 2:
-                server.send(frame)
-
-        socket.on_message(hear)
-
-    ada.page.route_web_socket(CHATS, connect)
-    ada.page.clock.install()
+    ada.page.route(re.compile(r"before="), fail_twice)
     ada.enter()
     ada.sees("message 110")
     expect(ada.messages).to_have_count(40)
-    ada.page.clock.pause_at(time.time() + 3600)
     ada.page.get_by_role("log").press("Home")
-    loading = ada.page.get_by_text("Loading earlier messages…")
-    expect(loading).to_be_visible()
-    sockets[0].close(code=1012)
-    ada.page.clock.run_for(1_000)
-    wait_until(ada, lambda: len(asked) == 2)
-    expect(loading).to_be_visible()
-    ada.page.clock.run_for(6_000)
+    status = ada.page.get_by_text("Earlier messages could not be loaded.")
+    expect(status).to_be_visible()
     expect(ada.messages).to_have_count(140)
-    expect(loading).not_to_be_visible()
-    assert len(asked) == 3
+    expect(status).not_to_be_visible()
+    assert failures >= 3
 
 
 def wait_until(person: Person, done: Callable[[], bool]) -> None:

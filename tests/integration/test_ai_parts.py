@@ -26,17 +26,20 @@ from shared.ai import (
     Prompt,
     ReplyFailed,
     Stream,
-    finishing,
+    failure_message,
     make_prompt,
     model,
     one_reply_at_a_time,
     supervised,
 )
+from shared.ai.context import AppContext
 from shared.ai.error_messages import visitor_message
 from shared.ai.prompts import MAX_PROMPT_MESSAGES
 from shared.ai.provider import detect_provider, has_model
 from shared.ai.streaming import MAX_REPLY_CHARACTERS, TOO_LONG, ReplyCut
 from shared.chat.messages import AIMessage, Message
+from shared.party import Room, Server
+from shared.party.registry import PartyRegistry
 from shared.settings import ROOT, Settings
 
 from ..support.server_process import PATIENCE, Stage, environment
@@ -69,10 +72,12 @@ def setting(monkeypatch: pytest.MonkeyPatch) -> Change:
 # Turns
 
 
-class Room:
+class Answering(Server):
     """Answers questions in turn, when it is told to go on."""
 
     def __init__(self) -> None:
+        parties = PartyRegistry({}, context=AppContext())
+        super().__init__(Room("chat", "1", parties))
         self.answered: list[str] = []
         self.at_work = 0
         self.may_go_on = asyncio.Event()
@@ -88,7 +93,7 @@ class Room:
             raise ValueError(question)
 
 
-async def started(room: Room, *questions: str) -> list[asyncio.Task[None]]:
+async def started(room: Answering, *questions: str) -> list[asyncio.Task[None]]:
     """Ask questions, all at once."""
     tasks = [asyncio.create_task(room.answer(each)) for each in questions]
     for _ in range(
@@ -108,7 +113,7 @@ def test_without_an_ai_nobody_waits_for_a_turn() -> None:
     """Else the whole prompt would be put together, for each message."""
 
     async def ask() -> None:
-        room = Room()
+        room = Answering()
         await asyncio.gather(room.answer("a"), room.answer("b"))
         assert room.answered == []
 
@@ -118,7 +123,7 @@ def test_without_an_ai_nobody_waits_for_a_turn() -> None:
 @pytest.mark.usefixtures("answered")
 def test_replies_are_given_one_at_a_time_in_order() -> None:
     async def ask() -> None:
-        room = Room()
+        room = Answering()
         tasks = await started(room, *"abcde")
         room.may_go_on.set()
         await asyncio.gather(*tasks)
@@ -130,7 +135,7 @@ def test_replies_are_given_one_at_a_time_in_order() -> None:
 @pytest.mark.usefixtures("answered")
 def test_five_wait_and_the_last_of_them_answers_what_is_beyond() -> None:
     async def ask() -> None:
-        room = Room()
+        room = Answering()
         tasks = await started(room, *"abcdefghij")
         assert [task.done() for task in tasks] == [False] * 6 + [True] * 4
         room.may_go_on.set()
@@ -145,7 +150,7 @@ def test_how_many_wait_can_be_set(setting: Change) -> None:
     setting(max_queued_questions=2)
 
     async def ask() -> None:
-        room = Room()
+        room = Answering()
         tasks = await started(room, *"abcde")
         room.may_go_on.set()
         await asyncio.gather(*tasks)
@@ -157,7 +162,7 @@ def test_how_many_wait_can_be_set(setting: Change) -> None:
 @pytest.mark.usefixtures("answered")
 def test_a_turn_that_fails_or_is_cancelled_is_passed_on() -> None:
     async def ask() -> None:
-        room = Room()
+        room = Answering()
         tasks = await started(room, "a", "bad b", "c", "d", "e", "f", "g")
         tasks[0].cancel()
         tasks[2].cancel()
@@ -177,7 +182,7 @@ def test_a_turn_that_fails_or_is_cancelled_is_passed_on() -> None:
 @pytest.mark.usefixtures("answered")
 def test_each_room_has_turns_of_its_own() -> None:
     async def ask() -> None:
-        one, other = Room(), Room()
+        one, other = Answering(), Answering()
         tasks = await started(one, "a")
         other.may_go_on.set()
         await other.answer("b")
@@ -292,25 +297,6 @@ def written(text: str = "") -> AIMessage:
     return reply
 
 
-def finish(reply: AIMessage, write: Callable[[], None]) -> None:
-    """Write a reply as a hook does, in a task."""
-
-    async def hook() -> None:
-        with finishing(reply):
-            write()
-
-    asyncio.run(hook())
-
-
-def raising(error: BaseException) -> Callable[[], None]:
-    """What goes wrong while a reply is written."""
-
-    def write() -> None:
-        raise error
-
-    return write
-
-
 def test_a_reply_thinks_is_written_and_is_finished() -> None:
     reply = AIMessage()
     assert (reply.user, reply.role) == ("AI", "assistant")
@@ -319,29 +305,27 @@ def test_a_reply_thinks_is_written_and_is_finished() -> None:
     assert (reply.body, reply.status) == ("Thinking…", "thinking")
     reply.set_text("It is")
     assert (reply.body, reply.status) == ("It is", "streaming")
-    finish(reply, lambda: reply.set_text("It is four."))
+    reply.set_text("It is four.")
+    reply.finish()
     assert (reply.body, reply.status) == ("It is four.", None)
 
 
 def test_a_reply_that_fails_says_why_after_what_it_said() -> None:
     for reply, body in [(written("It is"), "It is\n\nNo."), (written(), "No.")]:
-        finish(reply, raising(ReplyFailed("No.")))
+        reply.fail(failure_message(ReplyFailed("No.")))
         assert (reply.body, reply.status) == (body, "failed")
 
 
 def test_a_reply_that_is_cancelled_is_interrupted() -> None:
     reply = written("It is")
-    finish(reply, raising(asyncio.CancelledError()))
+    reply.interrupt()
     assert (reply.body, reply.status) == ("It is", "interrupted")
 
 
 def test_a_mistake_in_the_code_is_logged_and_not_told(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    reply = written("It is")
-    finish(reply, raising(RuntimeError("the secret")))
-    assert reply.status == "failed"
-    assert "the secret" not in reply.body
+    assert "the secret" not in failure_message(RuntimeError("the secret"))
     assert "the secret" in caplog.text
 
 

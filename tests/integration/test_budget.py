@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from shared.ai import Prompt, ReplyFailed, Stream, finishing, supervised
+from shared.ai import Prompt, ReplyFailed, Stream, supervised
 from shared.ai.tokens import BUDGET_EXHAUSTED, DailyUsage, budget
 from shared.chat.messages import AIMessage
 from shared.party import Log
@@ -117,11 +117,12 @@ def test_a_reply_is_counted_however_it_ends(
                 assert await anext(stream) == ("It is", 7)
         else:
             written = AIMessage()
-            with finishing(written):
-                async for text, _ in reply(
-                    ASKED, ("It is", 0), asyncio.CancelledError()
-                ):
+            stream = reply(ASKED, ("It is", 0), asyncio.CancelledError())
+            try:
+                async for text, _ in stream:
                     written.set_text(text)
+            except asyncio.CancelledError:
+                written.interrupt()
             assert (written.body, written.status) == ("It is", "interrupted")
 
     asyncio.run(talk())

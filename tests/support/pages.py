@@ -72,6 +72,11 @@ class Page:
         """Scroll to the beginning: whether the page asks for more."""
         return bool(self._do("scroll"))
 
+    def requested(self) -> list[int]:
+        """Return the sequence numbers before which it has fetched messages."""
+        requested: list[int] = self._do("requested")
+        return requested
+
     def advance(self, milliseconds: float) -> None:
         """Let time pass."""
         self._do("advance", milliseconds)

@@ -85,6 +85,13 @@ class Client:
         """Ask for a page."""
         return self.ask("GET", path, **headers)
 
+    def page(self, room: str, before: int) -> dict[str, Any]:
+        """Fetch a page of the messages before a sequence number."""
+        answer = self.get(f"/parties/chatroom/{room}?before={before}")
+        assert answer.status == 200, answer.text
+        page: dict[str, Any] = answer.json()
+        return page
+
     def ask(
         self, method: str, path: str, body: Any = None, **headers: str
     ) -> Answer:

@@ -10,6 +10,7 @@ from selectors import DefaultSelector, SelectorKey
 from typing import Any, TypeVar
 
 from shared.ai import Prompt, ReplyFailed
+from shared.ai.context import AppContext
 from shared.chat.messages import Message
 from shared.party.asgi import PartyApp
 from shared.party.limits import Limits
@@ -182,7 +183,9 @@ class SimulatedServer:
         heard: set[str],
     ) -> None:
         self.loop = loop
-        self.parties = PartyRegistry(parties, BOUNDS, store)
+        self.parties = PartyRegistry(
+            parties, BOUNDS, store, context=AppContext()
+        )
         self.edge = PartyApp(self.parties)
         self.acks: dict[str, int] = {}
         self.heard = heard

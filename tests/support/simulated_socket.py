@@ -187,12 +187,6 @@ class Tab:
             self.retry(id)
         return not self.is_open or bool(self.page.stored())
 
-    def scroll(self) -> bool:
-        """Scroll to the beginning: whether the page asks for more."""
-        asks = self.page.scroll()
-        self.post()
-        return asks
-
     def advance(self, seconds: float) -> None:
         """Let time pass."""
         self.page.advance(seconds * 1000)

@@ -52,8 +52,8 @@ def ack(id: str, seq: int) -> Frame:
     return {"type": "ack", "id": id, "seq": seq}
 
 
-def older(*messages: Frame) -> Frame:
-    return {"type": "older", "messages": list(messages)}
+def older(*messages: Frame, epoch: str = "one") -> Frame:
+    return {"type": "older", "messages": list(messages), "epoch": epoch}
 
 
 def error(id: str | None, why: str = "No.", **more: Any) -> Frame:
@@ -535,12 +535,12 @@ def test_older_messages_come_when_somebody_scrolls_to_them(page: Page) -> None:
     assert not page.scroll()
     page.receive(history(*log(40, 60)))
     assert page.scroll()
-    assert page.sent() == [{"type": "older", "before": 40}]
+    assert page.requested() == [40]
     page.receive(update(said("m61", 61)), older(*log(20, 39)))
     page.receive(older(*log(20, 39)))
     assert ids(page) == [each["id"] for each in log(20, 61)]
     assert page.scroll()
-    assert page.sent() == [{"type": "older", "before": 20}]
+    assert page.requested() == [20]
     page.receive(older())
     assert not page.scroll()
     page.close()
@@ -550,7 +550,7 @@ def test_older_messages_come_when_somebody_scrolls_to_them(page: Page) -> None:
     assert ids(page) == [each["id"] for each in log(20, 61)]
     page.receive(history(*log(80, 99)))
     assert page.scroll()
-    assert page.sent() == [{"type": "older", "before": 80}]
+    assert page.requested() == [80]
 
 
 def test_nobody_asks_for_what_was_before_the_first_message(page: Page) -> None:
@@ -563,7 +563,7 @@ def test_nobody_asks_for_what_was_before_the_first_message(page: Page) -> None:
     assert not page.scroll()
     page.receive(older(*log(50, 59)))
     assert ids(page) == ["m60"]
-    assert page.sent() == []
+    assert page.requested() == []
 
 
 def test_nobody_is_asked_while_there_is_no_connection(page: Page) -> None:
@@ -572,9 +572,9 @@ def test_nobody_is_asked_while_there_is_no_connection(page: Page) -> None:
     page.close()
     assert not page.scroll()
     page.open()
-    assert page.sent() == []
+    assert page.requested() == []
     assert page.scroll()
-    assert page.sent() == [{"type": "older", "before": 40}]
+    assert page.requested() == [40]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Generic, TypeVar, overload
 from uuid import uuid4
 
-from ..encoding import Frame
+from ..encoding import EncodedJSON
 from ..errors import MessageRejected
 from .entry import Entry, cleared, conflict, conflict_with, digest
 
@@ -34,7 +34,7 @@ class Log(Sequence[M], Generic[M]):
         self.most = most
         self.start = self._next = 0
         self.revision = 0
-        self.snapshot: tuple[object, Frame] | None = None
+        self.snapshot: tuple[object, EncodedJSON] | None = None
         self._entries: list[M] = []
         self._named: dict[str, M] = {}
         # By hashes of ids: hashes of the entries, and their seqs.

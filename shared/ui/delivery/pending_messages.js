@@ -26,7 +26,6 @@ export class PendingMessages {
     this.confirmed = new Set();
     this.epoch = "";
     this.rateLimiter = new RateLimiter(() => this.flush());
-    this.olderBefore = 0;
     this.ackTimer = 0;
     this.retryTimer = 0;
     /** Whether the server has sent a history: the socket is a chat room's. */
@@ -93,24 +92,9 @@ export class PendingMessages {
     this.resolve([id]);
   }
 
-  /**
-   * Ask for the messages before a sequence number; return whether it was sent.
-   * @param {number} seq
-   */
-  requestOlder(seq) {
-    const isOpen = this.socket.readyState === WebSocket.OPEN;
-    if (isOpen) this.olderBefore = seq;
-    this.flush();
-    return isOpen;
-  }
-
   /** Send all that may be sent now. */
   flush() {
     if (this.retryTimer || this.socket.readyState !== WebSocket.OPEN) return;
-    if (this.olderBefore && this.rateLimiter.tokens) {
-      this.transmit({ type: "older", before: this.olderBefore });
-      this.olderBefore = 0;
-    }
     for (const message of this.messages.values()) {
       if (!this.canSend(message)) continue;
       this.inFlight.add(message.id);
@@ -145,7 +129,6 @@ export class PendingMessages {
   /** Forget what is in flight: the connection is closed. */
   reset() {
     this.rateLimiter.reset();
-    this.olderBefore = 0;
     this.inFlight.clear();
     clearTimeout(this.ackTimer);
     this.ackTimer = 0;

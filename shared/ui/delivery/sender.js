@@ -61,13 +61,10 @@ export function remove(id) {
   if (pending) discard(pending, id);
 }
 
-/**
- * Ask for the messages before a sequence number; return whether it was sent.
- * @param {number} seq
- */
-export function requestOlder(seq) {
+/** Return this page's chat room, if it is connected and has a history. */
+export function openRoom() {
   const room = [...pendingBySocket.values()].find((each) => each.hasHistory);
-  return room?.requestOlder(seq) ?? false;
+  return room?.socket.readyState === WebSocket.OPEN ? room : undefined;
 }
 
 /** @param {string} id */
@@ -157,7 +154,7 @@ function restoreUnsent(pending) {
  * @param {PendingMessages} pending
  * @param {object} frame
  */
-function dispatchLocal({ socket }, frame) {
+export function dispatchLocal({ socket }, frame) {
   const data = JSON.stringify(frame);
   socket.dispatchEvent(new MessageEvent("message", { data }));
 }

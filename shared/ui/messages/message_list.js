@@ -68,7 +68,7 @@ function NewMessagesButton({ scrollToEnd }) {
 export function MessageList({ messages }) {
   const { box, visible, showMore, hasUnread, onScroll, scrollToEnd } =
     useAutoScroll(messages, isOwn(messages.at(-1)?.id ?? ""));
-  const { loadAtTop, isLoading } = useOlderMessages(messages, box, showMore);
+  const { loadAtTop, status } = useOlderMessages(messages, box, showMore);
   function scroll() {
     onScroll();
     loadAtTop();
@@ -81,7 +81,7 @@ export function MessageList({ messages }) {
         ref=${box} onScroll=${scroll}>
         ${visible.map(renderItem)}
       </div>
-      <${LoadingStatus} isLoading=${isLoading} />
+      <${LoadingStatus} status=${status} />
       ${!messages.length && html`<${EmptyState} />`}
       ${hasUnread && html`<${NewMessagesButton} scrollToEnd=${scrollToEnd} />`}
     </div>

@@ -69,8 +69,8 @@ const reducers = {
     return merge(kept, history, metadata);
   },
 
-  older(messages, { messages: page }) {
-    if (messages.complete) return messages;
+  older(messages, { messages: page, epoch }) {
+    if (messages.complete || epoch !== messages.epoch) return messages;
     return merge(messages, page, { complete: !page.length });
   },
 

@@ -18,6 +18,16 @@ const parties = new URL(
   location.href,
 );
 
+/**
+ * Return the address of a socket's room over HTTP.
+ * @param {Socket} socket
+ */
+export function roomUrl({ name, room = "" }) {
+  const url = new URL(parties);
+  url.protocol = parties.protocol.replace("ws", "http");
+  return `${url}/${name}/${encodeURIComponent(room)}`;
+}
+
 /** Names this page in its attempts: a duplicated tab has the same `_pk`. */
 const page = Math.random();
 let attempts = 0;

@@ -1,0 +1,17 @@
+"""The objects that `create_app` makes, and passes to all rooms."""
+
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from ..chat.moderation import Moderation
+
+
+@dataclass
+class AppContext:
+    """What rooms share; a party reaches it as `self.room.context`."""
+
+    moderation: Moderation = field(default_factory=Moderation)
+
+
+current_context: ContextVar[AppContext] = ContextVar("current_context")
+"""The context of the room that replies in this task."""
