@@ -77,7 +77,7 @@ class Answering(Server):
 
     def __init__(self) -> None:
         parties = PartyRegistry({}, context=AppContext())
-        super().__init__(Room("chat", "1", parties))
+        super().__init__(Room("chat", "1", parties.context))
         self.answered: list[str] = []
         self.at_work = 0
         self.may_go_on = asyncio.Event()

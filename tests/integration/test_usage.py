@@ -363,7 +363,7 @@ def test_a_reply_is_not_held_back_by_its_report(stage: Stage) -> None:
         def __init__(self) -> None:
             self.id = "ada"
 
-        def put(self, frame: Frame, key: Any = None) -> None:
+        def _enqueue(self, frame: Frame, key: Any = None) -> None:
             message = json.loads(frame)["message"]
             told.append(f"{message['body']} {message.get('status')}")
 
@@ -373,7 +373,7 @@ def test_a_reply_is_not_held_back_by_its_report(stage: Stage) -> None:
             context=AppContext(),
         )
         async with parties.enter("chatroom", "room-4") as server:
-            server.room.join(Asker())
+            server.room._join(Asker())
             question = chat_room.Message(
                 id="1", user="Ada", body="Two and two?", role="user"
             )
