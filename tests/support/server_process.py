@@ -21,6 +21,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from . import fork_server
+from .fork_server import ForkedProcess
+
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = float(os.environ.get("PATIENCE", "10"))
 """Seconds that a test waits for what does not come."""
@@ -167,32 +170,41 @@ class ServerProcess(Client):
 
     def start(self) -> None:
         """Start the process, and wait until it answers."""
-        module = self.stage.folder.name
         newest = str(int(self.stage.level == NEWEST))
-        self.process = subprocess.Popen(
+        parent = self.stage.folder.parent
+        env = environment(
+            {
+                "PYTHONPATH": os.pathsep.join([str(parent), str(ROOT)]),
+                "FAST_TRANSPORT": os.environ.get("FAST_TRANSPORT", newest),
+                **self.settings,
+                "PORT": str(self.port),
+            }
+        )
+        self.process = self._run(self.stage.folder.name, parent, env)
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        if "runs at" not in line:
+            self.stop()
+            raise AssertionError(f"It did not start.\n{line}{self.errors()}")
+
+    def _run(
+        self, module: str, parent: Path, env: dict[str, str]
+    ) -> "subprocess.Popen[str] | ForkedProcess":
+        """Fork the process, or start it afresh where that is another thing."""
+        fork_server.prepare(str(ROOT), environment({}))
+        is_shared = parent == ROOT or not (parent / "shared").exists()
+        if is_shared and env["RELOAD"] == "0" and fork_server.can_fork(env):
+            return ForkedProcess(module, str(parent), env, self.output)
+        return subprocess.Popen(
             [sys.executable, "-m", "shared.serve", module],
-            cwd=self.stage.folder.parent,
-            env=environment(
-                {
-                    "PYTHONPATH": os.pathsep.join(
-                        [str(self.stage.folder.parent), str(ROOT)]
-                    ),
-                    "FAST_TRANSPORT": os.environ.get("FAST_TRANSPORT", newest),
-                    **self.settings,
-                    "PORT": str(self.port),
-                }
-            ),
+            cwd=parent,
+            env=env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self.output,
             encoding="utf-8",
             errors="replace",
         )
-        assert self.process.stdout
-        line = self.process.stdout.readline()
-        if "runs at" not in line:
-            self.stop()
-            raise AssertionError(f"It did not start.\n{line}{self.errors()}")
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """End the process; returns its exit status."""
