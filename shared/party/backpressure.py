@@ -68,7 +68,9 @@ async def send_in_time(sending: Awaitable[None]) -> None:
         await sending
 
 
-def start(sending: Coroutine[Any, Any, None]) -> Awaitable[None] | None:
+def start_coroutine(
+    sending: Coroutine[Any, Any, None],
+) -> Awaitable[None] | None:
     """Run a coroutine until it waits; return the rest, None if it is done."""
     try:
         waits_for = sending.send(None)

@@ -133,7 +133,7 @@ class Connection:
         Return whether the client does not keep up, and a task has to wait.
         """
         try:
-            self._unfinished = backpressure.start(sending)
+            self._unfinished = backpressure.start_coroutine(sending)
         except (WebSocketDisconnect, RuntimeError):
             self._stop()
             return False

@@ -9,7 +9,7 @@ from pydantic_core import to_json
 
 Frame: TypeAlias = str | bytes
 
-PING, PONG = "ping", "pong"
+HEARTBEAT, HEARTBEAT_REPLY = "ping", "pong"
 """A page's heartbeat and the reply: text frames that no hook receives."""
 
 

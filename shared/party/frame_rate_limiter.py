@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .connection import Connection
-from .encoding import ID_SCAN_BYTES, PING, PONG, Frame
+from .encoding import HEARTBEAT, HEARTBEAT_REPLY, ID_SCAN_BYTES, Frame
 from .errors import MessageRejected
 from .limits import TokenBucket
 from .message_rate_limiter import MessageLimit
@@ -74,9 +74,9 @@ class ConnectionRateLimiter:
         """
         if inflate and len(frame) <= MAX_INFLATED_AT_ONCE:
             frame, inflate = inflate(frame, self.max_bytes), None
-        if frame == PING:
+        if frame == HEARTBEAT:
             if self.admit_control():
-                self._sender.send(PONG)
+                self._sender.send(HEARTBEAT_REPLY)
         elif self._keeps_latest:
             self._admit_latest(frame, inflate)
         elif not (refusal := self._limit.consume()):

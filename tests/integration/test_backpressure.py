@@ -1,4 +1,4 @@
-"""The party runtime: a slow reader harms nobody, and a key conflates."""
+"""Slow readers delay nobody, and a key coalesces frames."""
 
 import asyncio
 import socket
@@ -30,7 +30,7 @@ TOO_SLOW = (
 
 
 class Radio(Server):
-    """Everybody hears what anybody says."""
+    """Broadcasts each message."""
 
     left = threading.Event()
 
@@ -51,7 +51,7 @@ def left(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
 
 def read_to_the_end(reader: socket.socket) -> bytes:
-    """What comes until it says that one was too slow."""
+    """Read frames until the close frame of an eviction."""
     heard = b""
     while not heard.endswith(TOO_SLOW):
         some = reader.recv(65_536)
@@ -118,7 +118,7 @@ def test_evicted_reader_is_aborted(
 def test_reader_that_stalls_within_a_frame_is_evicted(
     left: threading.Event, monkeypatch: pytest.MonkeyPatch, frames: int
 ) -> None:
-    """Also if nothing comes after it: a newcomer, and a room that is quiet."""
+    """Also if no frame follows: a newcomer in a quiet room."""
     monkeypatch.setattr("shared.party.backpressure.STALL_TIMEOUT", 0.05)
     monkeypatch.setattr(
         "shared.party.transport.websocket_protocol.CLOSE_TIMEOUT", PATIENCE
@@ -240,7 +240,7 @@ def test_backlog_evicts_the_slowest_when_it_is_full(
         assert 8 <= len(gone) < 16
         assert codes == [1013] * len(gone)
         for line in lines[: len(gone) - 4]:
-            assert len(read_all(line)) < 600_000  # it was cut
+            assert len(read_all(line)) < 600_000  # it was aborted
     words = f"more than MAX_QUEUED_BYTES={bounds.max_queued_bytes}"
     (line,) = [each for each in caplog.messages if "evicted" in each]
     assert line.startswith(words)
@@ -289,7 +289,7 @@ def test_broadcast_leaves_out_the_given_ids() -> None:
 
 
 class Clock:
-    """In place of asyncio: time passes when the test says so."""
+    """Stands in for asyncio: the test moves the time."""
 
     def __init__(self) -> None:
         self.delays: list[float] = []
@@ -358,7 +358,7 @@ def test_broadcast_coalesces_a_flood_of_tokens() -> None:
 
 
 class Reader:
-    """In place of a WebSocket: reads on when the test says so."""
+    """Stands in for a WebSocket: the test lets it read on."""
 
     def __init__(self) -> None:
         self.scope: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""A connection that ends or falters amid a turn: what it hears, and when."""
+"""Connections that close or stall within an event-loop iteration."""
 
 import asyncio
 import socket
@@ -22,7 +22,7 @@ from ..support.ws_frames import (
 
 
 class Stage(Server):
-    """Does what it is told to, before anything else happens."""
+    """Runs the command of a message within one event-loop iteration."""
 
     def on_message(self, message: Frame, sender: Connection) -> None:
         self.room.broadcast("before")
@@ -40,7 +40,7 @@ class Stage(Server):
 
 
 class Later(Server):
-    """Says something later, and long enough for all to be looked at anew."""
+    """Broadcasts in a later iteration, which regroups all connections."""
 
     async def on_message(self, message: Frame, sender: Connection) -> None:
         self.room.broadcast("after " * 100)
@@ -50,14 +50,14 @@ PARTIES: dict[str, type[Server]] = {"stage": Stage, "later": Later}
 
 
 def the_room(server: TestServer, party: str = "stage") -> Room:
-    """The room in which the tests are."""
+    """Return the room of the tests."""
     room = server.parties.room(party, "1")
     assert room
     return room
 
 
 def fill(server: TestServer, party: str = "stage") -> Any:
-    """Have something unread by ada, and no reason to wait: their line."""
+    """Fill ada's write buffer below its limit; return the socket."""
     room = the_room(server, party)
     line = room.connections_by_id["ada"].websocket.scope["extensions"][
         "party.socket"
@@ -69,14 +69,14 @@ def fill(server: TestServer, party: str = "stage") -> Any:
 
 
 def heard(bare: socket.socket) -> list[tuple[int, bytes]]:
-    """The frames that came until the end, and nothing half."""
+    """Read all frames until the socket closes, and no incomplete one."""
     frames, rest = parse_frames(read_all(bare))
     assert rest == b""
     return frames
 
 
 def test_send_and_broadcast_keep_their_order() -> None:
-    """Also where one does not keep up for a moment, amid a turn."""
+    """Also if a connection is congested for a moment."""
     with (
         serve_parties(**PARTIES) as server,
         server.join("1", "stage", pk="ada") as ada,
@@ -100,7 +100,7 @@ def test_closed_connection_gets_no_more_frames() -> None:
 
 
 def test_aborted_connection_gets_no_more_frames() -> None:
-    """As one who answers no ping, without the outbox."""
+    """As after a ping timeout, past the queue."""
     with (
         serve_parties(**PARTIES) as server,
         server.stalled("/parties/stage/1?_pk=ada") as ada,
@@ -116,7 +116,7 @@ def test_aborted_connection_gets_no_more_frames() -> None:
 )
 @pytest.mark.parametrize("party", PARTIES)
 def test_close_frame_is_the_last_frame(party: str, end: bytes) -> None:
-    """Which a reader has asked for, or caused, that has much to read."""
+    """The client that closes, or sends an invalid frame, has much to read."""
     with (
         serve_parties(**PARTIES) as server,
         server.stalled(f"/parties/{party}/1?_pk=ada") as ada,
@@ -143,7 +143,7 @@ def test_shutdown_survives_a_connection_that_is_closing() -> None:
 def test_close_frame_after_an_invalid_frame_is_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Else the line is kept until it is cut."""
+    """Otherwise the socket stays until it is aborted."""
     monkeypatch.setattr(
         "shared.party.transport.websocket_protocol.CLOSE_TIMEOUT", 10 * PATIENCE
     )

@@ -1,4 +1,4 @@
-"""The party runtime: one party asks another, over HTTP without a network."""
+"""fetch: HTTP requests between parties, without a network."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ from ..support.party_server import serve_parties
 
 
 class Mirror(Server):
-    """Answers with what it was asked, or with the error that it was asked."""
+    """Echoes a request, or answers with the error that it names."""
 
     async def on_request(self, request: Request) -> Response:
         match self.room.id:
@@ -54,7 +54,7 @@ def letters() -> Iterator[str]:
 
 
 def fetch(room: str, *arguments: Any, **options: Any) -> FetchResponse:
-    """Ask a room of `Mirror`, in a loop of its own."""
+    """Fetch from a room of `Mirror`, in a new event loop."""
 
     async def ask() -> FetchResponse:
         address = PartyRegistry({"Mirror": Mirror})["mirror"].get(room)

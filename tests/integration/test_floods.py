@@ -106,13 +106,13 @@ LARGE = {
 def test_message_is_gathered_and_inflated_up_to_the_limit(
     parts: list[bytes], party: str, most: int
 ) -> None:
-    """It is refused in words, though nobody has kept it."""
+    """It is rejected with an error, though it was not kept."""
     with (
         serve_parties(echo=Echo, small=Small) as server,
         server.connected() as eve,
     ):
         if not joined(eve, party) and parts[0][0] & 0x40:
-            return  # there is no compression without the fast path
+            return  # only the batching transport compresses
         tracemalloc.start()
         try:
             before = tracemalloc.get_traced_memory()[0]
@@ -142,7 +142,7 @@ UNFINISHED = {
 def test_message_must_be_complete_in_time(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """Also where pings come, and are answered, meanwhile."""
+    """Also if pings are answered meanwhile."""
     monkeypatch.setattr(
         "shared.party.transport.bounded_protocol.MESSAGE_TIMEOUT", 0.5
     )
@@ -168,7 +168,7 @@ def test_message_must_be_complete_in_time(
 def test_message_that_comes_slowly_but_in_time_is_handled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each has its own time, however many come one after the other."""
+    """Each message has its own deadline."""
     monkeypatch.setattr(
         "shared.party.transport.bounded_protocol.MESSAGE_TIMEOUT", 0.5
     )
@@ -199,7 +199,7 @@ KINDS = {
 
 
 def beginning(kind: str) -> bytes:
-    """Return what has to come before a flood of a kind."""
+    """Return the bytes that precede a flood of a kind."""
     return frame(TEXT, b"x", fin=False) if kind == "empty parts" else b""
 
 
@@ -214,7 +214,7 @@ def test_flood_ends_its_own_connection_alone(kind: str) -> None:
         ThreadPoolExecutor() as threads,
     ):
         if not joined(eve, "echo") and KINDS[kind][0] & 0x40:
-            return  # there is no compression without the fast path
+            return  # only the batching transport compresses
         told = threads.submit(read_all, eve)
         with suppress(OSError):
             eve.sendall(beginning(kind))
@@ -229,7 +229,7 @@ def test_flood_ends_its_own_connection_alone(kind: str) -> None:
 
 
 class CountingLimiter:
-    """In place of a limiter: counts frames, and inflates what is compressed."""
+    """Stands in for a limiter: counts frames, and inflates them."""
 
     max_bytes = 65_536
 
@@ -251,7 +251,7 @@ def test_flood_leaves_time_for_other_connections(
     protocol: type[BoundedProtocol], kind: str
 ) -> None:
     if KINDS[kind][0] & 0x40 and protocol is BoundedProtocol:
-        return  # there is no compression without the fast path
+        return  # only the batching transport compresses
     size = 60_000 if kind in ("bombs", "too large") else 0
     most = 2 if size else FRAMES_PER_ITERATION
     count = 5 * most
@@ -326,7 +326,7 @@ def test_body_in_tiny_chunks_is_read_in_portions(
 
 
 def test_frames_right_after_a_handshake_are_read() -> None:
-    """Also half a frame, and what is larger than what is kept of others."""
+    """Also an incomplete frame, and one larger than the handshake buffer."""
     bounds = Limits(max_frame_bytes=3 * MB)
     with serve_parties(bounds=bounds, echo=Echo) as server:
         with server.connected() as ada:

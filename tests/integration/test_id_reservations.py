@@ -1,4 +1,4 @@
-"""Whose place is whose: nobody takes over under somebody else's id."""
+"""Connection ids are reserved for the browser that used them first."""
 
 import asyncio
 import re
@@ -53,7 +53,7 @@ def came(
     party: str = "echo",
     pk: str = "ada",
 ) -> Iterator[WebSocketClient]:
-    """Be in a room, from a browser that has that cookie."""
+    """Join a room from the browser with that cookie."""
     headers = {"Cookie": f"a=b; party-chat-browser={browser}; c=d"}
     with server.join(
         room,
@@ -66,7 +66,7 @@ def came(
 
 
 def refusal(server: Client, browser: str = "", **where: str) -> tuple[int, str]:
-    """Try to come in: the status and the words of the refusal."""
+    """Connect; return the status and the text of the refusal."""
     with (
         pytest.raises(InvalidStatus) as refused,
         came(server, browser, **where),
@@ -86,7 +86,7 @@ def server() -> Iterator[TestServer]:
 def test_reservation_lets_the_same_browser_supersede(
     server: TestServer, browser: str
 ) -> None:
-    """And who has no cookie at all, such as a program or a foreign page."""
+    """And a client without a cookie, such as a program or a foreign page."""
     with came(server, browser) as old, came(server, browser) as new:
         assert new.next()["you"] == "ada"
         assert old.closed() == SUPERSEDED
@@ -95,7 +95,7 @@ def test_reservation_lets_the_same_browser_supersede(
 def test_outdated_handshake_supersedes_no_later_one(
     server: TestServer,
 ) -> None:
-    """A copy of the page, which has its id, takes over as before."""
+    """A copy of the page, which has its id, supersedes it."""
 
     def attempt(name: str) -> str:
         return f"ada&attempt={name}"
@@ -162,7 +162,7 @@ def test_reservation_refuses_one_of_two_at_once(
 def test_reservation_outlives_a_lost_connection(
     server: TestServer,
 ) -> None:
-    """Everybody is told who left: they could be there before them."""
+    """Everybody learns the id of a lost connection, and could be faster."""
     for _ in range(2):
         with came(server, "hers") as old, came(server, "hers"):
             assert old.closed() == SUPERSEDED
@@ -178,7 +178,9 @@ def test_reservation_is_renewed_by_a_reconnection(
         with came(server, "hers") as old, came(server, "hers") as new:
             assert new.next()["you"] == "ada"
             assert old.closed() == SUPERSEDED
-            server.run_in_loop(asyncio.sleep(0.1))  # what was to end has ended
+            server.run_in_loop(
+                asyncio.sleep(0.1)
+            )  # all reservations that were to expire have expired
             assert refusal(server, "his")[0] == 409
 
 
@@ -199,11 +201,11 @@ def test_reservation_expires(
 def test_connection_id_is_no_property_of_objects(
     server: TestServer, id: str
 ) -> None:
-    """A page that keeps users by their ids fails at such a one."""
+    """A page that keeps users in an object by id fails at such an id."""
     assert refusal(server, pk=id)[0] == 400
 
 
-# The same of the stages, whose pages get the cookie.
+# The same with the stages, whose pages set the cookie.
 
 
 @pytest.mark.stages(5)
@@ -216,7 +218,7 @@ def test_known_ids_cannot_be_taken_over(
     def enter(
         guest: WebSocketClient, name: str
     ) -> dict[str, dict[str, object]]:
-        """Join, and be told who is there: their names."""
+        """Join presence; return the names of the users."""
         guest.send({**join, "info": {"name": name}})
         while (frame := msgpack.unpackb(guest.socket.recv(PATIENCE)))[
             "type"
@@ -242,13 +244,13 @@ def test_known_ids_cannot_be_taken_over(
             assert {id: now[id] for id in users} == users
         ada.send("no frame")
         while "error" not in str(ada.socket.recv(PATIENCE)):
-            pass  # hers is the connection that is heard
+            pass  # hers is the connection in the room
 
 
 def cookie_of(
     running: ServerProcess, path: str = "/", **headers: str
 ) -> str | None:
-    """The cookie that comes with a response, if any does."""
+    """Return the cookie of a response, if there is one."""
     return running.get(path, **headers).headers.get("set-cookie")
 
 
@@ -266,7 +268,7 @@ def test_browser_id_cookie_comes_with_the_first_page(
     assert len(cookies) == 5
     has_one = {"Cookie": f"x=y; party-chat-browser={found[1]}"}
     assert cookie_of(running, **has_one) is None
-    # That of another server, at a shorter path of this host, comes with it.
+    # Another server's cookie, of a shorter path on this host, comes too.
     other = f"party-chat-browser={'x' * 43}.{'y' * 43}"
     for both in (
         f"{other}; {has_one['Cookie']}",

@@ -1,4 +1,4 @@
-"""Limits: one who goes too far is told so, and nobody else notices."""
+"""Limits: a client beyond one is told so, and nobody else notices."""
 
 import asyncio
 import json
@@ -57,7 +57,7 @@ Serve = Callable[..., ServerProcess]
 
 @pytest.fixture(scope="module")
 def strict(stage: Stage) -> Iterator[ServerProcess]:
-    """A server with limits that a test soon reaches."""
+    """A server with low limits."""
     with start(stage, **STRICT) as running:
         yield running
 
@@ -65,7 +65,7 @@ def strict(stage: Stage) -> Iterator[ServerProcess]:
 def refusal(
     server: Client, room: str, party: str = "chatroom"
 ) -> Answer | None:
-    """How a handshake is refused; None if it is not."""
+    """Return how a handshake is refused; None if it is not."""
     try:
         with server.join(room, party):
             return None
@@ -76,7 +76,7 @@ def refusal(
 
 
 def let_in(server: Client, room: str, party: str = "chatroom") -> None:
-    """Knock until there is place: who has left is not noticed at once."""
+    """Connect until it works: a disconnect takes a moment."""
     deadline = time.monotonic() + PATIENCE
     while (refused := refusal(server, room, party)) is not None:
         assert refused.status == 503
@@ -240,14 +240,14 @@ def test_unlisted_rooms_are_bounded_and_listed_ones_open() -> None:
 
 
 class Teller(Server):
-    """Answers each frame with what it was."""
+    """Echoes each frame."""
 
     async def on_message(self, message: Frame, sender: Connection) -> None:
         sender.send({"type": "heard", "frame": message})
 
 
 def heard(guest: WebSocketClient, last: str) -> list[str]:
-    """The frames that were let through, up to that one."""
+    """Return the frames that passed, up to that one."""
     through = [guest.wait_for("heard")["frame"]]
     while through[-1] != last:
         through.append(guest.wait_for("heard")["frame"])
@@ -255,7 +255,7 @@ def heard(guest: WebSocketClient, last: str) -> list[str]:
 
 
 def cookie(browser: str = "") -> dict[str, str]:
-    """Headers with a cookie that the server has signed, of a new browser."""
+    """Return headers with a signed cookie of a new browser."""
     browser = browser or token_urlsafe()
     return {"Cookie": f"{BROWSER_COOKIE}={browser}.{sign(browser)}"}
 
@@ -263,7 +263,7 @@ def cookie(browser: str = "") -> dict[str, str]:
 def limit_in(
     room: Room, browser: str = "ada", host: str = "::1"
 ) -> MessageLimit:
-    """The limit of a browser's connection in a room."""
+    """Return the limit of a browser's connection in a room."""
     connection = HTTPConnection({"type": "websocket", "client": (host, 1)})
     identity = Identity(browser, is_proven=bool(browser))
     return room.parties.senders.limit(connection, identity, room)
@@ -271,7 +271,7 @@ def limit_in(
 
 @pytest.mark.parametrize("kind", ["signed", "made up", "none"])
 def test_sender_that_reconnects_keeps_its_bucket(kind: str) -> None:
-    """“Connect, say 50, close” over and over is no way around the rate."""
+    """Connecting again does not reset the rate."""
     taken = 0
 
     class Counter(Server):
@@ -293,7 +293,7 @@ def test_sender_that_reconnects_keeps_its_bucket(kind: str) -> None:
         with server.join("1", "counter", additional_headers=cookie()) as ada:
             ada.send("hello")
             ada.send("hello")
-        # All is read: a later handshake in this loop was answered.
+        # All is read: the loop answered a later handshake.
         seconds = time.monotonic() - began
     assert 12 <= taken <= 12 + 11 * seconds
 
@@ -302,7 +302,7 @@ def test_sender_that_reconnects_keeps_its_bucket(kind: str) -> None:
 def test_hall_of_500_behind_one_address_all_say_hello(
     has_cookies: bool,
 ) -> None:
-    """And one who floods from there, meanwhile, keeps nobody from it."""
+    """A flooder at the same address meanwhile keeps nobody from it."""
     count, seconds = 500, 10
 
     async def say_hello(url: str) -> None:
@@ -346,7 +346,7 @@ def test_hall_of_500_behind_one_address_all_say_hello(
 def test_busy_room_refuses_its_heaviest_senders_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Fifty who say all they may leave room for who says something now."""
+    """Fifty senders at their limit leave room for lighter ones."""
     now = 1_000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
     room = Room("chat", "1", PartyRegistry({}).context)
@@ -369,9 +369,9 @@ def test_busy_room_refuses_its_heaviest_senders_first(
 def test_endless_new_browsers_do_not_delay_present_senders(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """One who takes a new cookie for every ten messages silences no room.
+    """A new cookie for every ten messages silences no room.
 
-    Ada says something twice a second.
+    Ada sends two messages a second.
     """
     now = 1_000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
@@ -447,7 +447,7 @@ def test_connection_closed_for_flooding_is_not_read() -> None:
     over = asyncio.Event()
 
     class Eve(Connection):
-        """Reads what she is told as late as she likes."""
+        """Stands in for a connection that reads late."""
 
         def __init__(self) -> None:
             self.told: list[object] = []
@@ -487,7 +487,7 @@ def test_connection_closed_for_flooding_is_not_read() -> None:
 
 
 class Pointer(Teller):
-    """Takes little, and of what comes too fast the latest."""
+    """Has limits of its own, and gets the latest of excess frames."""
 
     max_frames_per_second = 20.0
     max_frame_bytes = 100
@@ -612,7 +612,7 @@ def test_longest_idle_room_is_evicted() -> None:
 
 
 def test_room_that_is_starting_is_not_evicted() -> None:
-    """Though whoever asked has given up; or it would start twice at once."""
+    """Though its visitor has given up; it would start twice at once."""
 
     async def ask() -> FetchResponse:
         begun = asyncio.Event()
@@ -696,7 +696,7 @@ COMPLETE = POST + b"Content-Length: 0\r\n\r\n"
 
 
 def dripping(slow: socket.socket, drop: bytes) -> bytes:
-    """Send something again and again: what comes until the end."""
+    """Send data again and again; return the bytes until the end."""
     heard = b""
     slow.settimeout(0.1)
     for _ in range(round(PATIENCE / 0.1)):
@@ -736,7 +736,7 @@ def test_incomplete_request_ends_at_its_deadline(
     answer: bytes,
     drips: bool,
 ) -> None:
-    """Also one of which a byte comes now and then."""
+    """Also one that arrives byte by byte."""
     monkeypatch.setattr(
         "shared.party.transport.http_protocol.REQUEST_TIMEOUT", 0.3
     )
@@ -750,7 +750,7 @@ def test_incomplete_request_ends_at_its_deadline(
 
 
 def test_socket_has_no_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In plain HTTP's hands it had: 408 amid its frames after 15 s."""
+    """Plain HTTP requests have one: a 408 after 15 seconds."""
     monkeypatch.setattr(
         "shared.party.transport.http_protocol.REQUEST_TIMEOUT", 0.1
     )

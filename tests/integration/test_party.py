@@ -1,4 +1,4 @@
-"""The party runtime by itself: hooks, rooms, connections, addresses."""
+"""The party runtime by itself: hooks, rooms, connections, URLs."""
 
 import asyncio
 import gc
@@ -182,7 +182,7 @@ def test_hook_error_is_logged_and_the_room_goes_on(
 
 
 class Picky(Server):
-    """Wants to be asked."""
+    """Answers requests."""
 
     async def on_message(self, message: Frame, sender: Connection) -> None:
         if message != "please":
@@ -349,7 +349,7 @@ THREE_ROOMS = Limits(max_rooms=3)
 
 
 class Diary(Server):
-    """Remembers who asked, and when it was started."""
+    """Records its connections, and when it started."""
 
     starts: list[str]
 
@@ -473,7 +473,7 @@ def test_superseded_connection_is_not_heard() -> None:
 
 @pytest.mark.parametrize("rate", [None, 1])
 def test_heartbeat_is_answered_below_the_room(rate: int | None) -> None:
-    """Each `ping`, at once, whatever the party's own rate; nothing else is."""
+    """Each `ping` is answered at once, at any rate; no other text is."""
 
     class Paced(Echo):
         max_frames_per_second = rate
@@ -565,7 +565,7 @@ def test_disconnect_before_on_start_has_no_effect() -> None:
         assert gone.wait(PATIENCE)
 
 
-# Addresses
+# URLs
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The party runtime: who is gone without a word, or only seems to listen."""
+"""Clients that vanish without a close frame, or answer no ping."""
 
 import asyncio
 import threading
@@ -21,7 +21,7 @@ from ..support.ws_frames import PING, TEXT, close_code, frame
 
 
 class Library(Server):
-    """A newcomer is told much, and reads it or not."""
+    """Sends a newcomer more than a write buffer takes."""
 
     lines = 1
     left = threading.Event()
@@ -40,7 +40,7 @@ class Library(Server):
 
 @pytest.fixture(autouse=True)
 def lost(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Set when a line has ended, on the server's side."""
+    """Set when a connection has left the room."""
     monkeypatch.setattr(Library, "left", threading.Event())
     monkeypatch.setattr(Library, "heard", threading.Event())
     lost = threading.Event()
@@ -55,7 +55,7 @@ def lost(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
 
 def ping_often(server: TestServer, seconds: float = 0.1) -> None:
-    """Do in so many seconds what takes 20 by default."""
+    """Set the ping interval and timeout, which are 20 seconds by default."""
     server.config.ws_ping_interval = server.config.ws_ping_timeout = seconds
 
 
@@ -63,7 +63,7 @@ def ping_often(server: TestServer, seconds: float = 0.1) -> None:
 def test_client_that_answers_no_ping_is_closed(
     monkeypatch: pytest.MonkeyPatch, lost: threading.Event, lines: int
 ) -> None:
-    """Even if what was sent is not read: then nobody else would ever notice."""
+    """Even if nothing is read: no write would ever fail."""
     monkeypatch.setattr("shared.party.backpressure.STALL_TIMEOUT", 60)
     monkeypatch.setattr(
         "shared.party.transport.websocket_protocol.CLOSE_TIMEOUT", 0.1
@@ -137,7 +137,7 @@ def test_flood_of_pings_takes_no_memory(
 
 
 class Trickle:
-    """In place of a WebSocket and its line: takes a frame bit by bit."""
+    """Stands in for a WebSocket that drains bit by bit."""
 
     def __init__(self, sizes: list[int]) -> None:
         self.scope = {"extensions": {"party.socket": self}}
@@ -206,7 +206,7 @@ def test_queued_size_is_the_memory_of_the_frames(
 @pytest.mark.stages(5)
 @pytest.mark.parametrize("way", ["up", "down"])
 def test_cursor_of_a_lost_connection_is_removed(serve: Any, way: str) -> None:
-    """Their machine is gone; the line still takes what is sent."""
+    """The machine is gone; its socket still accepts writes."""
 
     def join(guest: WebSocketClient) -> None:
         presence = {"cursor": None, "message": None}

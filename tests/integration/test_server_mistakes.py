@@ -1,4 +1,4 @@
-"""What attendees write by mistake: they are told, and nobody else suffers."""
+"""Mistakes in a party: they are reported, and affect nobody else."""
 
 import threading
 from collections.abc import Callable
@@ -13,21 +13,21 @@ from ..support.server_process import PATIENCE
 
 
 class Stage(Server):
-    """Says what it is told to."""
+    """Runs the command of a message."""
 
     async def on_message(self, message: Frame, sender: Connection) -> None:
         self.room.broadcast(message)
 
 
 def the_room(server: TestServer) -> Room:
-    """The room in which the tests are."""
+    """Return the room of the tests."""
     room = server.parties.room("stage", "1")
     assert room
     return room
 
 
 def in_a_thread(do: Callable[[], object]) -> list[Exception]:
-    """Do it in another thread: what it raises."""
+    """Call it in another thread; return what it raises."""
     raised: list[Exception] = []
 
     def attempt() -> None:
@@ -44,7 +44,7 @@ def in_a_thread(do: Callable[[], object]) -> list[Exception]:
 
 @pytest.mark.parametrize("how", ["send", "broadcast", "with a key"])
 def test_broadcast_in_a_thread_is_an_error_with_advice(how: str) -> None:
-    """And whoever speaks after that is heard, under the same key, too."""
+    """A later broadcast with the same key is sent."""
     key = "news" if how == "with a key" else None
     with (
         serve_parties(stage=Stage) as server,
@@ -71,7 +71,7 @@ def test_broadcast_in_a_thread_is_an_error_with_advice(how: str) -> None:
 def test_message_that_cannot_be_encoded_fails_the_hook(
     said: object, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nobody's connection ends, and the log names the line."""
+    """All connections stay open, and the log names the line."""
 
     class Careless(Server):
         async def on_message(self, message: Frame, sender: Connection) -> None:
@@ -135,7 +135,7 @@ def test_rooms_as_a_string_are_an_error() -> None:
 
 
 def test_misspelt_hook_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """Once, and no method that is nothing like a hook."""
+    """Once; a method unlike any hook is not."""
 
     class Poll(Server):
         async def on_mesage(self, *_: Any) -> None: ...

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.stages(2)
 
 @pytest.fixture(scope="module")
 def rooms(stage: Stage) -> Iterator[ServerProcess]:
-    """One server for the tests to which it is the same what was said before."""
+    """One server for the tests that do not depend on earlier messages."""
     with start(stage, MAX_MESSAGES_PER_SECOND="1000") as running:
         yield running
 
@@ -32,7 +32,7 @@ def test_message_is_broadcast_to_everybody_else(running: ServerProcess) -> None:
             "type": "update",
             "message": {**message, "seq": 0},
         }
-        # To Ada nothing came in between: she knows what she said.
+        # Ada gets no copy of her own message.
         bob.say("hello yourself", user="Bob")
         assert ada.next()["message"]["body"] == "hello yourself"
 
@@ -87,7 +87,7 @@ def test_messages_have_one_order_for_everybody(
             guest.wait_for("history")
 
         def talk(number: int) -> dict[int, str]:
-            """Say 25 messages; return all bodies, by sequence number."""
+            """Send 25 messages; return all bodies, by sequence number."""
             mine = [guests[number].say(f"{number}: {n}") for n in range(25)]
             bodies = {message["id"]: message["body"] for message in mine}
             heard: dict[int, str] = {}
@@ -115,7 +115,7 @@ def test_messages_have_one_order_for_everybody(
 
 @pytest.mark.behaviour("A message that comes again is kept once")
 def test_duplicate_message_is_stored_once(rooms: ServerProcess) -> None:
-    """As when a page did not get the ack; its next `_pk` is another one."""
+    """As after a lost ack; the next connection has another id."""
     with rooms.join() as bob:
         bob.wait_for("history")
         acks = []
@@ -149,7 +149,7 @@ def test_restarted_server_has_a_new_epoch(
         history = ada.next()
         assert history["messages"] == []
         assert history["epoch"] != before
-        # The page sends again what it finds to be lost.
+        # The page sends lost messages again.
         ada.say("hello")
         assert ada.next()["seq"] == 0
 

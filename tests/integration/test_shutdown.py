@@ -1,4 +1,4 @@
-"""The party runtime: how it ends, so that pages come back on their own."""
+"""Shutdown: in order, within bounds, and pages reconnect on their own."""
 
 import asyncio
 import json
@@ -36,7 +36,7 @@ from ..support.stubs import OpenAIStub
 
 @contextmanager
 def ending(server: TestServer, grace: float) -> Iterator[None]:
-    """Shut the parties down, while the block happens."""
+    """Shut the parties down while the block runs."""
     shutdown = server.parties.shutdown(grace)
     done = asyncio.run_coroutine_threadsafe(shutdown, server.loop)
     yield
@@ -179,7 +179,7 @@ def test_shutdown_ends_the_hooks_that_it_starts() -> None:
 
 
 def stop_asked(running: ServerProcess, how: Signals) -> None:
-    """Tell the server to end, and wait until it takes nobody in."""
+    """Signal the server, and wait until it refuses connections."""
     running.process.send_signal(how)
     with suppress(ConnectionRefusedError, ConnectionResetError):
         while True:
@@ -187,7 +187,7 @@ def stop_asked(running: ServerProcess, how: Signals) -> None:
 
 
 def asking(stub: OpenAIStub) -> dict[str, str]:
-    """Settings with which this stub replies."""
+    """Return settings with which this stub replies."""
     return {
         "AI": "openai",
         "OPENAI_API_KEY": "stub",
@@ -239,7 +239,7 @@ def test_ctrl_c_passed_on_by_a_reloader_counts_once(
 def test_hangup_shuts_down_in_order(
     serve: Callable[..., ServerProcess], reload: str
 ) -> None:
-    """The system tells all its processes, and a shell may do so again."""
+    """The system signals all processes, and a shell may do so again."""
     with OpenAIStub() as stub:
         stub.held = True
         running = serve(**asking(stub), GRACEFUL_TIMEOUT="600", RELOAD=reload)
@@ -310,12 +310,11 @@ IN_THE_MIDDLE = [
     b'Content-Length: 1000\r\n\r\n{"us',
     b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100,
 ]
-"""A line that is kept, half a request, half a handshake, half an upload, and
-much that is not read."""
+"""An idle keep-alive connection, incomplete requests, and an unread response."""
 
 
 async def fill(running: ServerProcess, stack: ExitStack) -> list[Any]:
-    """Fill a server with all kinds of guests: those who will read all."""
+    """Fill a server with clients of all kinds; return those that read."""
     base = f"ws://127.0.0.1:{running.port}/parties"
     guests = [
         await connect(f"{base}/{party}", proxy=None, max_queue=None)
@@ -337,7 +336,7 @@ async def fill(running: ServerProcess, stack: ExitStack) -> list[Any]:
 
 
 async def told(guest: Any) -> int:
-    """With which code a guest is told to go."""
+    """Return the close code that a client gets."""
     with suppress(ConnectionClosed):
         while True:
             await guest.recv()
@@ -345,7 +344,7 @@ async def told(guest: Any) -> int:
 
 
 async def time_to_end(running: ServerProcess) -> float:
-    """Fill a server and end it: how long that takes, in seconds."""
+    """Fill a server and stop it; return the seconds that it takes."""
     with ExitStack() as stack:
         guests = await fill(running, stack)
         begun = time.monotonic()
@@ -364,7 +363,7 @@ async def time_to_end(running: ServerProcess) -> float:
 def test_shutdown_of_many_connections_takes_two_seconds(
     serve: Callable[..., ServerProcess], fault: Any
 ) -> None:
-    """The quickest round counts, as the machine may do other things, too."""
+    """The fastest round counts: the machine may be busy."""
     took = []
     with OpenAIStub() as stub:
         stub.fault = fault
@@ -381,7 +380,7 @@ def test_shutdown_of_many_connections_takes_two_seconds(
 
 
 def workers(running: ServerProcess) -> list[int]:
-    """The processes that serve, for the one that watches the files."""
+    """Return the server processes of a supervisor."""
     told = subprocess.run(
         ["ps", "-A", "-ww", "-o", "pid=,ppid=,command="],
         capture_output=True,
@@ -432,7 +431,7 @@ def test_killed_server_frees_the_port(
 
 
 def waits(ask: Callable[[], Future[Answer]]) -> Future[Answer]:
-    """Ask until an answer is long in coming; the one that is to come."""
+    """Request until a response is late; return the pending request."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         answer = ask()
@@ -447,7 +446,7 @@ def waits(ask: Callable[[], Future[Answer]]) -> Future[Answer]:
 def test_next_server_waits_for_the_previous_one(
     tmp_path: Path,
 ) -> None:
-    """Else a page that comes back could meet the old one again."""
+    """Otherwise a page that reconnects could reach the old one."""
     stage = Stage(5, copy_stages(tmp_path) / "demo_05")
     with OpenAIStub() as stub, ThreadPoolExecutor(1) as thread:
         stub.held = True

@@ -10,9 +10,7 @@ from websockets.frames import Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import Protocol
 
-from ..encoding import PING as HEARTBEAT
-from ..encoding import PONG as HEARTBEAT_ANSWER
-from ..encoding import Frame
+from ..encoding import HEARTBEAT, HEARTBEAT_REPLY, Frame
 from ..frame_rate_limiter import ConnectionRateLimiter
 from .frame_codec import CLOSE, PING, PONG, TEXT, serialize, unmask
 
@@ -87,7 +85,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         A page's heartbeat is answered here, as it would be by the limiter.
         """
         if message == HEARTBEAT and self.limiter:
-            self._answer(TEXT, HEARTBEAT_ANSWER.encode())
+            self._answer(TEXT, HEARTBEAT_REPLY.encode())
             return
         kind = "text" if isinstance(message, str) else "bytes"
         event: Any = {"type": "websocket.receive", kind: message}
