@@ -70,7 +70,7 @@ class PartyServer(Server):
             *invite.invitation_banner(sock.getsockname()[1]),
             *auth.presenter_banner(url(sock)),
             *map(escape_unprintable, renderer.status_lines),
-            *filter(None, [self.party_app.state.parties.store.note]),
+            *filter(None, [self.party_app.state.parties.store.status_line]),
         ]
         print("\n".join(lines), flush=True)
 

@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from .party.backlog import MAX_QUEUED_BYTES
 from .party.limits import Limits
-from .party.storage.url import Stored
+from .party.storage.url import StoreURL
 
 ROOT = Path(__file__).resolve().parent.parent
 """The folder that holds the stages."""
@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     country_header: str = Field(default="", pattern="^[A-Za-z0-9_-]*$")
     presenter_key: str = ""
     cookie_secret: str = ""
-    store: Stored = "memory"
+    store: StoreURL = "memory"
 
     ai: str = ""
     ai_record: str = ""

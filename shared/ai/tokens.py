@@ -65,9 +65,9 @@ class DailyUsage(Entry):
     estimated: bool
     total: int = 0
 
-    def follow(self, before: Self | None) -> None:
+    def accumulate(self, previous: Self | None) -> None:
         """Set the day's total from the entry before this one."""
-        earlier = before.total if before and before.day == self.day else 0
+        earlier = previous.total if previous and previous.day == self.day else 0
         self.total = earlier + self.tokens
 
 

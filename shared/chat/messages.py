@@ -34,7 +34,7 @@ class Message(Entry):
         """Whether the message is a reply in progress."""
         return self.status in ("thinking", "streaming")
 
-    def recall(self) -> None:
+    def on_load(self) -> None:
         """Mark a reply as interrupted that a crashed process left open."""
         if self.is_open:
             self.interrupt()
@@ -45,7 +45,7 @@ class Message(Entry):
             self.body = "…"
         self.status = "interrupted"
 
-    def news(self) -> object:
+    def to_frame(self) -> object:
         """Return the frame for a room that has missed this message."""
         return {"type": "update", "message": self}
 

@@ -17,18 +17,18 @@ MAX_TOKENS = 10_000_000
 class UsageReport(Entry):
     """The tokens of one reply, as another party reports them."""
 
-    is_owed: ClassVar[bool] = True
+    is_retried: ClassVar[bool] = True
     id: str = Field(default_factory=lambda: uuid4().hex)
     usage: int = Field(strict=True, ge=0, le=MAX_TOKENS)
 
     total: int = 0
     """The sum of all reports up to this one."""
 
-    def follow(self, before: Self | None) -> None:
+    def accumulate(self, previous: Self | None) -> None:
         """Add to the total of the entry before: old entries are not loaded."""
-        self.total = self.usage + (before.total if before else 0)
+        self.total = self.usage + (previous.total if previous else 0)
 
-    def news(self) -> object:
+    def to_frame(self) -> object:
         """Return the frame for a room that has missed this report."""
         return {"tally": self.total}
 

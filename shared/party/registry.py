@@ -23,12 +23,18 @@ from .room import Room, RoomContext
 from .server import Server
 from .shutdown import CANCEL_TIMEOUT, close_rooms
 from .storage.entry import Entry
-from .storage.memory import Key, Store
+from .storage.log import RoomKey, StorageError
+from .storage.store import Store
 
 CLEARED = 1012, "This room was cleared. Come back in a moment."
 """The close code and reason when another process has cleared the room."""
 
 ROOM_FULL = 503, "This room is full. Come back later.", RETRY_LATER
+ROOM_UNREADABLE = (
+    503,
+    "The server cannot read this room now.",
+    RETRY_LATER,
+)
 TOO_MANY_ROOMS = (
     503,
     "There are too many busy rooms. Come back later.",
@@ -49,11 +55,11 @@ class RoomRegistry:
     def __init__(
         self, limits: Limits, on_evict: Callable[[str, str], None]
     ) -> None:
-        self.servers: dict[Key, Server] = {}
+        self.servers: dict[RoomKey, Server] = {}
         self._limits = limits
         self._on_evict = on_evict
         # In order of the last visit. A hook may still run in these.
-        self._unoccupied: OrderedDict[Key, None] = OrderedDict()
+        self._unoccupied: OrderedDict[RoomKey, None] = OrderedDict()
         a_minute = limits.max_new_rooms_per_minute
         self._new_rooms = TokenBucket(a_minute / 60, a_minute)
 
@@ -63,7 +69,10 @@ class RoomRegistry:
 
     @contextmanager
     def occupy(
-        self, key: Key, make: Callable[[], Server], max_occupancy: int | None
+        self,
+        key: RoomKey,
+        make: Callable[[], Server],
+        max_occupancy: int | None,
     ) -> Iterator[Server]:
         """Return a room's server, and keep the room while the block runs.
 
@@ -89,7 +98,9 @@ class RoomRegistry:
         if self.servers.get(key) is server:
             del self.servers[key]
 
-    def _get_or_create(self, key: Key, make: Callable[[], Server]) -> Server:
+    def _get_or_create(
+        self, key: RoomKey, make: Callable[[], Server]
+    ) -> Server:
         # No await between the check and the insertion: no lock is needed.
         if key not in self.servers:
             server = make()
@@ -134,7 +145,7 @@ class PartyRegistry:
         self.servers = {name.lower(): each for name, each in servers.items()}
         self.limits = limits or Limits()
         self.store = store or Store()
-        self.store.tell = self._apply_external
+        self.store.on_external_change = self._apply_external
         self.context = RoomContext(self, self.store, transport, context)
         self.backlog = Backlog(self.limits.max_queued_bytes)
         self.rooms = RoomRegistry(self.limits, self.store.release)
@@ -224,15 +235,18 @@ class PartyRegistry:
             raise HTTPException(500, "This room cannot start.") from error
 
     async def _run_on_start(self, server: Server) -> None:
-        await self.store.load(server.room.party, server.room.id)
+        try:
+            await self.store.load(server.room.party, server.room.id)
+        except StorageError:
+            raise HTTPException(*ROOM_UNREADABLE) from None
         if (result := server.on_start()) is not None:
             await result
 
-    def _apply_external(self, key: Key, entry: Entry | None) -> None:
+    def _apply_external(self, key: RoomKey, entry: Entry | None) -> None:
         """Broadcast another process's entry; None: it cleared the room."""
         if room := self.room(*key):
             if entry is None:
                 for connection in room.connections():
                     connection.close(*CLEARED)
-            elif frame := entry.news():
+            elif frame := entry.to_frame():
                 room.broadcast(frame)

@@ -20,8 +20,8 @@ from .hooks import (
     reraise,
 )
 from .id_reservations import IdReservations
-from .storage.log import Log, M
-from .storage.memory import Store
+from .storage.log import MAIN, Log, M
+from .storage.store import Store
 
 MAX_KEYED_FRAMES_PER_SECOND = 30
 """How often frames that share a key are sent."""
@@ -81,9 +81,12 @@ class Room:
         """Return the connections that are in the room now."""
         return list(self.connections_by_id.values())
 
-    def log(self, model: type[M]) -> Log[M]:
-        """Return the room's log of such entries, which outlives the room."""
-        log = self._store.log(self.party, self.id, model)
+    def log(self, model: type[M], name: str = MAIN) -> Log[M]:
+        """Return a log of such entries, which outlives the room.
+
+        A room may have several logs, each with a name of its own.
+        """
+        log = self._store.log(self.party, self.id, model, name)
         self.page_log = self.page_log or log
         return log
 

@@ -36,7 +36,7 @@ class PresenterControls:
         if self._rooms_loaded:
             return
         self._rooms_loaded = True
-        for place in await self.parties.store.asleep(MAX_LOADED_ROOMS):
+        for place in await self.parties.store.unloaded_rooms(MAX_LOADED_ROOMS):
             with suppress(HTTPException):
                 async with self.parties.enter(*place):
                     pass

@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import sqlite3
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
@@ -17,11 +18,20 @@ from websockets.exceptions import InvalidStatus
 from shared.chat.messages import AIMessage, Message
 from shared.chat.usage import UsageReport
 from shared.party import DuplicateMessage, Entry, Log, MessageRejected
-from shared.party.storage.database import BUSY, WrongFile, check, open_file
-from shared.party.storage.jobs import Append, Clear, Load
-from shared.party.storage.sqlite import NOT_KEPT, DurableLog, DurableStore
-from shared.party.storage.url import known
-from shared.party.storage.writer import Job, Writer
+from shared.party.storage import sqlite_schema, stored_log
+from shared.party.storage import store as stores
+from shared.party.storage.log import StorageError
+from shared.party.storage.sqlite import SQLiteBackend
+from shared.party.storage.sqlite_schema import (
+    BUSY_TIMEOUT,
+    InvalidDatabase,
+    check_file,
+    open_file,
+)
+from shared.party.storage.sqlite_writer import Job, Writer
+from shared.party.storage.store import Store
+from shared.party.storage.stored_log import CANNOT_STORE, StoredLog
+from shared.party.storage.url import validate_store_url
 
 from ..conftest import STAGES
 from ..support.server_process import PATIENCE, start
@@ -34,15 +44,14 @@ class Note(Entry):
     text: str = ""
 
 
-class Broken(Job[None]):
-    def work(self, database: sqlite3.Connection) -> None:
-        raise sqlite3.DataError
+def fail(database: sqlite3.Connection) -> None:
+    raise sqlite3.DataError
 
 
 @asynccontextmanager
-async def stored(file: Path, most: int = 1_000) -> AsyncIterator[DurableStore]:
+async def stored(file: Path, most: int = 1_000) -> AsyncIterator[Store]:
     """A store, as one process has it."""
-    store = DurableStore(str(file), most)
+    store = Store(most, SQLiteBackend(str(file)))
     await store.start()
     try:
         yield store
@@ -50,7 +59,7 @@ async def stored(file: Path, most: int = 1_000) -> AsyncIterator[DurableStore]:
         await store.stop()
 
 
-async def log_of(store: DurableStore, room: str) -> Log[Note]:
+async def log_of(store: Store, room: str) -> Log[Note]:
     """The log of a room."""
     await store.load("chat", room)
     return store.log("chat", room, Note)
@@ -132,7 +141,7 @@ def test_what_this_version_cannot_read_is_left_out(
             with closing(sqlite3.connect(file)) as later:
                 later.execute(
                     "INSERT INTO entries VALUES (?, 1, 1, 'b', ?)",
-                    [log.name, '{"text": ["of another kind"]}'],
+                    ["chat/1/main", '{"text": ["of another kind"]}'],
                 )
                 later.commit()
             await log.append(Note(id="c"))
@@ -144,7 +153,7 @@ def test_what_this_version_cannot_read_is_left_out(
                 ("a", 0),
                 ("c", 2),
             ]
-        words = "chat/1: left out what cannot be read"
+        words = "chat/1/main: skipped entries it cannot read"
         assert caplog.messages == [words, words]
 
     run(test)
@@ -223,7 +232,7 @@ def test_earlier_entries_come_from_the_file(run: Run) -> None:
 def test_what_cannot_be_kept_is_refused_and_the_log_goes_on(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.party.storage.database.BUSY", BUSY / 40)
+    monkeypatch.setattr(sqlite_schema, "BUSY_TIMEOUT", BUSY_TIMEOUT / 40)
 
     async def test(file: Path) -> None:
         async with opened(file) as log:
@@ -240,47 +249,63 @@ def test_what_cannot_be_kept_is_refused_and_the_log_goes_on(
     run(test)
 
 
-def test_what_was_done_with_what_fails_is_undone(run: Run) -> None:
+def test_writes_in_a_commit_that_fails_are_undone(run: Run) -> None:
+    """Those of other rooms, too; they are written once the disk has space."""
+
     async def test(file: Path) -> None:
-        async with opened(file) as log:
-            assert isinstance(log, DurableLog)
-            await log.append(Note(id="a"))
-            writer = log.store.writer
+        async with stored(file) as store:
+            one, two = await log_of(store, "1"), await log_of(store, "2")
+            assert isinstance(store.backend, SQLiteBackend)
+            writer = store.backend.writer
+            for log in one, two:
+                await log.append(Note(id="a"))
             with closing(sqlite3.connect(file)) as other:
                 (pages,) = other.execute("PRAGMA page_count").fetchone()
             writer.database.execute(f"PRAGMA max_page_count = {pages}")
             large = Note(id="large", text="x" * 10_000)
-            for first in Append(log, Note(id="b")), Clear(log):
-                jobs = [first, Append(log, large), Load(log.name, 10)]
-                *failures, found = writer.commit(jobs)
-                assert [str(each) for each in failures] == [FULL, FULL]
-                assert found.next == 1
+            for write in partial(two.append, Note(id="b")), two.clear:
+                busy, gate = threading.Event(), threading.Event()
+
+                def block(_: object) -> None:
+                    busy.set()  # noqa: B023
+                    gate.wait()  # noqa: B023
+
+                waiting = asyncio.create_task(writer.submit(block, True))
+                await until(busy.is_set)
+                both = asyncio.gather(
+                    write(), one.append(large), return_exceptions=True
+                )
+                await until(lambda: writer.jobs.qsize() == 2)
+                gate.set()
+                await waiting
+                failures = [each.args for each in await both if each]
+                assert failures == [(CANNOT_STORE,)] * 2
+            assert (len(one), len(two)) == (1, 1)
             writer.database.execute("PRAGMA max_page_count = 1000000")
-            writer.commit([Append(log, Note(id="b")), Broken()])
-            await log.append(Note(id="c"))
-            await log.append(large)
-            seqs = [(each.id, each.seq) for each in log]
-            assert seqs == [("a", 0), ("c", 1), ("large", 2)]
-        async with opened(file) as log:
-            assert [(each.id, each.seq) for each in log] == seqs
+            with pytest.raises(StorageError):
+                await writer.submit(fail)
+            await one.append(large)
+            await two.append(Note(id="b"))
+        async with stored(file) as store:
+            for room, last in ("1", "large"), ("2", "b"):
+                log = await log_of(store, room)
+                ids = [(each.id, each.seq) for each in log]
+                assert ids == [("a", 0), (last, 1)]
 
     run(test)
 
 
-def test_a_clearing_that_cannot_begin_changes_nothing(
+def test_a_clear_that_fails_changes_nothing(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Though something is appended between."""
-    monkeypatch.setattr("shared.party.storage.database.BUSY", BUSY / 40)
+    monkeypatch.setattr(sqlite_schema, "BUSY_TIMEOUT", BUSY_TIMEOUT / 40)
 
     async def test(file: Path) -> None:
         async with opened(file) as log:
-            assert isinstance(log, DurableLog)
-            clear = Clear(log)
             first = Note(id="a")
             await log.append(first)
-            with locked(file), pytest.raises(sqlite3.OperationalError):
-                await log.store.writer.do(clear)
+            with locked(file), pytest.raises(MessageRejected):
+                await log.clear()
             await log.append(Note(id="b"))
             assert log[0] is first
 
@@ -292,15 +317,15 @@ def test_the_end_of_a_reply_is_written_once_it_can_be(
     run: Run, monkeypatch: pytest.MonkeyPatch, again: float
 ) -> None:
     """At the latest, when the store stops. Until then, its log is at hand."""
-    monkeypatch.setattr("shared.party.storage.database.BUSY", BUSY / 40)
-    monkeypatch.setattr("shared.party.storage.sqlite.AGAIN", again)
-    commit, commits = Writer.commit, []
+    monkeypatch.setattr(sqlite_schema, "BUSY_TIMEOUT", BUSY_TIMEOUT / 40)
+    monkeypatch.setattr(stored_log, "RETRY_DELAY", again)
+    execute, commits = Writer.execute, []
 
     def counted(self: Writer, batch: list[Job[Any]]) -> list[Any]:
         commits.append(batch)
-        return commit(self, batch)
+        return execute(self, batch)
 
-    monkeypatch.setattr(Writer, "commit", counted)
+    monkeypatch.setattr(Writer, "execute", counted)
 
     async def test(file: Path) -> None:
         async with stored(file) as store:
@@ -329,8 +354,8 @@ def test_the_end_of_a_reply_is_written_once_it_can_be(
 def test_the_end_of_a_reply_that_was_cleared_meanwhile_is_not_written(
     run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("shared.party.storage.database.BUSY", BUSY / 40)
-    monkeypatch.setattr("shared.party.storage.sqlite.AGAIN", 0.01)
+    monkeypatch.setattr(sqlite_schema, "BUSY_TIMEOUT", BUSY_TIMEOUT / 40)
+    monkeypatch.setattr(stored_log, "RETRY_DELAY", 0.01)
 
     async def test(file: Path) -> None:
         async with opened(file) as log:
@@ -339,8 +364,8 @@ def test_the_end_of_a_reply_that_was_cleared_meanwhile_is_not_written(
             with locked(file):
                 await log.update(reply)
             await log.clear()
-            assert isinstance(log, DurableLog)
-            await until(lambda: not log.store.owed)
+            assert isinstance(log, StoredLog)
+            await until(lambda: not log.retries)
         async with opened(file) as log:
             assert list(log) == []
             assert rows(file) == 1
@@ -353,23 +378,25 @@ def test_usage_is_counted_once_however_its_report_ends(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cancelled, though it is written; refused, though it is retried."""
-    monkeypatch.setattr("shared.party.storage.database.BUSY", BUSY / 40)
-    monkeypatch.setattr("shared.party.storage.sqlite.AGAIN", 0.01)
+    monkeypatch.setattr(sqlite_schema, "BUSY_TIMEOUT", BUSY_TIMEOUT / 40)
+    monkeypatch.setattr(stored_log, "RETRY_DELAY", 0.01)
 
     async def test(file: Path) -> None:
         async with stored(file) as store:
             await store.load("usage", "total")
             log = store.log("usage", "total", UsageReport)
             told: list[object] = []
-            store.tell = lambda _, entry: told.append(entry and entry.news())
+            store.on_external_change = lambda _, entry: told.append(
+                entry and entry.to_frame()
+            )
             report = asyncio.create_task(log.append(UsageReport(usage=5)))
             await asyncio.sleep(0)
             report.cancel()
-            await until(lambda: len(log) == 1 and not store.owed)
+            await until(lambda: len(log) == 1 and not log.is_busy)
             with locked(file):
                 await log.append(UsageReport(usage=7))
                 assert log[-1].total == 5
-            await until(lambda: len(log) == 2 and not store.owed)
+            await until(lambda: len(log) == 2 and not log.is_busy)
             assert told == [{"tally": 12}]
             await log.append(UsageReport(usage=1))
         async with stored(file) as store:
@@ -388,10 +415,10 @@ def test_rooms_that_nobody_has_entered_are_known(run: Run) -> None:
                 await (await log_of(store, name)).append(Note())
         async with stored(file) as store:
             await log_of(store, "1")
-            asleep = await store.asleep(100)
+            asleep = await store.unloaded_rooms(100)
             assert set(asleep) == {("chat", name) for name in names - {"1"}}
             assert len(asleep) == 4
-            assert len(await store.asleep(2)) <= 2
+            assert len(await store.unloaded_rooms(2)) <= 2
 
     run(test)
 
@@ -407,18 +434,18 @@ def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
         database.execute(pragma)
         database.close()
     (tmp_path / "text.db").write_text("no database at all " * 100, "utf-8")
-    with pytest.raises(WrongFile, match="another program"):
-        check(str(foreign))
-    with pytest.raises(WrongFile, match="format 0"):
-        check(str(later))
-    with pytest.raises(WrongFile, match="cannot be read"):
-        check(str(tmp_path / "text.db"))
-    with pytest.raises(WrongFile, match="no folder"):
-        check(str(tmp_path / "nowhere" / "party.db"))
-    with pytest.raises(WrongFile, match="is a device"):
-        check(os.devnull)
-    with pytest.raises(WrongFile, match="is a folder"):
-        check(str(tmp_path))
+    with pytest.raises(InvalidDatabase, match="another program"):
+        check_file(str(foreign))
+    with pytest.raises(InvalidDatabase, match="format 0"):
+        check_file(str(later))
+    with pytest.raises(InvalidDatabase, match="cannot be read"):
+        check_file(str(tmp_path / "text.db"))
+    with pytest.raises(InvalidDatabase, match="no folder"):
+        check_file(str(tmp_path / "nowhere" / "party.db"))
+    with pytest.raises(InvalidDatabase, match="is a device"):
+        check_file(os.devnull)
+    with pytest.raises(InvalidDatabase, match="is a folder"):
+        check_file(str(tmp_path))
 
 
 def test_a_damaged_file_is_refused(run: Run) -> None:
@@ -428,8 +455,8 @@ def test_a_damaged_file_is_refused(run: Run) -> None:
         with file.open("r+b") as damaged:
             damaged.seek(4096)
             damaged.write(b"\xff" * 8192)
-        with pytest.raises(WrongFile, match="malformed"):
-            check(str(file))
+        with pytest.raises(InvalidDatabase, match="malformed"):
+            check_file(str(file))
 
     run(test)
 
@@ -440,19 +467,19 @@ def test_a_damaged_file_is_refused(run: Run) -> None:
 )
 def test_what_names_no_file_of_ours_is_refused(store: str) -> None:
     with pytest.raises(ValueError, match=r"sqlite:party\.db"):
-        known(store)
+        validate_store_url(store)
 
 
 def test_what_another_owner_keeps_is_heard_of_by_itself(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.party.storage.sqlite.GLANCE", 0.01)
+    monkeypatch.setattr(stores, "POLL_INTERVAL", 0.01)
 
     async def test(file: Path) -> None:
         async with opened(file) as one, opened(file) as two:
             told: list[Entry | None] = []
-            assert isinstance(one, DurableLog)
-            one.store.tell = lambda _, entry: told.append(entry)
+            assert isinstance(one, StoredLog)
+            one.on_external_change = lambda _, entry: told.append(entry)
             await one.append(Note(id="a"))
             await two.append(Note(id="b"))
             await until(lambda: len(told) == 1)
@@ -475,7 +502,7 @@ def test_nothing_is_kept_in_a_file_that_is_gone(run: Run) -> None:
             await asyncio.to_thread(file.rename, moved)
             for _ in range(2):
                 with pytest.raises(
-                    MessageRejected, match="cannot keep this now"
+                    MessageRejected, match="cannot store this now"
                 ):
                     await log.append(Note(id="b"))
                 await asyncio.to_thread(file.touch)
@@ -548,7 +575,7 @@ def test_nothing_is_acknowledged_once_the_file_is_damaged(
             await asyncio.to_thread(DAMAGE[suffix][what], damaged)
             for id in "dde":
                 with pytest.raises(
-                    MessageRejected, match="cannot keep this now"
+                    MessageRejected, match="cannot store this now"
                 ):
                     await log.append(Note(id=id))
             assert [each.id for each in log] == [*"abc"]
@@ -575,7 +602,7 @@ def test_a_server_says_what_to_do_when_its_file_is_damaged(
             for _ in range(2):
                 lost = ada.say("lost")
                 refusal = ada.wait_for("error", id=lost["id"])
-                assert refusal["message"] == NOT_KEPT
+                assert refusal["message"] == CANNOT_STORE
             with running.join() as bob:
                 (told,) = bob.wait_for("history")["messages"]
                 assert told["id"] == kept["id"]
@@ -597,7 +624,7 @@ def test_a_server_says_what_to_do_when_its_file_is_damaged(
 def test_a_reply_that_a_crash_cut_off_is_not_waited_for() -> None:
     reply = AIMessage()
     read = Message.model_validate_json(reply.model_dump_json())
-    read.recall()
+    read.on_load()
     assert (read.status, read.body) == ("interrupted", "…")
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from shared.chat.messages import Message
-from shared.party.storage.sqlite import NOT_KEPT, DurableStore
+from shared.party.storage.stored_log import CANNOT_STORE
+from shared.party.storage.url import open_store
 
 from ..conftest import STAGES
 from ..support.server_process import ServerProcess, start
@@ -30,7 +31,7 @@ def limit(running: ServerProcess, size: int) -> None:
 
 async def fill(file: Path) -> None:
     """Keep a long history of a room."""
-    store = DurableStore(str(file), LONG)
+    store = open_store(f"sqlite:{file}", LONG)
     await store.start()
     await store.load("chatroom", "room-4")
     log = store.log("chatroom", "room-4", Message)
@@ -60,7 +61,7 @@ def test_what_a_full_disk_cannot_keep_is_refused_and_the_rest_goes_on(
 
         limit(running, (tmp_path / "party.db-wal").stat().st_size)
         lost = ada.say("lost")
-        refusal = {"type": "error", "message": NOT_KEPT, "id": lost["id"]}
+        refusal = {"type": "error", "message": CANNOT_STORE, "id": lost["id"]}
         assert ada.next() == refusal
         User(one).move(0.25)
         watcher.sees("ada", 0.25)
@@ -68,7 +69,7 @@ def test_what_a_full_disk_cannot_keep_is_refused_and_the_rest_goes_on(
             told = eve.wait_for("history")["messages"]
             assert told[-1]["seq"] == LONG - 1
             eve.say("lost as well", user="Eve")
-            assert eve.next()["message"] == NOT_KEPT
+            assert eve.next()["message"] == CANNOT_STORE
 
         limit(running, resource.RLIM_INFINITY)
         ada.say("lost", id=lost["id"])

@@ -26,8 +26,8 @@ from shared.party import (
 )
 from shared.party.encoding import encode
 from shared.party.paging import MAX_PAGE_BYTES, encode_page
-from shared.party.storage.memory import Store
-from shared.party.storage.sqlite import DurableStore
+from shared.party.storage.sqlite import SQLiteBackend
+from shared.party.storage.store import Store
 
 from ..support.party_server import serve_parties
 
@@ -116,7 +116,8 @@ def test_log_knows_ids_of_entries_that_it_forgot(
 ) -> None:
     """In memory at least the newest 50; the file has all."""
     monkeypatch.setattr(Log, "max_old_ids", 50)
-    store = Store(10) if kind == "memory" else DurableStore(f"{tmp_path}/d", 10)
+    backends = {"memory": None, "sqlite": SQLiteBackend(f"{tmp_path}/d")}
+    store = Store(10, backends[kind])
 
     async def test() -> None:
         await store.start()
@@ -155,7 +156,7 @@ def test_id_of_a_forgotten_message_cannot_be_taken() -> None:
             self.room.broadcast({"type": "update", "message": note})
 
     with serve_parties(chat=Chat) as moderation:
-        moderation.parties.store.most = 10
+        moderation.parties.store.max_entries = 10
         with (
             moderation.join("1", "chat") as ada,
             moderation.join("1", "chat") as eve,
@@ -262,7 +263,7 @@ def test_a_log_that_is_cleared_begins_again() -> None:
     assert log.epoch != store.epoch == other.epoch
     assert store.log("chat", "1", Note) is log
     append(Note(id="a", text="new"), to=log)
-    assert [(note.text, note.seq) for note in log] == [("new", 2)]
+    assert [(note.text, note.seq) for note in log] == [("new", 3)]
     assert len(other) == 1
 
 

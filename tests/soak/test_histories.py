@@ -34,8 +34,9 @@ from hypothesis.stateful import (
 from shared.ai import model
 from shared.party import limits, paging
 from shared.party import message_rate_limiter as senders
-from shared.party.storage import sqlite as durable
-from shared.party.storage.database import open_file
+from shared.party.storage import sqlite
+from shared.party.storage.sqlite_schema import open_file
+from shared.party.storage.stored_log import RETRY_DELAY
 from shared.party.storage.url import open_store
 from shared.settings import settings
 
@@ -434,7 +435,7 @@ class Histories(RuleBasedStateMachine):
         assert self.disk
         self.disk.database.is_full = full
         # The end of a reply that did not fit is written a little later.
-        self.loop.run(0 if full else durable.AGAIN + 0.1)
+        self.loop.run(0 if full else RETRY_DELAY + 0.1)
 
     def restart(self, down: int) -> None:
         """Have another server; of the last words, some arrive."""
@@ -554,7 +555,7 @@ def happened(
     monkeypatch.setenv("HISTORY_LIMIT", str(HISTORY))
     settings.cache_clear()
     monkeypatch.setattr(paging, "PAGE_SIZE", OLDER)
-    monkeypatch.setattr(durable, "Writer", SimulatedDisk)
+    monkeypatch.setattr(sqlite, "Writer", SimulatedDisk)
     monkeypatch.setattr(limits, "time", Histories.clock)
     monkeypatch.setattr(senders, "time", Histories.clock)
     monkeypatch.setattr(model, "kind", "openai")

@@ -17,8 +17,8 @@ from shared.party.limits import Limits
 from shared.party.registry import PartyRegistry
 from shared.party.server import Server
 from shared.party.storage.log import Log
-from shared.party.storage.memory import Store
-from shared.party.storage.writer import Writer
+from shared.party.storage.sqlite_writer import Writer
+from shared.party.storage.store import Store
 from shared.presenter.controls import PresenterControls
 
 from .simulated_socket import Event, SimulatedSocket
@@ -110,6 +110,10 @@ class Space:
             raise sqlite3.OperationalError("database or disk is full")
         return self.database.execute(query, *values)
 
+    def executemany(self, query: str, rows: Any) -> sqlite3.Cursor:
+        """Have a statement executed for each row."""
+        return self.database.executemany(query, rows)
+
 
 class SimulatedDisk(Writer):
     """Writes a batch of jobs whenever the loop has nothing else to do."""
@@ -137,7 +141,7 @@ class SimulatedDisk(Writer):
         """Write so many jobs in one commit, even if the disk is slow."""
         some = range(min(most, len(self.waiting)))
         batch = [self.waiting.popleft() for _ in some]
-        self.tell([*zip(batch, self.commit(batch), strict=True)])
+        self._resolve([*zip(batch, self.execute(batch), strict=True)])
 
     async def stop(self) -> None:
         """Write what is left, and close the file."""
@@ -192,7 +196,7 @@ class SimulatedServer:
         self.sockets: list[SimulatedSocket] = []
         self.tasks: set[asyncio.Task[None]] = set()
         loop.do(store.start())
-        self.disk = loop.disk = getattr(store, "writer", None)
+        self.disk = loop.disk = getattr(store.backend, "writer", None)
 
     @property
     def log(self) -> Log[Message]:
@@ -260,22 +264,24 @@ class SimulatedServer:
         if self.disk:
             # A row says where the log was cleared.
             start = max(0, log.start - 1)
-            assert self.rows() == [*range(start, log.tail.next)]
+            assert self.rows() == [*range(start, log.next_seq)]
         else:
             more = sum(each.role == "assistant" for each in kept)
-            assert log._next == log.start + len(kept) + more
+            assert log.next_seq == log.start + len(kept) + more
 
     def rows(self) -> list[int]:
         """The sequence numbers that are taken in the file."""
-        query = "SELECT place FROM entries WHERE log = ? ORDER BY place"
-        rows = self.disk.database.execute(query, ["/".join(PLACE)])
-        return [place for (place,) in rows]
+        query = "SELECT seq FROM entries WHERE log = ? ORDER BY seq"
+        rows = self.disk.database.execute(query, ["/".join((*PLACE, "main"))])
+        return [seq for (seq,) in rows]
 
     def stop(self, grace: float) -> None:
         """End as it does after SIGTERM."""
         self.loop.create_task(self.parties.shutdown(grace))
         self.loop.run(grace + 1)
         faults = [*self.loop.faults]
+        if self.disk:
+            self.disk.is_slow = False
         self.loop.create_task(self.parties.store.stop())
         self.loop.run()
         self.kill(written=0)

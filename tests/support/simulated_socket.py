@@ -88,7 +88,7 @@ class SimulatedSocket:
         self.server.tell(event)
         self.down.append(event)
 
-    def unread(self) -> int:
+    def buffered_bytes(self) -> int:
         """How much is on its way to the page."""
         return len(self.down)
 

@@ -1,0 +1,1 @@
+"""Logs that outlive a room: the interface, in memory, and in SQLite."""

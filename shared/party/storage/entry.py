@@ -1,4 +1,4 @@
-"""An entry of a log, and why one is refused."""
+"""Entries of a log, and the errors for those that a log refuses."""
 
 from typing import ClassVar, Self
 
@@ -8,56 +8,56 @@ from ..errors import DuplicateMessage, MessageRejected
 
 
 class Entry(BaseModel):
-    """An entry of a log: subclass it, and add fields."""
+    """The base class of what a log holds; a subclass adds fields."""
 
     id: str = ""
-    """Names the entry; a log keeps each name once. Empty: it has none."""
+    """Unique in the log; the empty string stands for no id."""
 
     seq: int | None = None
-    """Where in the log it stands, from 0; set by the log."""
+    """The sequence number in the log, from 0; set by the log."""
 
-    is_owed: ClassVar[bool] = False
-    """Whether it is written later, not refused, if it cannot be written now.
+    is_retried: ClassVar[bool] = False
+    """Whether a failed write is retried in the background, not refused.
 
-    Such an entry needs an id, so that it is kept once.
+    Such an entry needs an id, so that it is stored once.
     """
 
     @property
     def is_open(self) -> bool:
-        """Override: whether the entry still grows, and is appended again."""
+        """Override: return whether the entry still grows."""
         return False
 
-    def follow(self, before: Self | None) -> None:
-        """Override to go on from the newest entry, just before it is kept."""
+    def accumulate(self, previous: Self | None) -> None:
+        """Override to compute a running total just before it is stored.
 
-    def recall(self) -> None:
-        """Override to correct what a process that has ended left behind."""
+        `previous` is the newest entry of the log, whichever process wrote it.
+        """
 
-    def news(self) -> object:
-        """Override: the frame for a room that has missed this entry."""
+    def on_load(self) -> None:
+        """Override to correct an entry that a crashed process left behind."""
 
-
-def conflict(entry: Entry, earlier: Entry) -> MessageRejected:
-    """Return the refusal of an entry whose id is in the log already."""
-    return conflict_with(entry, digest(earlier), earlier.seq or 0)
+    def to_frame(self) -> object:
+        """Override: return the frame for a room that has missed this entry."""
 
 
-def conflict_with(entry: Entry, earlier: int, seq: int) -> MessageRejected:
-    """Return the refusal, with the digest of the entry that has the id."""
+def id_conflict(entry: Entry, earlier: Entry) -> MessageRejected:
+    """Return the error for an entry whose id is in the log already."""
+    return id_conflict_by_digest(entry, digest(earlier), earlier.seq or 0)
+
+
+def id_conflict_by_digest(
+    entry: Entry, earlier: int, seq: int
+) -> MessageRejected:
+    """Return that error, given the digest and `seq` of the earlier entry."""
     if digest(entry.model_copy(update={"seq": seq})) == earlier:
         return DuplicateMessage(entry.id, seq)
     return MessageRejected("Another message has this id already.", entry.id)
 
 
 def digest(entry: Entry) -> int:
-    """Return a hash of an entry, of which this process has the key."""
+    """Return a hash of an entry's fields; its key is this process's own."""
     values = tuple(entry.__dict__.values())
     try:
         return hash(values)
     except TypeError:  # a list is among them
         return hash(repr(values))
-
-
-def cleared(entry: Entry) -> MessageRejected:
-    """Return the refusal of an entry that was cleared from the log."""
-    return MessageRejected("This room was cleared meanwhile.", entry.id)

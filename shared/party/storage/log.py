@@ -1,45 +1,60 @@
-"""What a room remembers, kept by the process and not by the room."""
+"""An append-only log of a room, and the interface of storage backends."""
 
 from bisect import bisect_left
-from collections.abc import Sequence
-from typing import Generic, TypeVar, overload
-from uuid import uuid4
+from collections.abc import Mapping, Sequence
+from typing import Generic, NamedTuple, Protocol, TypeAlias, TypeVar, overload
 
 from ..encoding import EncodedJSON
 from ..errors import MessageRejected
-from .entry import Entry, cleared, conflict, conflict_with, digest
+from .entry import Entry, digest, id_conflict, id_conflict_by_digest
 
 M = TypeVar("M", bound=Entry)
 
-MAX_OLD_IDS = 100_000
-"""Entries that a log no longer has, and whose ids nobody else may take.
+RoomKey: TypeAlias = tuple[str, str]
+"""A party and the id of a room."""
 
-Up to twice as many are remembered, as they are forgotten all at once.
+LogKey: TypeAlias = tuple[str, str, str]
+"""A party, the id of a room, and the name of a log."""
+
+MAIN = "main"
+"""The name of a room's log, where it has only one."""
+
+MAX_OLD_IDS = 100_000
+"""Ids of evicted entries that a log in memory keeps from being reused.
+
+It keeps up to twice as many, as it drops them in bulk.
 """
 
 
 class Log(Sequence[M], Generic[M]):
-    """An append-only log: its newest entries read like a list, by seq.
+    """An append-only log: its newest entries read like a list, by `seq`.
 
-    `epoch` names this memory: a log that started empty has a new one. Its
-    seqs begin with `start`. `revision` counts the changes of what it has at
-    hand; `snapshot` keeps a frame that was made of that, and for what.
+    This class keeps them in memory; a StoredLog writes them to a Backend too.
+    `epoch` identifies the log's content: it is new for a log that started
+    empty or was cleared. `start` is the first sequence number since then, and
+    `next_seq` the one of the next entry. `revision` counts the changes, and
+    `snapshot` caches a frame that was encoded for one of them.
     """
 
     max_old_ids = MAX_OLD_IDS
 
-    def __init__(self, epoch: str, model: type[M], most: int) -> None:
-        self.epoch = epoch
+    def __init__(self, epoch: str, model: type[M], max_entries: int) -> None:
+        self._store_epoch = self.epoch = epoch
         self.model = model
-        self.most = most
-        self.start = self._next = 0
+        self.max_entries = max_entries
+        self.start = self.next_seq = 0
         self.revision = 0
         self.snapshot: tuple[object, EncodedJSON] | None = None
         self._entries: list[M] = []
-        self._named: dict[str, M] = {}
-        # By hashes of ids: hashes of the entries, and their seqs.
+        self._by_id: dict[str, M] = {}
+        # By hash of the id: the digest and the seq of an evicted entry.
         self._old: dict[int, tuple[int, int]] = {}
         self._older = self._old
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether entries wait to be written."""
+        return False
 
     async def append(self, entry: M) -> None:
         """Add an entry, and set its `seq`.
@@ -47,14 +62,14 @@ class Log(Sequence[M], Generic[M]):
         Raises DuplicateMessage for an entry whose id is in the log with the
         same content, and MessageRejected if its content is another.
         """
-        if earlier := self._named.get(entry.id):
-            raise conflict(entry, earlier)
-        if old := self._find_old(hash(entry.id)):
-            raise conflict_with(entry, *old)
-        entry.follow(self._entries[-1] if self._entries else None)
-        entry.seq = self._next
-        self.hold(entry)
-        self._next += 1
+        if earlier := self._by_id.get(entry.id):
+            raise id_conflict(entry, earlier)
+        if old := self._find_old(entry.id):
+            raise id_conflict_by_digest(entry, *old)
+        entry.accumulate(self._entries[-1] if self._entries else None)
+        entry.seq = self.next_seq
+        self._add(entry)
+        self.next_seq += 1
 
     async def update(self, entry: M) -> None:
         """Store the new state of an entry that was appended.
@@ -64,73 +79,75 @@ class Log(Sequence[M], Generic[M]):
         Raises MessageRejected if the entry is not in the log, or no longer.
         """
         self._locate(entry)
-        self.replace(entry)
-        self._next += 1
+        self._replace(entry)
+        self.next_seq += 1
+
+    async def clear(self) -> None:
+        """Remove all entries, and begin a new epoch; `seq` goes on."""
+        self._reset(self.next_seq)
+
+    async def before(self, seq: int, count: int) -> list[M]:
+        """Return up to `count` entries before a `seq`, oldest first."""
+        end = self._index(seq)
+        return self._entries[max(0, end - count) : end]
 
     def _locate(self, entry: M) -> None:
-        """Set the `seq` of an entry that is in the log under its id."""
+        """Set the `seq` of an entry whose id is in the log."""
         if entry.seq is None:
-            if earlier := self._named.get(entry.id):
+            if earlier := self._by_id.get(entry.id):
                 entry.seq = earlier.seq
-            elif old := self._find_old(hash(entry.id)):
+            elif old := self._find_old(entry.id):
                 entry.seq = old[1]
             else:
                 raise MessageRejected("There is no such message.", entry.id)
         if (entry.seq or 0) < self.start:
-            raise cleared(entry)
+            raise MessageRejected("This room was cleared meanwhile.", entry.id)
 
-    def replace(self, entry: M) -> None:
-        """Have an entry at hand as it is now, if its seq is at hand."""
-        seq = entry.seq or 0
-        at = bisect_left(self._entries, seq, key=lambda e: e.seq or 0)
-        if at < len(self) and self[at].seq == seq:
-            self._entries[at] = entry
-            if entry.id:
-                self._named[entry.id] = entry
-            self.revision += 1
+    def _index(self, seq: int) -> int:
+        return bisect_left(self._entries, seq, key=lambda e: e.seq or 0)
 
-    async def clear(self) -> None:
-        """Forget all entries: a new epoch begins, in which seqs go on."""
-        self.forget(uuid4().hex, self._next)
-
-    async def before(self, seq: int, count: int) -> list[M]:
-        """Up to `count` entries before a seq, the oldest first."""
-        end = bisect_left(self._entries, seq, key=lambda e: e.seq or 0)
-        return self._entries[max(0, end - count) : end]
-
-    def hold(self, entry: M) -> None:
-        """Have it at hand, and the oldest no longer, if there are too many."""
+    def _add(self, entry: M) -> None:
+        """Add an entry at the end; evict the oldest if there are too many."""
         self.revision += 1
         self._entries.append(entry)
         if entry.id:
-            self._named[entry.id] = entry
-        # To forget each by itself would move all the others each time.
-        more = len(self._entries) - self.most
-        if more > self.most // 100:
-            self._evict(self._entries[:more])
-            del self._entries[:more]
+            self._by_id[entry.id] = entry
+        # In bulk: to delete the first of a list moves all the others.
+        excess = len(self._entries) - self.max_entries
+        if excess > self.max_entries // 100:
+            self._evict(self._entries[:excess])
+            del self._entries[:excess]
+
+    def _replace(self, entry: M) -> None:
+        """Put an entry in the place of its earlier state, if not evicted."""
+        at = self._index(entry.seq or 0)
+        if at < len(self) and self[at].seq == entry.seq:
+            self._entries[at] = entry
+            if entry.id:
+                self._by_id[entry.id] = entry
+            self.revision += 1
 
     def _evict(self, entries: list[M]) -> None:
-        """Keep the ids of entries, and no more of them."""
-        if self.max_old_ids:
-            for old in entries:
-                if old.id:
-                    self._old[hash(old.id)] = digest(old), old.seq or 0
+        """Keep nothing but the ids of entries."""
         for old in entries:
-            self._named.pop(old.id, None)
+            self._by_id.pop(old.id, None)
+            if old.id and self.max_old_ids:
+                self._old[hash(old.id)] = digest(old), old.seq or 0
         if len(self._old) > self.max_old_ids:
             self._older, self._old = self._old, {}
 
-    def _find_old(self, key: int) -> tuple[int, int] | None:
+    def _find_old(self, id: str) -> tuple[int, int] | None:
+        key = hash(id)
         return self._old.get(key) or self._older.get(key)
 
-    def forget(self, epoch: str, start: int) -> None:
-        """Begin a new epoch, with nothing in it."""
+    def _reset(self, seq: int) -> None:
+        """Be empty, as after a clear that took this sequence number."""
         self.revision += 1
         self._entries.clear()
-        self._named.clear()
+        self._by_id.clear()
         self._older = self._old = {}
-        self.epoch, self.start = epoch, start
+        self.epoch = f"{self._store_epoch}-{seq}"
+        self.start = self.next_seq = seq + 1
 
     @overload
     def __getitem__(self, index: int) -> M: ...
@@ -141,3 +158,87 @@ class Log(Sequence[M], Generic[M]):
 
     def __len__(self) -> int:
         return len(self._entries)
+
+
+class Record(NamedTuple):
+    """An entry as a backend stores it.
+
+    An update is a record of its own, at the next `seq`; its `first` is the
+    `seq` of the entry. An empty `entry` says that the log was cleared here.
+    """
+
+    seq: int
+    first: int
+    id: str
+    entry: str
+    """JSON, without `id` and `seq`."""
+
+
+class LogSnapshot(NamedTuple):
+    """The newest entries of a stored log, and its position."""
+
+    records: list[Record]
+    next_seq: int
+    start: int
+
+
+class AppendResult(NamedTuple):
+    """The reasons why nothing was appended; without any, all of it was."""
+
+    missed: Sequence[Record] = ()
+    """Records that another process wrote at or after the expected `seq`."""
+
+    duplicates: Sequence[Record] = ()
+    """The newest records of ids that are in the log already."""
+
+
+class StorageError(Exception):
+    """The backend cannot read or write now; nothing was changed."""
+
+
+class Backend(Protocol):
+    """A store of records that outlives the process; several may share it.
+
+    `epoch` is drawn when the store is created. All but `open` raise
+    StorageError. One call at a time is made for a log that is written to.
+    """
+
+    epoch: str
+    status_line: str
+
+    async def open(self) -> None:
+        """Connect; raises ValueError if there can be no store."""
+
+    async def close(self) -> None:
+        """Complete what was begun, and disconnect."""
+
+    async def load(self, room: RoomKey, count: int) -> dict[str, LogSnapshot]:
+        """Return the logs of a room by name, `count` entries of each."""
+
+    async def append(
+        self, log: LogKey, records: Sequence[Record]
+    ) -> AppendResult:
+        """Append all records, or none if the first `seq` is not the next.
+
+        A record whose `first` is its `seq` is new: its id must be unused.
+        """
+
+    async def update(self, changes: Sequence[tuple[LogKey, Record]]) -> None:
+        """Overwrite the entries of records in place: no news to others."""
+
+    async def clear(self, log: LogKey) -> int:
+        """Remove all records; return the `seq` that this has taken."""
+
+    async def read(self, log: LogKey, before: int, count: int) -> list[Record]:
+        """Return the newest entries before a `seq`, oldest first."""
+
+    async def poll(
+        self, positions: Mapping[LogKey, int]
+    ) -> dict[LogKey, list[Record]]:
+        """Return the records at or after each log's next `seq`.
+
+        They may include records that this process is about to write.
+        """
+
+    async def list_rooms(self, count: int) -> list[RoomKey]:
+        """Return up to `count` rooms that have logs."""

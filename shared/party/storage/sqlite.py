@@ -1,285 +1,229 @@
-"""Logs in a file: what is said outlives the process."""
+"""Logs in an SQLite file, which several processes may share."""
 
-import asyncio
-import logging
 import sqlite3
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic, TypeVar
 from urllib.parse import quote, unquote
 
-from pydantic import ValidationError
-from starlette.exceptions import HTTPException
-
-from ..errors import MessageRejected
-from ..responses import RETRY_LATER
-from .database import Found, Row, open_file
-from .entry import Entry, conflict
-from .jobs import (
-    Append,
-    Checkpoint,
-    Clear,
-    Load,
-    Names,
-    Read,
-    Tail,
-    Watch,
-    text_of,
+from .log import (
+    AppendResult,
+    LogKey,
+    LogSnapshot,
+    Record,
+    RoomKey,
+    StorageError,
 )
-from .log import Log
-from .memory import Key, Store
-from .writer import Writer
+from .sqlite_schema import open_file
+from .sqlite_writer import Database, Writer
 
-M = TypeVar("M", bound=Entry)
+INSERT = "INSERT INTO entries VALUES (?, ?, ?, ?, ?)"
 
-NOT_KEPT = "The server cannot keep this now. Try again in a moment."
+READ_FROM = """
+SELECT seq, first, id, entry FROM entries
+WHERE log = ? AND seq >= ? ORDER BY seq
+"""
 
-UNREADABLE = 503, "The server cannot read this room now.", RETRY_LATER
-"""With what a room is refused whose log is neither at hand nor readable."""
+READ_BEFORE = """
+SELECT seq, first, id, entry FROM entries JOIN (
+    SELECT first AS f, MAX(seq) AS s FROM entries
+    WHERE log = :log AND first < :before AND entry != ''
+    GROUP BY first ORDER BY first DESC LIMIT :count
+) ON log = :log AND seq = s ORDER BY first
+"""
 
-AGAIN = 1.0
-"""Seconds until it is tried again to write the end of a reply."""
+FIND = """
+SELECT seq, first, id, entry FROM entries WHERE log = ? AND first = (
+    SELECT seq FROM entries WHERE log = ? AND id = ? AND id != ''
+    AND seq = first
+) ORDER BY seq DESC LIMIT 1
+"""
 
-GLANCE = 1.0
-"""Seconds between two looks at what another process has written, and at how
-far the replies of this one have come."""
-
-
-logger = logging.getLogger("party")
-
-
-class DurableLog(Log[M], Generic[M]):
-    """A log whose entries are in a file before anybody hears of them."""
-
-    max_old_ids = 0  # the file has them all
-
-    def __init__(
-        self, store: "DurableStore", key: Key, model: type[M], found: Found
-    ) -> None:
-        super().__init__(store.epoch, model, store.most)
-        self.store, self.key, self.name = store, key, name_of(key)
-        # By their seqs, those that grow, and what of them is written.
-        self.open: dict[int, tuple[M, str]] = {}
-        self.unreadable = False
-        self.begin_anew(found.start - 1)
-        for entry in self.read_all(found.rows):
-            self.take_up(entry)
-        newest = self[-1] if self else None
-        self.tail = Tail(found.next, found.start, newest)
-
-    async def append(self, entry: M) -> None:
-        """Add an entry, as Log does; see `_write`."""
-        if entry.seq is not None:
-            raise conflict(entry, entry)
-        await self._write(entry)
-
-    async def update(self, entry: M) -> None:
-        """Store the new state of an entry, as Log does; see `_write`."""
-        self._locate(entry)
-        self.replace(entry)
-        await self._write(entry)
-
-    async def _write(self, entry: M) -> None:
-        """Keep an entry in the file.
-
-        MessageRejected, if the file cannot be written. The end of a reply is
-        then shown all the same, and written as soon as it can be, as is what
-        `is_owed`.
-        """
-        try:
-            await self.store.writer.do(Append(self, entry))
-        except asyncio.CancelledError:
-            if entry.is_owed or entry.seq is not None:
-                self.store.owe(self, entry)
-            raise
-        except sqlite3.Error:
-            if not entry.is_owed and entry.seq is None:
-                raise MessageRejected(NOT_KEPT, entry.id) from None
-            self.store.owe(self, entry)
-        if entry.is_open and entry.seq is not None:
-            self.open[entry.seq] = entry, text_of(entry)
-
-    async def clear(self) -> None:
-        """Forget all entries, as Log does; MessageRejected if that fails."""
-        try:
-            await self.store.writer.do(Clear(self))
-        except sqlite3.Error:
-            raise MessageRejected(NOT_KEPT) from None
-
-    async def before(self, seq: int, count: int) -> list[M]:
-        """Up to `count` entries before a seq; the file has them all."""
-        found = await super().before(seq, count)
-        if len(found) == count:
-            return found
-        with suppress(sqlite3.Error):  # then, what is at hand has to do
-            job = Read(self.name, seq, count)
-            found = self.read_all(await self.store.writer.do(job))
-        return found
-
-    def read(self, row: Row) -> M | None:
-        """Return the entry of a row; None if this version cannot read it.
-
-        A later version may have written it, which shares the file.
-        """
-        _, first, id, text = row
-        try:
-            entry = self.model.model_validate_json(text)
-        except ValidationError:
-            if not self.unreadable:
-                logger.warning("%s: left out what cannot be read", self.name)
-            self.unreadable = True
-            return None
-        entry.id, entry.seq = id, first
-        entry.recall()
-        return entry
-
-    def read_all(self, rows: list[Row]) -> list[M]:
-        """Return the entries of rows, without those that cannot be read."""
-        return [entry for row in rows if (entry := self.read(row))]
-
-    def after(self, rows: list[Row]) -> Tail:
-        """What the tail is, once these rows are known as well."""
-        next, start, newest = self.tail
-        for row in rows:
-            next = row[0] + 1
-            if not row[3]:
-                start, newest = next, None
-            elif row[0] == row[1]:
-                newest = self.read(row) or newest
-        return Tail(next, start, newest)
-
-    def begin_anew(self, seq: int) -> None:
-        """Be as after it was cleared at that seq; before 0: never."""
-        epoch = self.store.epoch
-        self.forget(f"{epoch}-{seq}" if seq >= 0 else epoch, seq + 1)
-
-    def catch_up(self, rows: list[Row]) -> None:
-        """Take up what another process wrote, and tell the room."""
-        for row in rows:
-            if not row[3]:
-                self.begin_anew(row[0])
-                self.store.tell(self.key, None)
-            elif entry := self.read(row):
-                self.take_up(entry)
-                self.store.tell(self.key, entry)
-
-    def take_up(self, entry: M) -> None:
-        """Have an entry at hand as it is now, wherever it stands."""
-        if not self or (self[-1].seq or 0) < (entry.seq or 0):
-            self.hold(entry)
-        else:
-            self.replace(entry)
+NEXT_LOG = "SELECT min(log) FROM entries WHERE log > ? AND log < ?"
 
 
-class DurableStore(Store):
-    """Keeps logs in a file; a thread writes them."""
+class SQLiteBackend:
+    """A Backend in an SQLite file; see the protocol in `log.py`."""
 
-    def __init__(self, path: str, most: int) -> None:
-        super().__init__(most)
+    epoch = ""
+
+    def __init__(self, path: str) -> None:
         self.path = path
-        self._found: dict[Key, Found] = {}
-        self.owed: dict[asyncio.Task[None], Key] = {}
-        self._stopping = asyncio.Event()
-        self.states = -1, -1
-        self.note = f"What is said is kept in {Path(path).resolve()}"
+        self.status_line = f"Messages are stored in {Path(path).resolve()}"
+        # PRAGMA data_version at the last poll and the one before.
+        self._versions = -1, -1
 
-    async def start(self) -> None:
-        """Open the file; raises WrongFile if it is none of ours."""
+    async def open(self) -> None:
+        """Open or create the file; raises InvalidDatabase."""
         database = open_file(self.path)
         (self.epoch,) = database.execute("SELECT epoch FROM about").fetchone()
         self.writer = Writer(database)
-        self._watching = asyncio.create_task(self._watch())
 
-    async def stop(self) -> None:
-        """Write what is left, and close the file."""
-        self._stopping.set()
-        self._watching.cancel()
-        await asyncio.gather(*self.owed, return_exceptions=True)
+    async def close(self) -> None:
+        """Execute what was submitted, and close the file."""
         await self.writer.stop()
 
-    def owe(self, log: DurableLog[M], entry: M) -> None:
-        """Append it again in a moment, and once more when the store stops."""
-        if not self._stopping.is_set():
-            task = asyncio.create_task(self._pay(log, entry))
-            self.owed[task] = log.key
-            task.add_done_callback(self.owed.pop)
+    async def load(self, room: RoomKey, count: int) -> dict[str, LogSnapshot]:
+        """Return the logs of a room by name, `count` entries of each."""
 
-    async def _pay(self, log: DurableLog[M], entry: M) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), AGAIN)
-        is_new = entry.seq is None
-        with suppress(
-            MessageRejected
-        ):  # it is kept already, or the room was cleared
-            await log._write(entry)
-            if is_new and entry.seq is not None:
-                self.tell(log.key, entry)
+        def load(database: Database) -> dict[str, LogSnapshot]:
+            logs = list_logs(database, f"{encode_key(*room)}/")
+            return {
+                unquote(log.rpartition("/")[2]): load_snapshot(
+                    database, log, count
+                )
+                for log in logs
+            }
 
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(GLANCE)
-            with suppress(sqlite3.Error):
-                await self.writer.do(Watch(self))
-                await self._checkpoint()
+        return await self.writer.submit(load, reads_only=True)
 
-    async def _checkpoint(self) -> None:
-        """Write how far replies have come, for the case of a crash."""
-        logs = self.at_hand()
-        for log in logs:
-            log.open = {k: v for k, v in log.open.items() if v[0].is_open}
-        grown = [
-            (log, seq, entry, text)
-            for log in logs
-            for seq, (entry, written) in log.open.items()
-            if (text := text_of(entry)) != written
-        ]
-        if grown:
-            rows = [(text, log.name, seq) for log, seq, _, text in grown]
-            await self.writer.do(Checkpoint(rows))
-            for log, seq, entry, text in grown:
-                log.open[seq] = entry, text
+    async def append(
+        self, log: LogKey, records: Sequence[Record]
+    ) -> AppendResult:
+        """Append all records, or none if the first `seq` is not the next."""
+        name = encode_key(*log)
 
-    def at_hand(self) -> list[DurableLog[Any]]:
-        """The logs of this process, now."""
-        logs = list(self._logs.values())
-        return [log for log in logs if isinstance(log, DurableLog)]
-
-    async def load(self, party: str, room: str) -> None:
-        """Read what a room remembers; HTTPException, if that cannot be."""
-        key = party, room
-        if key not in self._logs:
-            job = Load(name_of(key), self.most)
+        def append(database: Database) -> AppendResult:
+            missed = read_from(database, name, records[0].seq)
+            if missed:
+                return AppendResult(missed=missed)
+            duplicates: list[Record] = []
+            database.execute("SAVEPOINT append")
             try:
-                self._found[key] = await self.writer.do(job)
-            except sqlite3.Error:
-                raise HTTPException(*UNREADABLE) from None
+                rows = ((name, *record) for record in records)
+                database.executemany(INSERT, rows)
+            except sqlite3.IntegrityError:
+                database.execute("ROLLBACK TO append")
+                found = [find(database, name, each.id) for each in records]
+                duplicates = [row for row in found if row]
+            database.execute("RELEASE append")
+            return AppendResult(duplicates=duplicates)
 
-    async def asleep(self, most: int) -> list[Key]:
-        """Rooms of the file that nobody has entered since the start."""
-        names = await self.writer.do(Names(most))
-        return [key for key in map(key_of, names) if key not in self._logs]
+        return await self.writer.submit(append)
 
-    def log(self, party: str, room: str, model: type[M]) -> Log[M]:
-        """The log of a room, as it was loaded."""
-        key = party, room
-        if key not in self._logs:
-            found = self._found.pop(key)
-            self._logs[key] = DurableLog(self, key, model, found)
-        return self._logs[key]
+    async def update(self, changes: Sequence[tuple[LogKey, Record]]) -> None:
+        """Overwrite the entries of records in place: no news to others."""
+        rows = [
+            (record.entry, encode_key(*log), record.seq)
+            for log, record in changes
+        ]
 
-    def release(self, party: str, room: str) -> None:
-        """Have nothing of a room at hand any more: the file has it."""
-        if (party, room) not in self.owed.values():
-            self._logs.pop((party, room), None)
-        self._found.pop((party, room), None)
+        def update(database: Database) -> None:
+            database.executemany(
+                "UPDATE entries SET entry = ? WHERE log = ? AND seq = ?", rows
+            )
+
+        await self.writer.submit(update)
+
+    async def clear(self, log: LogKey) -> int:
+        """Remove all records; return the `seq` that this has taken."""
+        name = encode_key(*log)
+
+        def clear(database: Database) -> int:
+            seq = next_seq(database, name)
+            database.execute("DELETE FROM entries WHERE log = ?", [name])
+            database.execute(INSERT, [name, seq, seq, "", ""])
+            return seq
+
+        return await self.writer.submit(clear)
+
+    async def read(self, log: LogKey, before: int, count: int) -> list[Record]:
+        """Return the newest entries before a `seq`, oldest first."""
+        name = encode_key(*log)
+
+        def read(database: Database) -> list[Record]:
+            return read_before(database, name, before, count)
+
+        return await self.writer.submit(read, reads_only=True)
+
+    async def poll(
+        self, positions: Mapping[LogKey, int]
+    ) -> dict[LogKey, list[Record]]:
+        """Return the records at or after each log's next `seq`."""
+
+        def poll(database: Database) -> dict[LogKey, list[Record]]:
+            (version,) = database.execute("PRAGMA data_version").fetchone()
+            if {version} == set(self._versions):
+                return {}
+            # Once more next time: a room may be about to open its logs.
+            self._versions = version, self._versions[0]
+            found = {
+                log: read_from(database, encode_key(*log), seq)
+                for log, seq in positions.items()
+            }
+            return {log: records for log, records in found.items() if records}
+
+        try:
+            return await self.writer.submit(poll, reads_only=True)
+        except StorageError:
+            self._versions = -1, -1
+            raise
+
+    async def list_rooms(self, count: int) -> list[RoomKey]:
+        """Return up to `count` rooms that have logs."""
+
+        def list_rooms(database: Database) -> list[RoomKey]:
+            rooms: list[RoomKey] = []
+            name = ""
+            while len(rooms) < count and (name := next_log(database, name)):
+                party, room, _ = map(unquote, name.split("/"))
+                rooms.append((party, room))
+                name = f"{encode_key(party, room)}0"  # behind its last log
+            return rooms
+
+        return await self.writer.submit(list_rooms, reads_only=True)
 
 
-def name_of(key: Key) -> str:
-    """What a log is called in the file."""
-    return "/".join(quote(part, safe="") for part in key)
+def encode_key(*parts: str) -> str:
+    """Return a log's name in the file: its key, percent-encoded."""
+    return "/".join(quote(part, safe="") for part in parts)
 
 
-def key_of(name: str) -> Key:
-    """Whose log is called so."""
-    party, room = name.split("/")
-    return unquote(party), unquote(room)
+def load_snapshot(database: Database, log: str, count: int) -> LogSnapshot:
+    """Return the newest entries of a log, and its position."""
+    (cleared,) = database.execute(
+        "SELECT min(seq) FROM entries WHERE log = ? AND entry = ''", [log]
+    ).fetchone()
+    end = next_seq(database, log)
+    records = read_before(database, log, end, count)
+    return LogSnapshot(records, end, 0 if cleared is None else cleared + 1)
+
+
+def next_seq(database: Database, log: str) -> int:
+    """Return the next sequence number of a log."""
+    (last,) = database.execute(
+        "SELECT max(seq) FROM entries WHERE log = ?", [log]
+    ).fetchone()
+    return 0 if last is None else int(last) + 1
+
+
+def read_from(database: Database, log: str, seq: int) -> list[Record]:
+    """Return all records of a log from a sequence number on."""
+    return [Record(*row) for row in database.execute(READ_FROM, [log, seq])]
+
+
+def read_before(
+    database: Database, log: str, before: int, count: int
+) -> list[Record]:
+    """Return the newest entries before a sequence number, oldest first."""
+    values = {"log": log, "before": before, "count": count}
+    return [Record(*row) for row in database.execute(READ_BEFORE, values)]
+
+
+def find(database: Database, log: str, id: str) -> Record | None:
+    """Return the newest record of an entry with an id."""
+    row = database.execute(FIND, [log, log, id]).fetchone()
+    return Record(*row) if row else None
+
+
+def next_log(database: Database, after: str, end: str = "\x7f") -> str:
+    """Return the name of the first log after a name; "" if there is none."""
+    (name,) = database.execute(NEXT_LOG, [after, end]).fetchone()
+    return name or ""
+
+
+def list_logs(database: Database, prefix: str) -> list[str]:
+    """Return the names of logs that begin with a room's key and a slash."""
+    names, name = [], prefix
+    while name := next_log(database, name, f"{prefix[:-1]}0"):
+        names.append(name)
+    return names

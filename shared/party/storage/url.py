@@ -1,37 +1,35 @@
-"""Where logs are kept: in memory, or in a file that STORE names."""
+"""The setting STORE: memory, or a file for the logs."""
 
 from typing import Annotated
 
 from pydantic import AfterValidator
 
-from .database import check
-from .memory import MOST, Store
-from .sqlite import DurableStore
+from .sqlite import SQLiteBackend
+from .sqlite_schema import check_file
+from .store import MAX_ENTRIES, Store
 
 SQLITE = "sqlite:"
 
 
-def known(store: str) -> str:
-    """Take `memory`, or `sqlite:` and a file, as Settings does.
-
-    Raises ValueError for a file that cannot be used.
-    """
-    if store in ("", "memory"):
-        return store
-    path = store.removeprefix(SQLITE)
+def validate_store_url(url: str) -> str:
+    """Return `memory`, or `sqlite:` and a file; ValueError for all else."""
+    if url in ("", "memory"):
+        return url
+    path = url.removeprefix(SQLITE)
     # As in sqlite:///party.db and sqlite::memory:, which mean other things.
-    elsewhere = path.startswith(("//", ":")) or path != path.strip()
-    if not store.startswith(SQLITE) or not path or elsewhere:
+    is_other = path.startswith(("//", ":")) or path != path.strip()
+    if not url.startswith(SQLITE) or not path or is_other:
         raise ValueError("give memory, or a file, as in sqlite:party.db")
-    check(path)
-    return store
+    check_file(path)
+    return url
 
 
-Stored = Annotated[str, AfterValidator(known)]
+StoreURL = Annotated[str, AfterValidator(validate_store_url)]
 
 
-def open_store(store: str, history: int) -> Store:
-    """The store that a setting names; it has a history at hand."""
-    if store.startswith(SQLITE):
-        return DurableStore(store.removeprefix(SQLITE), history)
-    return Store(max(MOST, history))
+def open_store(url: str, history_limit: int) -> Store:
+    """Return the store of a URL, which keeps a history in memory."""
+    if url.startswith(SQLITE):
+        backend = SQLiteBackend(url.removeprefix(SQLITE))
+        return Store(history_limit, backend)
+    return Store(max(MAX_ENTRIES, history_limit))
