@@ -178,9 +178,7 @@ def test_reservation_is_renewed_by_a_reconnection(
         with came(server, "hers") as old, came(server, "hers") as new:
             assert new.next()["you"] == "ada"
             assert old.closed() == SUPERSEDED
-            server.run_in_loop(
-                asyncio.sleep(0.1)
-            )  # all reservations that were to expire have expired
+            server.run_in_loop(asyncio.sleep(0.1))  # reservations expired
             assert refusal(server, "his")[0] == 409
 
 

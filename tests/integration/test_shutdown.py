@@ -310,7 +310,7 @@ IN_THE_MIDDLE = [
     b'Content-Length: 1000\r\n\r\n{"us',
     b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100,
 ]
-"""An idle keep-alive connection, incomplete requests, and an unread response."""
+"""An idle connection, incomplete requests, and an unread response."""
 
 
 async def fill(running: ServerProcess, stack: ExitStack) -> list[Any]:
