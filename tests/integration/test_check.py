@@ -206,9 +206,9 @@ def test_it_ends_when_it_is_told_to_while_it_starts() -> None:
     ("old", "new", "words"),
     [
         (
-            "sender.send(ack(message))",
-            "sender.send(ack(message)",
-            "my_demo/party/chat_room.py, line 30: '(' was never closed",
+            "self.room.log(Message)",
+            "self.room.log(Message",
+            "my_demo/party/chat_room.py, line 18: '(' was never closed",
         ),
         (
             "from shared.chat.parsing import parse_message",
@@ -325,10 +325,10 @@ def test_what_fails_in_the_server_is_said_beside_what_was_expected(
     tmp_path: Path,
 ) -> None:
     mine = copy(2, tmp_path)
-    edit(mine / "party/chat_room.py", "sender.send(ack", "sender.sent(ack")
+    edit(mine / "party/chat_room.py", "sender.send(", "sender.sent(")
     status, lines = check("02", mine, PATIENCE="1", **NO_BROWSER)
     assert status == 1
-    said = "(the server says: my_demo/party/chat_room.py, line 30: Attribute"
+    said = "(the server says: my_demo/party/chat_room.py, line 38: Attribute"
     assert sum(said in line for line in lines) == 1
     assert sum("(the server says: as above)" in line for line in lines) > 3
     assert "Traceback" not in "".join(lines)
