@@ -215,6 +215,45 @@ def test_a_log_that_another_process_cleared_begins_again(run: Run) -> None:
     run(test)
 
 
+def test_stored_log_appends_after_a_clear_that_it_missed(run: Run) -> None:
+    """Entries before that clear left the sequence number free."""
+
+    async def test(file: Path) -> None:
+        async with opened(file) as one, opened(file) as two:
+            await one.append(Note(id="a"))
+            for _ in range(3):
+                await two.append(Note())
+            await two.clear()
+            new = Note(id="new")
+            await one.append(new)
+            assert new.seq == two.start == one.start == 5
+            assert one.epoch == two.epoch
+            await two.append(Note(id="next"))
+            assert [each.id for each in one] == ["new"]
+            assert [each.id for each in two] == ["new", "next"]
+
+    run(test)
+
+
+def test_store_keeps_logs_of_one_room_apart_by_name(run: Run) -> None:
+    async def test(file: Path) -> None:
+        for number in range(2):
+            async with stored(file) as store:
+                await store.load("chat", "1")
+                main = store.log("chat", "1", Note)
+                marks = store.log("chat", "1", Note, "marks/ü")
+                assert (len(main), len(marks)) == (number * 2, number)
+                await main.append(Note())
+                await main.append(Note())
+                await marks.append(Note(text="mark"))
+                assert marks[-1].seq == number
+                assert store.logs(Note) == {("chat", "1"): main}
+                store.release("chat", "1")
+                assert await store.unloaded_rooms(9) == [("chat", "1")]
+
+    run(test)
+
+
 def test_earlier_entries_come_from_the_file(run: Run) -> None:
     async def test(file: Path) -> None:
         async with opened(file, most=3) as log:
