@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import logging
 import os
+import pkgutil
 import signal
 import socket
 import sys
@@ -53,8 +54,7 @@ class PartyServer(Server):
     @property
     def party_app(self) -> Starlette:
         """The Starlette app, without the middleware that uvicorn adds."""
-        module, _, name = str(self.config.app).partition(":")
-        app = getattr(importlib.import_module(module), name)
+        app = pkgutil.resolve_name(str(self.config.app))
         assert isinstance(app, Starlette)
         return app
 
@@ -102,9 +102,8 @@ class PartyServer(Server):
         ):
             os._exit(128 + sig)
         super().handle_exit(sig, frame)
-        timer = threading.Timer(
-            settings().graceful_seconds + FORCED_EXIT_DELAY, os._exit, [0]
-        )
+        delay = settings().graceful_seconds + FORCED_EXIT_DELAY
+        timer = threading.Timer(delay, os._exit, [0])
         timer.daemon = True
         timer.start()
 
@@ -114,13 +113,13 @@ def main() -> None:
     replace_unprintable()
     exit_on_hangup()
     choice = read_settings()
-    stage, config = configure(sys.argv[1:], choice)
+    folder, config = configure(sys.argv[1:], choice)
     print_name_errors(choice)
-    sock = bind_socket(config.host, config.port, stage)
+    sock = bind_socket(config.host, config.port, folder.name)
     with auth.persist_moderation():
-        if config.reload:
+        if choice.reload:
             serve = partial(run, config, [sock])
-            Supervisor(serve, config.reload_dirs).run()
+            Supervisor(serve, [folder, ROOT / "shared"]).run()
         else:
             run(config, [sock])
 
@@ -165,15 +164,14 @@ def shown(error: ErrorDetails) -> str:
     return "…" if secret else str(error["input"])[:200]
 
 
-def configure(arguments: list[str], choice: Settings) -> tuple[str, Config]:
-    """Return a stage, and its uvicorn configuration; exit if there is none."""
+def configure(arguments: list[str], choice: Settings) -> tuple[Path, Config]:
+    """Return a stage's folder, and the configuration of uvicorn."""
     stage = arguments[0] if len(arguments) == 1 else ""
     package = importlib.util.find_spec(stage) if stage.isidentifier() else None
     if package is None or package.origin is None:
         sys.exit("usage: python -m shared.serve STAGE, a folder with an app.py")
     if not all((LIBRARIES / package).exists() for package in PACKAGES):
         sys.exit("The browser libraries are missing: run make setup.")
-    watched = [str(Path(package.origin).parent), str(ROOT / "shared")]
     config = Config(
         f"{stage}.app:app",
         host=choice.bind_host,
@@ -185,13 +183,11 @@ def configure(arguments: list[str], choice: Settings) -> tuple[str, Config]:
         ws_per_message_deflate=False,
         ws_ping_interval=choice.ping_interval,
         ws_ping_timeout=choice.ping_interval,
-        reload=choice.reload,
-        reload_dirs=watched if choice.reload else None,
         timeout_graceful_shutdown=1,
         log_config=None,
         access_log=False,
     )
-    return stage, config
+    return Path(package.origin).parent, config
 
 
 def run(
@@ -203,7 +199,7 @@ def run(
     ensure_descriptors()
     exit_with_parent()
     exit_on_hangup()
-    # Thousands of connections are no garbage: look through them less often.
+    # Thousands of connections are no garbage: scan them less often.
     gc.set_threshold(100_000, 50, 100)
     server = PartyServer(config)
     # uvicorn raises the signal that stopped it once more, which is no error.

@@ -52,7 +52,9 @@ class Supervisor:
         process.join()
 
     def _start(self, ended: object = None) -> SpawnProcess:
-        process = spawn.Process(target=start, args=(self._serve, ended))
+        process = spawn.Process(
+            target=_serve_in_child, args=(self._serve, ended)
+        )
         process.start()
         return process
 
@@ -74,7 +76,7 @@ class Supervisor:
             return {}
 
 
-def start(serve: Callable[..., None], ended: object) -> None:
+def _serve_in_child(serve: Callable[..., None], ended: object) -> None:
     """Serve in the child process, with the terminal as standard input."""
     with suppress(OSError):  # it may be closed
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115

@@ -28,8 +28,8 @@ MAX_DIRECT_SIZE = 64 * 1024
 COMPRESSED_TYPES = frozenset({TEXT | RSV1, BINARY | RSV1})
 
 
-class Broadcaster(Protocol):
-    """The writer of what many connections of a room receive."""
+class BatchWriter(Protocol):
+    """The Broadcaster, which writes for many connections of a room."""
 
     def detach(self, protocol: "BatchingProtocol") -> None:
         """Hand a connection its share of the batch, and batch no more."""
@@ -48,7 +48,7 @@ class BatchingProtocol(BoundedProtocol):
     on_frame: Callable[..., object] | None = None
     """Takes a message, and a function that inflates it if compressed."""
 
-    broadcaster: Broadcaster | None = None
+    broadcaster: BatchWriter | None = None
     """The one that writes for this connection, while it is `synced`."""
 
     compressor: SharedDeflate | None = None
@@ -145,11 +145,9 @@ class BatchingProtocol(BoundedProtocol):
             self.fail_connection(1002, "This cannot be inflated.")
             return None
         self._inflated += len(plain) >> 10
-        return (
-            plain
-            if len(plain) <= max_size
-            else Oversized(plain[:ID_SCAN_BYTES])
-        )
+        if len(plain) > max_size:
+            return Oversized(plain[:ID_SCAN_BYTES])
+        return plain
 
     def inflate_text(self, data: bytes, max_size: int) -> Frame | None:
         """Inflate text, likewise."""

@@ -11,7 +11,7 @@ MAX_BATCH_BYTES = 64 * 1024
 logger = logging.getLogger("party")
 
 
-class Writer(Protocol):
+class Flushable(Protocol):
     """An object with something to write when the iteration ends."""
 
     def flush(self) -> None:
@@ -22,11 +22,11 @@ class WriteBatcher:
     """The writers of one event loop's current iteration."""
 
     def __init__(self) -> None:
-        self._writers: list[Writer] = []
+        self._writers: list[Flushable] = []
         self._size = 0
         self._is_scheduled = False
 
-    def add(self, writer: Writer) -> None:
+    def add(self, writer: Flushable) -> None:
         """Flush a writer once, when the batch is written."""
         self._writers.append(writer)
 
