@@ -5,16 +5,14 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from pydantic import BaseModel, model_serializer
-from starlette.websockets import WebSocket
 from websockets.exceptions import ConnectionClosed
 
-from shared.party import Connection, Frame, Room, Server
+from shared.party import Connection, Frame, Server
 from shared.party.limits import Limits
-from shared.party.registry import PartyRegistry
 from shared.party.transport.bounded_protocol import BoundedProtocol
 from shared.serve import SOCKET_SEND_BUFFER, bind_socket
 
@@ -288,56 +286,6 @@ def test_broadcast_leaves_out_the_given_ids() -> None:
         assert ada.socket.recv(PATIENCE) == b"\x00all"
 
 
-class Clock:
-    """Stands in for asyncio: the test moves the time."""
-
-    def __init__(self) -> None:
-        self.delays: list[float] = []
-        self.due: list[Callable[[], None]] = []
-
-    def get_running_loop(self) -> "Clock":
-        return self
-
-    def call_later(
-        self, delay: float, do: Callable[..., None], *arguments: Any
-    ) -> None:
-        self.delays.append(delay)
-        self.due.append(lambda: do(*arguments))
-
-    def tick(self) -> None:
-        due, self.due = self.due, []
-        for do in due:
-            do()
-
-
-def test_broadcast_sends_a_key_thirty_times_a_second(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    clock = Clock()
-    for module in ("room", "encoding"):
-        monkeypatch.setattr(f"shared.party.{module}.asyncio", clock)
-    room = Room("chat", "1", PartyRegistry({}).context)
-    sent: list[Frame] = []
-    monkeypatch.setattr(room, "_deliver", lambda frame, *_: sent.append(frame))
-    for text in ("a", "ab", "abc"):
-        room.broadcast(text, key="one")
-    room.broadcast("x", key="other")
-    room.broadcast("no key")
-    assert sent == ["a", "x", "no key"]
-    clock.tick()
-    assert sent[3:] == ["abc"]
-    room.broadcast("abcd", key="one")
-    assert sent[4:] == []
-    clock.tick()
-    assert sent[4:] == ["abcd"]
-    clock.tick()
-    room.broadcast("abcde", key="one")
-    assert sent[5:] == ["abcde"]
-    assert set(clock.delays) == {1 / 30}
-    clock.tick()
-    assert clock.due == []
-
-
 def test_broadcast_coalesces_a_flood_of_tokens() -> None:
     class Poet(Server):
         async def on_message(self, message: Frame, sender: Connection) -> None:
@@ -355,57 +303,6 @@ def test_broadcast_coalesces_a_flood_of_tokens() -> None:
             heard.append(ada.next())
     assert heard[0] == {"number": 0}
     assert len(heard) <= 30 * heard[-1]["took"] + 3
-
-
-class Reader:
-    """Stands in for a WebSocket: the test lets it read on."""
-
-    def __init__(self) -> None:
-        self.scope: dict[str, Any] = {}
-        self.heard: list[str | int] = []
-        self.reads = asyncio.Event()
-
-    async def send_text(self, text: str) -> None:
-        await self.reads.wait()
-        self.heard.append(text)
-
-    async def close(self, code: int, reason: str) -> None:
-        self.heard.append(code)
-
-
-def test_connection_queue_replaces_a_frame_with_the_same_key() -> None:
-    async def test() -> None:
-        reader = Reader()
-        connection = Connection("ada", cast(WebSocket, reader))
-        connection._enqueue("on its way")
-        await asyncio.sleep(0)
-        connection._enqueue("a", key="one")
-        connection._enqueue("x", key=("other", 1))
-        connection._enqueue("no key")
-        connection._enqueue("ab", key="one")
-        connection.close(1000)
-        connection._enqueue("too late")
-        reader.reads.set()
-        await connection._wait_sent()
-        assert reader.heard == ["on its way", "ab", "x", "no key", 1000]
-
-    asyncio.run(test())
-
-
-def test_replaced_frame_does_not_count_as_queued() -> None:
-    async def test() -> None:
-        reader = Reader()
-        connection = Connection("ada", cast(WebSocket, reader))
-        connection._enqueue("first")
-        for _ in range(100):
-            connection._enqueue("x" * 100_000, key="one")
-        assert not connection._is_evicted
-        connection.close()
-        reader.reads.set()
-        await connection._wait_sent()
-        assert reader.heard == ["first", "x" * 100_000, 1000]
-
-    asyncio.run(test())
 
 
 def test_socket_send_buffer_is_small() -> None:

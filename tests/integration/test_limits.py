@@ -12,18 +12,15 @@ from dataclasses import asdict
 from secrets import token_urlsafe
 
 import pytest
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from shared.chat.rooms import ROOM_IDS
-from shared.party import Connection, Frame, Room, Server
-from shared.party import message_rate_limiter as senders
+from shared.party import Connection, Frame, Server
 from shared.party.fetch import FetchResponse
-from shared.party.frame_rate_limiter import ConnectionRateLimiter, find_id
-from shared.party.limits import Limits, TokenBucket
-from shared.party.message_rate_limiter import Identity, MessageLimit
+from shared.party.limits import Limits
 from shared.party.registry import PartyRegistry
 from shared.settings import Settings
 from shared.web.browser_id import BROWSER_COOKIE, sign
@@ -260,15 +257,6 @@ def cookie(browser: str = "") -> dict[str, str]:
     return {"Cookie": f"{BROWSER_COOKIE}={browser}.{sign(browser)}"}
 
 
-def limit_in(
-    room: Room, browser: str = "ada", host: str = "::1"
-) -> MessageLimit:
-    """Return the limit of a browser's connection in a room."""
-    connection = HTTPConnection({"type": "websocket", "client": (host, 1)})
-    identity = Identity(browser, is_proven=bool(browser))
-    return room.parties.senders.limit(connection, identity, room)
-
-
 @pytest.mark.parametrize("kind", ["signed", "made up", "none"])
 def test_sender_that_reconnects_keeps_its_bucket(kind: str) -> None:
     """Connecting again does not reset the rate."""
@@ -343,82 +331,6 @@ def test_hall_of_500_behind_one_address_all_say_hello(
         asyncio.run(hall(url))
 
 
-def test_busy_room_refuses_its_heaviest_senders_first(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Fifty senders at their limit leave room for lighter ones."""
-    now = 1_000.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    room = Room("chat", "1", PartyRegistry({}).context)
-    heavy = [limit_in(room, f"heavy {number}") for number in range(50)]
-    taken = refused = 0
-    for step in range(1, 401):
-        now += 0.05
-        for each in heavy:
-            for _ in range(2):
-                why = each.consume()
-                taken, refused = taken + (not why), refused + bool(why)
-        if step % 10 == 0:
-            for number in range(step, step + 10):
-                light = limit_in(room, f"light {number}", f"light {number}")
-                assert not light.consume()
-    assert refused > 10_000
-    assert 2_000 < taken < 200 * 20 + 200
-
-
-def test_endless_new_browsers_do_not_delay_present_senders(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A new cookie for every ten messages silences no room.
-
-    Ada sends two messages a second.
-    """
-    now = 1_000.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    room = Room("chat", "1", PartyRegistry({}).context)
-    ada = limit_in(room)
-    now += 30
-    for step in range(1, 401):
-        now += 0.05
-        for number in range(20):
-            eve = limit_in(room, f"{step} {number}")
-            while not eve.consume():
-                pass
-        if step % 10 == 0:
-            assert not ada.consume()
-
-
-def test_room_rate_is_never_below_one_senders() -> None:
-    """A room's own rate is never below one sender's."""
-    bounds = Limits(
-        max_messages_per_second=1_000, max_room_messages_per_second=1
-    )
-    ada = limit_in(Room("chat", "1", PartyRegistry({}, bounds).context))
-    assert [ada.consume() for _ in range(400)] == [None] * 400
-
-
-def test_senders_are_bounded_and_an_ipv6_network_is_one(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(senders, "MAX_SENDERS", 3)
-    some, room = (
-        senders.Senders(Limits()),
-        Room("chat", "1", PartyRegistry({}).context),
-    )
-
-    def sender_at(host: str) -> TokenBucket:
-        connection = HTTPConnection({"type": "websocket", "client": (host, 1)})
-        return some.limit(connection, Identity(), room).sender
-
-    first = sender_at("2001:db8::1")
-    assert sender_at("2001:db8::ffff:1") is first
-    assert sender_at("2001:db8:0:1::1") is not first
-    assert sender_at("::ffff:192.0.2.1") is sender_at("192.0.2.1")
-    for number in range(3):
-        sender_at(f"192.0.2.{number + 10}")
-    assert sender_at("2001:db8::1") is not first
-
-
 def test_flooding_connection_is_closed_and_may_reconnect() -> None:
     with (
         serve_parties(bounds=Limits(), teller=Teller) as server,
@@ -441,49 +353,6 @@ def test_flooding_connection_is_closed_and_may_reconnect() -> None:
         with server.join("1", "teller") as eve:
             while not eve.send("me too") and eve.next()["type"] == "error":
                 pass
-
-
-def test_connection_closed_for_flooding_is_not_read() -> None:
-    over = asyncio.Event()
-
-    class Eve(Connection):
-        """Stands in for a connection that reads late."""
-
-        def __init__(self) -> None:
-            self.told: list[object] = []
-
-        def send(self, message: object) -> None:
-            self.told.append(message)
-
-        def _stop_reading(self) -> None:
-            pass
-
-        def close(self, code: int, reason: str) -> None:
-            self.told.append(code)
-
-        async def _wait_sent(self) -> None:
-            await over.wait()
-
-    async def flood(eve: Eve) -> None:
-        parties = PartyRegistry({}, Limits(max_messages_per_second=1))
-        server, heard = (
-            Server(Room("teller", "1", parties.context)),
-            list[Frame](),
-        )
-        limit = limit_in(server.room)
-        limiter = ConnectionRateLimiter(server, eve, limit, 1_024, heard.append)
-        for _ in range(105):
-            await limiter.receive("x")
-        assert len(heard) == 5
-        assert len(eve.told) == 100
-        last = asyncio.create_task(limiter.receive("x"))
-        await asyncio.sleep(0)
-        assert eve.told[-1] == 1008
-        assert not last.done()
-        over.set()
-        await last
-
-    asyncio.run(flood(Eve()))
 
 
 class Pointer(Teller):
@@ -544,27 +413,6 @@ def test_frame_size_limit_of_a_party_wins(most: int) -> None:
         assert ada.next() == {"type": "heard", "frame": "x" * 100}
         ada.send("x" * 101)
         assert ada.next()["message"] == "A frame may have 100 bytes at most."
-
-
-@pytest.mark.parametrize(
-    ("frame", "id"),
-    [
-        ('{"type":"message","message":{"id":"a1","user":"Ada"}}', "a1"),
-        (b'{"message": {"body": "hi", "id" : "a1"}}', "a1"),
-        ('{"message":{"id":"\u00e9"}}', "\u00e9"),
-        (json.dumps({"body": '"id":"no"', "id": "yes"}), "yes"),
-        ('{"message":{"user":"id","body":"id"}}', None),
-        ('{"message":{"id":7}}', None),
-        ('{"id":"' + "x" * 65 + '"}', None),
-        ("x" * 60_000 + '{"id":"far"}', None),
-        ('"id"' * 20_000, None),
-        (b"\xff" * 100, None),
-        ("", None),
-    ],
-    ids=lambda value: repr(value)[:24],
-)
-def test_find_id_searches_the_first_bytes(frame: Frame, id: str | None) -> None:
-    assert find_id(frame) == id
 
 
 # How many rooms

@@ -12,10 +12,9 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from shared.party import Connection, Entry, Frame, MessageRejected, Room, Server
+from shared.party import Connection, Entry, Frame, MessageRejected, Server
 from shared.party.limits import Limits
 from shared.party.paths import MAX_ID_LENGTH
-from shared.party.registry import PartyRegistry
 
 from ..support.party_server import HIGH_LIMITS, Echo, TestServer, serve_parties
 from ..support.server_process import HANDSHAKE, PATIENCE
@@ -90,30 +89,6 @@ def test_hooks_of_one_connection_start_in_order() -> None:
             ada.send(str(number))
         expected = ["connect", *map(str, range(200))]
         assert ada.next() == {"heard": expected}
-
-
-def test_hooks_start_in_arrival_order(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    heard: list[str] = []
-
-    async def waits(name: str) -> None:
-        heard.append(name)
-        await asyncio.sleep(0)
-
-    async def test() -> None:
-        room = Room("chat", "1", PartyRegistry({}).context)
-        room._run_hook(heard.append, "first")
-        assert heard == ["first"]
-        for hook in (waits, heard.append, waits, heard.append):
-            room._run_hook(hook, f"{len(room._tasks)}")
-        assert heard == ["first"]
-        await asyncio.wait(room._tasks)
-        room._run_hook(heard.append, "last")
-
-    asyncio.run(test())
-    assert heard == ["first", "0", "1", "2", "3", "last"]
-    assert not caplog.records
 
 
 class Fragile(Echo):

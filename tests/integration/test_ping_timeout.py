@@ -1,12 +1,10 @@
 """Clients that vanish without a close frame, or answer no ping."""
 
-import asyncio
 import threading
 from typing import Any, cast
 
 import msgpack
 import pytest
-from starlette.websockets import WebSocket
 from uvicorn.protocols.websockets.websockets_sansio_impl import (
     WebSocketsSansIOProtocol,
 )
@@ -134,73 +132,6 @@ def test_flood_of_pings_takes_no_memory(
         assert isinstance(line, WebSocketsSansIOProtocol)
         waiting = server.call(line.transport.get_write_buffer_size)
         assert waiting < 512 * 1024
-
-
-class Trickle:
-    """Stands in for a WebSocket that drains bit by bit."""
-
-    def __init__(self, sizes: list[int]) -> None:
-        self.scope = {"extensions": {"party.socket": self}}
-        self.sizes = sizes
-        self.writable = asyncio.Event()
-        self.writable.set()
-        self.heard: list[str | int] = []
-
-    def buffered_bytes(self) -> int:
-        if not (size := self.sizes.pop(0)):
-            self.writable.set()
-        return size
-
-    async def send_text(self, text: str) -> None:
-        self.writable.clear()
-        self.heard.append(text)
-
-    async def close(self, code: int, reason: str) -> None:
-        self.heard.append(code)
-
-    def close_now(self, code: int, reason: str) -> None:
-        self.heard.append(code)
-
-
-@pytest.mark.parametrize(
-    ("sizes", "code"),
-    [
-        ([9, 8, 8, 7, 6, 6, 6, 6, 5, 0], 1000),
-        ([9, 8, 7, 7, 7, 7, 7, 0], 1013),
-        ([9, 9, 9, 9, 9, 0], 1013),
-    ],
-)
-def test_slow_reader_that_goes_on_is_not_evicted(
-    monkeypatch: pytest.MonkeyPatch, sizes: list[int], code: int
-) -> None:
-    monkeypatch.setattr("shared.party.backpressure.STALL_TIMEOUT", 0.04)
-
-    async def test() -> None:
-        trickle = Trickle(sizes)
-        connection = Connection("ada", cast(WebSocket, trickle))
-        connection._receiver = None
-        connection._enqueue("news")
-        connection.close()
-        await connection._wait_sent()
-        assert trickle.heard == ["news", code]
-
-    asyncio.run(test())
-
-
-@pytest.mark.parametrize("frame", ["", b"\x00", "\N{DOLPHIN}" * 50])
-def test_queued_size_is_the_memory_of_the_frames(
-    frame: str | bytes,
-) -> None:
-    async def test() -> None:
-        connection = Connection("ada", cast(WebSocket, Trickle([9])))
-        connection._receiver = None
-        count = 0
-        while not connection._is_evicted:
-            connection._enqueue(frame)
-            count += 1
-        assert count * (100 + 4 * len(frame)) < 600_000
-
-    asyncio.run(test())
 
 
 @pytest.mark.stages(5)

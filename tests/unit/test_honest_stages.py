@@ -128,7 +128,9 @@ def test_the_readme_has_the_table_of_the_stages() -> None:
 
 def test_each_test_that_the_table_of_failures_names_exists() -> None:
     table = (ROOT / "docs" / "failures.md").read_text("utf-8")
-    texts = [each.read_text("utf-8") for each in ROOT.glob("tests/*/test_*.py")]
+    texts = [
+        each.read_text("utf-8") for each in ROOT.glob("tests/**/test_*.py")
+    ]
     there = set(re.findall(r"def (test_\w+)", "\n".join(texts)))
     named = set(re.findall(r"`(test_\w+)`", table))
     assert named
