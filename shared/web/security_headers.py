@@ -2,7 +2,7 @@
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from typing import Any
 
 from starlette.applications import Starlette
@@ -53,14 +53,15 @@ class SecurityHeadersMiddleware:
     ) -> None:
         """Call the app, and add the headers to its response."""
 
-        async def send_with_headers(message: Message) -> None:
+        # Not a coroutine function: each frame of a socket passes through it.
+        def send_with_headers(message: Message) -> Awaitable[None]:
             if message["type"].endswith("http.response.start"):
                 headers = MutableHeaders(scope=message)
                 for name, value in DEFAULT_HEADERS.items():
                     headers.setdefault(name, value)
                 if location := headers.get("location"):
                     headers["location"] = without_origin(location, scope)
-            await send(message)
+            return send(message)
 
         await self.app(scope, receive, send_with_headers)
 
