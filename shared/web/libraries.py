@@ -41,7 +41,8 @@ CSS_SPACE = re.compile(
 
 JS_SPACE = re.compile(
     r"""("[^"\n]*"|'[^'\n]*'|`[^`]*`)"""
-    r"| (=>|[!=]==|&&|\|\||\?\?|[-+*|?]{0,2}=) |(?<=\)) ({)|\b(if|for) (?=\()"
+    r"| (=>|[!=]==|&&|\|\||\?\?|[-+*|?<>]{0,2}=|[-+*?:<>]) (?![-+])"
+    r"|(?<=[)\w]) ([{}])|({) (?=[\w.])|\b(if|for) (?=\()|(?<=\w)(:) "
 )
 """Space around operators; strings and templates are the first group."""
 

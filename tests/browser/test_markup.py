@@ -266,7 +266,7 @@ def test_names_and_ids_at_cursors_are_text(
     crowd.page.evaluate(JOIN_ALL, [NAMES[1:], host])
     for _ in ("as they come", "as they are"):
         expect(cursors).to_have_count(len(NAMES))
-        names = cursors.locator(".who b").evaluate_all(TEXTS)
+        names = cursors.locator(".cursor-label b").evaluate_all(TEXTS)
         assert sorted(names) == sorted(NAMES)
         assert target.kinds() == kinds
         target.is_unharmed()
@@ -284,7 +284,7 @@ def test_the_wire_shows_frames_and_rooms_as_text(
         target.page.route_web_socket(others, lambda _: None)
         target.go("/chats/room-4?wire")
         target.is_told("Connected")
-        rows = target.page.locator("#wire li")
+        rows = target.page.locator("#inspector li")
         with server.join("room-4", max_queue=None) as eve:
             eve.say("hello", "Eve")
             first = rows.filter(has_text='"hello"').locator("summary")

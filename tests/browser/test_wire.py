@@ -374,7 +374,7 @@ def test_it_covers_nothing_of_the_page(
     size = {"width": width, "height": 800}
     ada = watch(viewport=size)
     ada.go()
-    form = ada.page.locator("form.write")
+    form = ada.page.locator("form.message-form")
     panel, write = ada.panel.bounding_box(), form.bounding_box()
     assert panel
     assert write
@@ -382,4 +382,4 @@ def test_it_covers_nothing_of_the_page(
     above = write["y"] + write["height"] <= panel["y"]
     assert beside if width > 960 else above
     wide = "(box) => box.scrollWidth > box.clientWidth"
-    assert not ada.panel.locator(".wire-rows").evaluate(wide)
+    assert not ada.panel.locator(".inspector-rows").evaluate(wide)

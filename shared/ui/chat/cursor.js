@@ -1,6 +1,6 @@
 // Another user's cursor: an arrow in their colour, their flag and their name.
 import { html } from "htm/preact";
-import { hue } from "./hue.js";
+import { hue } from "../user/user.js";
 import { useIsHidden } from "./moderation.js";
 
 /**
@@ -24,7 +24,9 @@ export function Cursor({ id, at, country, name }) {
       <svg viewBox="0 0 20 24" width="25" height="30">
         <path d="M2 2v17l4.600-4 3 7 3.200-1.400-3-6.800H17z" />
       </svg>
-      <span class="who">${flag(country)}${name && html`<b>${name}</b>`}</span>
+      <span class="cursor-label">
+        ${flag(country)}${name && html`<b>${name}</b>`}
+      </span>
     </div>
   `;
 }

@@ -57,7 +57,7 @@ export function MessageForm({ addMessage }) {
     draft.setText("");
   }
   return html`
-    <form class="write" onSubmit=${submit}>
+    <form class="message-form" onSubmit=${submit}>
       <${Field} draft=${draft} field=${field} name=${name} submit=${submit} />
       <${Counter} left=${draft.left} />
       <${SubmitButton} name=${name} isReady=${draft.isReady} />
@@ -79,12 +79,13 @@ function Field({ draft, field, name, submit }) {
   // With 1 MB of text, which somebody may paste, dir="auto" takes seconds.
   const dir = RIGHT_TO_LEFT.test(start) ? "rtl" : "ltr";
   return html`
-    <div class="grow" data-text=${start}>
-      <label class="unseen" for="message">Your message</label>
+    <div class="auto-grow" data-text=${start}>
+      <label class="visually-hidden" for="message">Your message</label>
       <textarea id="message" ref=${field} value=${text} disabled=${!name}
         onInput=${onInput} onKeyDown=${onKeyDown} rows="1" dir=${dir}
         placeholder=${name ? "Say something…" : "Join in…"}
-        autocomplete="off" enterkeyhint="send" aria-describedby="left"
+        autocomplete="off" enterkeyhint="send"
+        aria-describedby="characters-left"
         aria-invalid=${left < 0 ? "true" : "false"} />
     </div>
   `;
@@ -96,7 +97,9 @@ function Counter({ left }) {
   const words = left < 0 ? `${excess} too many` : `${left} left`;
   const isShown = left <= COUNTER_FROM;
   return html`
-    <p id="left" class=${left < 0 ? "problem" : ""}>${isShown && words}</p>
+    <p id="characters-left" class=${left < 0 ? "problem" : ""}>
+      ${isShown && words}
+    </p>
   `;
 }
 

@@ -26,7 +26,7 @@ export function open(turnOff, focus) {
   if (panel) return;
   focusedBefore = focus ? document.activeElement : null;
   panel = document.createElement("section");
-  panel.id = "wire";
+  panel.id = "inspector";
   panel.tabIndex = -1;
   panel.setAttribute("aria-label", "Wire");
   document.body.append(panel);

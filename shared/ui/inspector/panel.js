@@ -2,9 +2,9 @@
 import { html } from "htm/preact";
 import { Component } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { hue } from "../chat/hue.js";
 import { useAutoScroll } from "../messages/auto_scroll.js";
 import { hasSockets } from "../sockets/tracked_socket.js";
+import { hue } from "../user/user.js";
 import { indent } from "./frame_format.js";
 import { useFrameLog } from "./frame_log.js";
 import { onAlt } from "./toggle.js";
@@ -20,7 +20,7 @@ export function Panel({ turnOff }) {
   const { box, onScroll } = useAutoScroll(rows, false);
   usePauseKey(pause);
   return html`
-    <div class="wire-head">
+    <div class="inspector-head">
       <h2>Wire</h2>
       <p>${isPaused && `${missed} more`}</p>
       <button type="button" onClick=${pause} title="Alt+P"
@@ -31,7 +31,7 @@ export function Panel({ turnOff }) {
       <button type="button" onClick=${turnOff} title="Alt+W"
         aria-keyshortcuts="Alt+W">Close</button>
     </div>
-    <div class="wire-rows" ref=${box} onScroll=${onScroll} tabindex="0"
+    <div class="inspector-rows" ref=${box} onScroll=${onScroll} tabindex="0"
       role="group" aria-label="Frames">
       <ol>${rows.map((row) => html`
         <${RowItem} key=${row.id} row=${row} line=${row.line} />
@@ -54,7 +54,7 @@ function EmptyState() {
   const words = hasSockets()
     ? "Nothing has come or gone yet."
     : "This page has no sockets.";
-  return html`<p class="wire-nothing">${words}</p>`;
+  return html`<p class="inspector-empty">${words}</p>`;
 }
 
 /**
@@ -90,7 +90,7 @@ function Direction({ direction }) {
   const arrow = direction && (direction === "in" ? "↓" : "↑");
   return html`
     <i aria-hidden="true">${arrow}</i>
-    <span class="unseen">${direction}</span>
+    <span class="visually-hidden">${direction}</span>
   `;
 }
 

@@ -1,10 +1,11 @@
 // Load older messages over HTTP when somebody scrolls to the first one.
 import { html } from "htm/preact";
-import { useEffect, useLayoutEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import { dispatchLocal, openRoom } from "../delivery/sender.js";
 import { roomUrl } from "../sockets/socket_options.js";
 import { firstSeq } from "./history_range.js";
 
+/** @typedef {import("../delivery/pending_messages.js").PendingMessages} Room */
 /** @typedef {import("./messages.js").Messages} Messages */
 
 /** Pixels from the top at which they are requested. */
@@ -21,6 +22,10 @@ const STATUS_TEXTS = {
 };
 
 /** @typedef {keyof typeof STATUS_TEXTS} Status */
+/** @typedef {{ id: string, status: Status }} Request */
+
+/** @type {Request} */
+const NONE = { id: "", status: "idle" };
 
 /**
  * @param {Messages} messages
@@ -29,50 +34,39 @@ const STATUS_TEXTS = {
  */
 export function useOlderMessages(messages, box, showMore) {
   const first = firstSeq(messages);
-  // A new history begins anew: it may have another epoch.
-  const request = `${messages.historyCount} ${first}`;
-  const [sent, setSent] = useState("");
-  const [failed, setFailed] = useState("");
-  const isPending = first > 0 && sent === request;
+  // After a new history, a new request: it may be of another epoch.
+  const id = `${messages.historyCount} ${first}`;
+  const [request, setRequest] = useState(NONE);
+  const status = first && request.id === id ? request.status : "idle";
+  /** @param {Request} next */
+  const replace = (next) => setRequest((was) => (was.id === id ? next : was));
   function loadAtTop() {
     const isNear = box.current.scrollTop < DISTANCE;
-    if (!isNear || showMore() || !first || isPending || !openRoom()) return;
-    setSent(request);
-    fetchOlder(first).catch(() => setFailed(request));
+    if (!isNear || showMore() || !first || status !== "idle") return;
+    const room = openRoom();
+    if (!room) return;
+    setRequest({ id, status: "loading" });
+    fetchOlder(room, first).catch(() => {
+      replace({ id, status: "failed" });
+      setTimeout(replace, RETRY_DELAY, NONE);
+    });
   }
   useLayoutEffect(loadAtTop);
-  useEffect(() => {
-    if (!failed) return;
-    const timer = setTimeout(() => {
-      setFailed("");
-      setSent("");
-    }, RETRY_DELAY);
-    return () => clearTimeout(timer);
-  }, [failed]);
-  /** @type {Status} */
-  const status = failed === request ? "failed" : "loading";
-  return { loadAtTop, status: isPending ? status : "idle" };
+  return { loadAtTop, status };
 }
 
-/** @param {number} seq of the first message that the page has */
-async function fetchOlder(seq) {
-  const room = openRoom();
-  if (!room) return;
-  const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(), RESPONSE_TIMEOUT);
-  try {
-    const url = `${roomUrl(room.socket)}?before=${seq}`;
-    const response = await fetch(url, { signal: controller.signal });
-    if (!response.ok) throw new Error(response.statusText);
-    dispatchLocal(room, { type: "older", ...(await response.json()) });
-  } finally {
-    clearTimeout(timer);
-  }
+/** @param {Room} room @param {number} seq of the first message */
+async function fetchOlder(room, seq) {
+  const url = `${roomUrl(room.socket)}?before=${seq}`;
+  const signal = AbortSignal.timeout(RESPONSE_TIMEOUT);
+  const response = await fetch(url, { signal });
+  if (!response.ok) throw Error(response.statusText);
+  dispatchLocal(room, { type: "older", ...(await response.json()) });
 }
 
 /** @param {{ status: Status }} props */
 export function LoadingStatus({ status }) {
   return html`
-    <p class="loading" role="status">${STATUS_TEXTS[status]}</p>
+    <p class="loading-older" role="status">${STATUS_TEXTS[status]}</p>
   `;
 }

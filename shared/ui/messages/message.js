@@ -1,8 +1,8 @@
 // One message: its author, its text and its status.
 import { Component, html } from "htm/preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
-import { hue } from "../chat/hue.js";
 import { remove, retry } from "../delivery/sender.js";
+import { hue } from "../user/user.js";
 
 /** @typedef {import("./messages.js").Message} Message */
 /**
@@ -55,7 +55,7 @@ function FailedActions({ id }) {
     action(id);
   };
   return html`
-    <div class="choices">
+    <div class="failed-actions">
       <button type="button" onClick=${onClick(retry)}>Try again</button>
       <button type="button" onClick=${onClick(remove)}>Remove</button>
     </div>

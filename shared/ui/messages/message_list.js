@@ -47,7 +47,7 @@ function renderItem(message, index, all) {
 
 function EmptyState() {
   return html`
-    <div class="empty">
+    <div class="no-messages">
       <img src=${BALLOON} alt="" width="64" height="80" />
       <p><b>It’s quiet in here.</b></p>
       <p>Every party needs somebody to say the first word.</p>
@@ -58,7 +58,7 @@ function EmptyState() {
 /** @param {{ scrollToEnd: () => void }} props */
 function NewMessagesButton({ scrollToEnd }) {
   return html`
-    <button class="newer" type="button" onClick=${scrollToEnd}>
+    <button class="new-messages" type="button" onClick=${scrollToEnd}>
       New messages <span aria-hidden="true">↓</span>
     </button>
   `;
@@ -74,7 +74,7 @@ export function MessageList({ messages }) {
     loadAtTop();
   }
   return html`
-    <div class="talk">
+    <div class="message-area">
       <${Notice} restrictions=${messages.restrictions} />
       <div class="messages" role="log" aria-label="Messages" tabindex="0"
         aria-live=${useLiveRegion(messages.length)} aria-relevant="additions"

@@ -6,7 +6,7 @@ import { mount, root } from "./mount.js";
 
 function Balloon() {
   return html`
-    <svg class="float" viewBox="-70 -76 140 214" aria-hidden="true">
+    <svg class="card-balloon" viewBox="-70 -76 140 214" aria-hidden="true">
       <path class="string" d="M0 74c-16 22 14 34 0 60" />
       <path class="skin" d="m0 62-11 15h22z" />
       <path class="skin" d="M0-70C40-70 64-40 64-6 64 34 28 66 0 66
@@ -23,7 +23,7 @@ function Card({ room, hue }) {
       <${Balloon} />
       <h2><a href=${`${root}/chats/${room.slug}`}>${room.name}</a></h2>
       <p>${room.description}</p>
-      <span class="go" aria-hidden="true">Join the chat</span>
+      <span class="card-link" aria-hidden="true">Join the chat</span>
     </li>
   `;
 }

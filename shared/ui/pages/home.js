@@ -37,7 +37,7 @@ const spark = html`
 
 function Balloons() {
   return html`
-    <svg class="art" viewBox="0 0 420 460" aria-hidden="true">
+    <svg class="illustration" viewBox="0 0 420 460" aria-hidden="true">
       <path class="confetti" d="m34 66 9 8M392 92l-8 9M352 372v.1" />
       <path class="confetti two" d="M118 44v.1M404 318l-10-6M52 330l8-9" />
       <path class="confetti three" d="m318 54 10-5M24 246v.1M268 398l9 6" />
@@ -55,7 +55,7 @@ function Home() {
       first with everybody in the hall, in real time, and then with an AI that
       joins the conversation.
     </p>
-    <p class="ways">
+    <p class="page-actions">
       <a class="button primary" href=${`${root}/chats`}>Find a room</a>
     </p>
     <${Balloons} />

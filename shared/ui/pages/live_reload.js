@@ -16,7 +16,7 @@ const FRESH_FOR = 1000;
 
 const { build: ownBuild, root = "" } = document.documentElement.dataset;
 const notice = document.createElement("p");
-notice.className = "noscript";
+notice.className = "warning";
 notice.role = "alert";
 let isReloading = false;
 let retryDelay = MIN_RETRY_DELAY;

@@ -16,7 +16,7 @@
 
   function showButton() {
     const page = /** @type {any} */ (document.getElementById("page"));
-    page.innerHTML = `<p class="noscript" role="alert">
+    page.innerHTML = `<p class="warning" role="alert">
       A part of this page did not load.
       <button class="primary">Try again</button></p>`;
     page.querySelector("button").onclick = reload;

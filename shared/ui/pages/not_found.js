@@ -7,7 +7,7 @@ function NotFound() {
     <p class="lead">
       This balloon must have floated off: there is nothing at this address.
     </p>
-    <p class="ways">
+    <p class="page-actions">
       <a class="button primary" href=${`${root}/chats`}>See all chats</a>
       <a class="button" href=${`${root}/`}>Go to the start</a>
     </p>

@@ -44,7 +44,7 @@ function Ai({ state, act }) {
   return html`
     <section>
       <h2>The AI</h2>
-      ${ai.map((note) => html`<p class="about">${note}</p>`)}
+      ${ai.map((note) => html`<p class="detail">${note}</p>`)}
       ${ai.length
         ? html`<${Toggle} pressed=${paused} onPress=${onPress}>Pause the AI<//>`
         : html`<p>No AI answers in here.</p>`}

@@ -44,7 +44,7 @@ export function Tally({ tally, label = "Tokens used" }) {
     <div class="tally" style=${{ "--length": length }}>
       <p class="number" aria-hidden="true">${shown}</p>
       <p class="label" aria-hidden="true">${label}</p>
-      <p class="unseen" role="status">${`${label}: ${tally}`}</p>
+      <p class="visually-hidden" role="status">${`${label}: ${tally}`}</p>
     </div>
   `;
 }

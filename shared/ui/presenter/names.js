@@ -31,7 +31,7 @@ function NameList({ names, verb, note, act }) {
   return html`
     <ul>${names.map((name) => html`
       <li key=${name}>
-        <p><b dir="auto">${name}</b> <span class="about">${note}</span></p>
+        <p><b dir="auto">${name}</b> <span class="detail">${note}</span></p>
         <button type="button" aria-label=${`${verb} ${name}`}
           onClick=${() => act(name)}>${verb}</button>
       </li>

@@ -33,7 +33,7 @@ function RoomItem({ room, act }) {
     <li>
       <p>
         <b>${title}</b>${" "}
-        <span class="about">
+        <span class="detail">
           ${plural(people, "person", "people")},${" "}
           ${plural(messages, "message", "messages")}
         </span>

@@ -2,7 +2,7 @@
 import { eachSocket } from "./tracked_socket.js";
 
 const notice = document.createElement("p");
-notice.className = "noscript";
+notice.className = "warning";
 notice.setAttribute("role", "alert");
 notice.textContent =
   "The server answers, but this page’s WebSocket does not get through. A " +

@@ -28,7 +28,8 @@ export function Account() {
     name && html`<span>Hi </span><b dir="auto">${name}</b><span>!</span>`;
   return html`
     <p class="greeting">${greeting}</p>
-    <button class="quiet" type="button" onClick=${name ? signOut : openSignIn}>
+    <button class="compact" type="button"
+      onClick=${name ? signOut : openSignIn}>
       ${name ? "Log out" : "Sign in"}
     </button>
     <${SignIn} />
@@ -79,7 +80,7 @@ function NameField({ problem }) {
     <input id="name" autocomplete="nickname" enterkeyhint="go" dir="auto"
       placeholder="Ada, for example" aria-describedby="name-help"
       aria-invalid=${problem ? "true" : "false"} />
-    <div class="help">
+    <div class="field-help">
       <p id="name-help">It stands beside what you say. No password needed.</p>
       <p class="problem" role="alert">${problem}</p>
     </div>
