@@ -40,7 +40,7 @@ async def fill(file: Path) -> None:
     await store.stop()
 
 
-def test_what_a_full_disk_cannot_keep_is_refused_and_the_rest_goes_on(
+def test_full_disk_rejects_messages_and_the_rest_goes_on(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "party.db"
@@ -82,7 +82,7 @@ def test_what_a_full_disk_cannot_keep_is_refused_and_the_rest_goes_on(
             assert again.next()["messages"] == said
 
 
-def test_usage_that_is_reported_on_a_full_disk_is_counted_once(
+def test_full_disk_counts_reported_usage_once(
     tmp_path: Path,
 ) -> None:
     with (

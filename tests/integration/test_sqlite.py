@@ -1,4 +1,4 @@
-"""What a room remembers in a file: it outlives the process."""
+"""Logs in an SQLite file: locks, full disks, damage, and killed servers."""
 
 import asyncio
 import os
@@ -17,9 +17,8 @@ from websockets.exceptions import InvalidStatus
 
 from shared.chat.messages import AIMessage, Message
 from shared.chat.usage import UsageReport
-from shared.party import DuplicateMessage, Entry, Log, MessageRejected
+from shared.party import Entry, Log, MessageRejected
 from shared.party.storage import sqlite_schema, stored_log
-from shared.party.storage import store as stores
 from shared.party.storage.log import StorageError
 from shared.party.storage.sqlite import SQLiteBackend
 from shared.party.storage.sqlite_schema import (
@@ -109,28 +108,7 @@ def run(tmp_path: Path) -> Callable[[Callable[[Path], Awaitable[None]]], None]:
 Run = Callable[[Callable[[Path], Awaitable[None]]], None]
 
 
-def test_a_log_is_there_again_when_its_file_is_opened_again(run: Run) -> None:
-    async def test(file: Path) -> None:
-        async with opened(file) as log:
-            first = Note(id="a", text="begun")
-            await log.append(first)
-            await log.append(Note(id="b"))
-            first.text = "done"
-            await log.update(first)
-            epoch = log.epoch
-        async with opened(file) as log:
-            assert [(each.id, each.text) for each in log] == [
-                ("a", "done"),
-                ("b", ""),
-            ]
-            assert log.epoch == epoch
-            await log.append(Note(id="c"))
-            assert [each.seq for each in log] == [0, 1, 3]
-
-    run(test)
-
-
-def test_what_this_version_cannot_read_is_left_out(
+def test_sqlite_skips_entries_it_cannot_read(
     run: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A later version may share the file, as while servers are replaced."""
@@ -159,116 +137,7 @@ def test_what_this_version_cannot_read_is_left_out(
     run(test)
 
 
-def test_what_came_twice_is_kept_once_also_after_a_restart(run: Run) -> None:
-    async def test(file: Path) -> None:
-        async with opened(file) as log:
-            await log.append(Note(id="a", text="hello"))
-        async with opened(file, most=1) as log:
-            await log.append(Note(id="b"))
-            with pytest.raises(DuplicateMessage) as repeated:
-                await log.append(Note(id="a", text="hello"))
-            assert repeated.value.frame["seq"] == 0
-            with pytest.raises(MessageRejected, match="Another message"):
-                await log.append(Note(id="a", text="goodbye"))
-
-    run(test)
-
-
-def test_two_owners_make_one_order(run: Run) -> None:
-    async def test(file: Path) -> None:
-        async with opened(file) as one, opened(file) as two:
-            logs = {"one": one, "two": two}
-            await asyncio.gather(
-                *(
-                    log.append(Note(id=f"{name} {number}"))
-                    for number in range(100)
-                    for name, log in logs.items()
-                )
-            )
-            await one.append(Note(id="last of one"))
-            await two.append(Note(id="last of two"))
-            await one.append(Note(id="end"))
-            ids = [each.id for each in one]
-            assert [each.seq for each in one] == list(range(203))
-            assert len(set(ids)) == 203
-            assert [each.id for each in two] == ids[:-1]
-
-    run(test)
-
-
-def test_a_log_that_another_process_cleared_begins_again(run: Run) -> None:
-    async def test(file: Path) -> None:
-        async with opened(file) as one, opened(file) as two:
-            old = Note(id="old")
-            await one.append(old)
-            await two.append(Note(id="older"))
-            await one.clear()
-            await two.append(Note(id="new"))
-            assert [each.id for each in two] == ["new"]
-            assert one.epoch == two.epoch != one.epoch.partition("-")[0]
-            with pytest.raises(MessageRejected, match="cleared"):
-                await two.update(old)
-        async with opened(file) as log:
-            assert [(each.id, each.seq) for each in log] == [("new", 3)]
-            assert log.epoch == two.epoch
-
-    run(test)
-
-
-def test_stored_log_appends_after_a_clear_that_it_missed(run: Run) -> None:
-    """Entries before that clear left the sequence number free."""
-
-    async def test(file: Path) -> None:
-        async with opened(file) as one, opened(file) as two:
-            await one.append(Note(id="a"))
-            for _ in range(3):
-                await two.append(Note())
-            await two.clear()
-            new = Note(id="new")
-            await one.append(new)
-            assert new.seq == two.start == one.start == 5
-            assert one.epoch == two.epoch
-            await two.append(Note(id="next"))
-            assert [each.id for each in one] == ["new"]
-            assert [each.id for each in two] == ["new", "next"]
-
-    run(test)
-
-
-def test_store_keeps_logs_of_one_room_apart_by_name(run: Run) -> None:
-    async def test(file: Path) -> None:
-        for number in range(2):
-            async with stored(file) as store:
-                await store.load("chat", "1")
-                main = store.log("chat", "1", Note)
-                marks = store.log("chat", "1", Note, "marks/ü")
-                assert (len(main), len(marks)) == (number * 2, number)
-                await main.append(Note())
-                await main.append(Note())
-                await marks.append(Note(text="mark"))
-                assert marks[-1].seq == number
-                assert store.logs(Note) == {("chat", "1"): main}
-                store.release("chat", "1")
-                assert await store.unloaded_rooms(9) == [("chat", "1")]
-
-    run(test)
-
-
-def test_earlier_entries_come_from_the_file(run: Run) -> None:
-    async def test(file: Path) -> None:
-        async with opened(file, most=3) as log:
-            for number in range(10):
-                await log.append(Note(id=str(number)))
-            assert [each.id for each in log] == ["7", "8", "9"]
-            found = await log.before(7, 2)
-            assert [each.id for each in found] == ["5", "6"]
-            assert [each.id for each in await log.before(9, 1)] == ["8"]
-            assert await log.before(0, 5) == []
-
-    run(test)
-
-
-def test_what_cannot_be_kept_is_refused_and_the_log_goes_on(
+def test_sqlite_rejects_what_it_cannot_store_and_goes_on(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite_schema, "BUSY_TIMEOUT", BUSY_TIMEOUT / 40)
@@ -288,7 +157,7 @@ def test_what_cannot_be_kept_is_refused_and_the_log_goes_on(
     run(test)
 
 
-def test_writes_in_a_commit_that_fails_are_undone(run: Run) -> None:
+def test_sqlite_undoes_all_writes_of_a_commit_that_fails(run: Run) -> None:
     """Those of other rooms, too; they are written once the disk has space."""
 
     async def test(file: Path) -> None:
@@ -334,7 +203,7 @@ def test_writes_in_a_commit_that_fails_are_undone(run: Run) -> None:
     run(test)
 
 
-def test_a_clear_that_fails_changes_nothing(
+def test_sqlite_clear_that_fails_changes_nothing(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite_schema, "BUSY_TIMEOUT", BUSY_TIMEOUT / 40)
@@ -352,7 +221,7 @@ def test_a_clear_that_fails_changes_nothing(
 
 
 @pytest.mark.parametrize("again", [0.01, 60])
-def test_the_end_of_a_reply_is_written_once_it_can_be(
+def test_sqlite_retries_the_end_of_a_reply(
     run: Run, monkeypatch: pytest.MonkeyPatch, again: float
 ) -> None:
     """At the latest, when the store stops. Until then, its log is at hand."""
@@ -390,7 +259,7 @@ def test_the_end_of_a_reply_is_written_once_it_can_be(
     run(test)
 
 
-def test_the_end_of_a_reply_that_was_cleared_meanwhile_is_not_written(
+def test_sqlite_forgets_the_end_of_a_cleared_reply(
     run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(sqlite_schema, "BUSY_TIMEOUT", BUSY_TIMEOUT / 40)
@@ -413,7 +282,7 @@ def test_the_end_of_a_reply_that_was_cleared_meanwhile_is_not_written(
     run(test)
 
 
-def test_usage_is_counted_once_however_its_report_ends(
+def test_sqlite_counts_usage_once_however_its_report_ends(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cancelled, though it is written; refused, though it is retried."""
@@ -446,23 +315,7 @@ def test_usage_is_counted_once_however_its_report_ends(
     run(test)
 
 
-def test_rooms_that_nobody_has_entered_are_known(run: Run) -> None:
-    async def test(file: Path) -> None:
-        names = {"1", "a/b", "50% ü", "..", "c d"}
-        async with stored(file) as store:
-            for name in names:
-                await (await log_of(store, name)).append(Note())
-        async with stored(file) as store:
-            await log_of(store, "1")
-            asleep = await store.unloaded_rooms(100)
-            assert set(asleep) == {("chat", name) for name in names - {"1"}}
-            assert len(asleep) == 4
-            assert len(await store.unloaded_rooms(2)) <= 2
-
-    run(test)
-
-
-def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
+def test_sqlite_rejects_a_file_of_another_format(tmp_path: Path) -> None:
     foreign, later = tmp_path / "foreign.db", tmp_path / "later.db"
     for file, pragma in (
         (foreign, "PRAGMA user_version = 1"),
@@ -487,7 +340,7 @@ def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
         check_file(str(tmp_path))
 
 
-def test_a_damaged_file_is_refused(run: Run) -> None:
+def test_sqlite_rejects_a_damaged_file(run: Run) -> None:
     async def test(file: Path) -> None:
         async with opened(file) as log:
             await log.append(Note(id="a"))
@@ -504,36 +357,12 @@ def test_a_damaged_file_is_refused(run: Run) -> None:
     "store",
     ["sqlite:", "sqlite:///party.db", "sqlite::memory:", "sqlite: a.db", "a"],
 )
-def test_what_names_no_file_of_ours_is_refused(store: str) -> None:
+def test_store_url_that_names_no_file_is_rejected(store: str) -> None:
     with pytest.raises(ValueError, match=r"sqlite:party\.db"):
         validate_store_url(store)
 
 
-def test_what_another_owner_keeps_is_heard_of_by_itself(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(stores, "POLL_INTERVAL", 0.01)
-
-    async def test(file: Path) -> None:
-        async with opened(file) as one, opened(file) as two:
-            told: list[Entry | None] = []
-            assert isinstance(one, StoredLog)
-            one.on_external_change = lambda _, entry: told.append(entry)
-            await one.append(Note(id="a"))
-            await two.append(Note(id="b"))
-            await until(lambda: len(told) == 1)
-            assert [each.id for each in one] == ["a", "b"]
-            await one.append(Note(id="c"))
-            await until(lambda: len(two) == 3)
-            await two.clear()
-            await until(lambda: not one)
-            assert one.epoch == two.epoch
-            assert told[-1] is None
-
-    run(test)
-
-
-def test_nothing_is_kept_in_a_file_that_is_gone(run: Run) -> None:
+def test_sqlite_rejects_messages_while_its_file_is_gone(run: Run) -> None:
     async def test(file: Path) -> None:
         async with opened(file) as log:
             await log.append(Note(id="a"))
@@ -597,7 +426,7 @@ DAMAGE = {
     ("suffix", "what"),
     [(suffix, what) for suffix, each in DAMAGE.items() for what in each],
 )
-def test_nothing_is_acknowledged_once_the_file_is_damaged(
+def test_sqlite_acknowledges_nothing_once_its_file_is_damaged(
     run: Run, caplog: pytest.LogCaptureFixture, suffix: str, what: str
 ) -> None:
     """But after what another program may do: a checkpoint, or a look."""
@@ -626,7 +455,7 @@ def test_nothing_is_acknowledged_once_the_file_is_damaged(
     run(test)
 
 
-def test_a_server_says_what_to_do_when_its_file_is_damaged(
+def test_server_explains_what_to_do_about_a_damaged_file(
     tmp_path: Path,
 ) -> None:
     """And what it had acknowledged is there again when it has ended well."""
@@ -660,14 +489,14 @@ def test_a_server_says_what_to_do_when_its_file_is_damaged(
             pass
 
 
-def test_a_reply_that_a_crash_cut_off_is_not_waited_for() -> None:
+def test_message_that_a_crash_cut_off_is_interrupted() -> None:
     reply = AIMessage()
     read = Message.model_validate_json(reply.model_dump_json())
     read.on_load()
     assert (read.status, read.body) == ("interrupted", "…")
 
 
-def test_the_text_so_far_of_a_reply_outlives_a_server_that_is_killed(
+def test_reply_in_progress_survives_a_killed_server(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "party.db"
@@ -697,7 +526,7 @@ def test_the_text_so_far_of_a_reply_outlives_a_server_that_is_killed(
             assert (reply["body"], reply["status"]) == (text, "interrupted")
 
 
-def test_what_was_said_outlives_a_server_that_is_killed(
+def test_messages_survive_a_killed_server(
     tmp_path: Path,
 ) -> None:
     with start(
