@@ -512,8 +512,13 @@ class Histories(RuleBasedStateMachine):
         """Scroll to the beginning; return whether the page loads more."""
         loads = tab.page.scroll()
         for seq in tab.page.requested():
+            slow = self.disk and self.disk.is_slow
+            if self.disk:
+                self.disk.is_slow = False  # the page waits for what is written
             loading = paging.encode_page(self.server.log, seq)
             page = json.loads(self.loop.do(loading))
+            if self.disk:
+                self.disk.is_slow = bool(slow)
             tab.page.receive({"type": "older", **page})
         return loads
 
