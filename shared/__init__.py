@@ -1,1 +1,1 @@
-"""What every stage stands on, and no stage needs to explain."""
+"""Code that all stages share."""

@@ -102,7 +102,7 @@ def machine(tmp_path: Path) -> Machine:
 # Without Docker
 
 
-def test_without_a_docker_client_it_says_what_to_do(machine: Machine) -> None:
+def test_deploy_explains_a_missing_docker_client(machine: Machine) -> None:
     done = machine.deploy("demo_02")
     assert (done.returncode, done.stdout) == (1, "")
     problem, advice = done.stderr.splitlines()
@@ -110,7 +110,7 @@ def test_without_a_docker_client_it_says_what_to_do(machine: Machine) -> None:
     assert "DOCKER_HOST=ssh://user@host" in advice
 
 
-def test_without_an_engine_it_says_what_to_do(machine: Machine) -> None:
+def test_deploy_explains_a_missing_engine(machine: Machine) -> None:
     why = "Cannot connect to the Docker daemon. Is the docker daemon running?"
     machine.install({**WORKS, "version": (1, f"warning\n{why}")})
     done = machine.deploy("demo_02")
@@ -120,7 +120,7 @@ def test_without_an_engine_it_says_what_to_do(machine: Machine) -> None:
     assert advice.startswith("Start Docker")
 
 
-def test_of_a_failed_ssh_it_says_what_ssh_said(machine: Machine) -> None:
+def test_deploy_prints_the_error_of_ssh(machine: Machine) -> None:
     why = "ssh: connect to host there port 22: Connection refused"
     long = f"error during connect: command [ssh] has exited: stderr={why}"
     machine.install({**WORKS, "version": (1, long)})
@@ -128,7 +128,7 @@ def test_of_a_failed_ssh_it_says_what_ssh_said(machine: Machine) -> None:
     assert f"No Docker engine answers: {why}\n" in done.stderr
 
 
-def test_an_engine_that_hangs_is_not_waited_for() -> None:
+def test_deploy_does_not_wait_for_an_engine_that_hangs() -> None:
     start = time.monotonic()
     found = deploy.answer(["sleep", "60"], dict(os.environ), patience=0.2)
     assert not found.works
@@ -136,7 +136,7 @@ def test_an_engine_that_hangs_is_not_waited_for() -> None:
     assert time.monotonic() - start < 5
 
 
-def test_the_first_stage_is_kindly_refused(machine: Machine) -> None:
+def test_deploy_refuses_the_first_stage_with_a_reason(machine: Machine) -> None:
     done = machine.deploy("demo_01")
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
@@ -144,13 +144,13 @@ def test_the_first_stage_is_kindly_refused(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("name", ["demo_99", "..", "shared", "demo_02/party"])
-def test_what_is_no_stage_is_refused(machine: Machine, name: str) -> None:
+def test_deploy_refuses_an_unknown_stage(machine: Machine, name: str) -> None:
     done = machine.deploy(name)
     assert done.returncode == 1
     assert done.stderr.startswith("usage: ")
 
 
-def test_make_deploys_from_the_second_stage_on() -> None:
+def test_deploy_has_make_targets_from_the_second_stage_on() -> None:
     done = subprocess.run(
         ["make"], cwd=ROOT, capture_output=True, encoding="utf-8"
     )
@@ -161,7 +161,7 @@ def test_make_deploys_from_the_second_stage_on() -> None:
 # With it
 
 
-def test_compose_builds_and_starts_it_and_its_address_is_told(
+def test_deploy_starts_with_compose_and_prints_the_address(
     machine: Machine,
 ) -> None:
     machine.install(WORKS)
@@ -175,7 +175,7 @@ def test_compose_builds_and_starts_it_and_its_address_is_told(
     assert env["OPENAI_API_KEY"] == SECRET
 
 
-def test_without_compose_docker_does_the_same(machine: Machine) -> None:
+def test_deploy_starts_without_compose_alike(machine: Machine) -> None:
     machine.install(NO_COMPOSE)
     done = machine.deploy(NEWEST, OPENAI_API_KEY=SECRET, WITH_LOCAL_MODEL="0")
     assert done.returncode == 0, done.stderr
@@ -191,7 +191,7 @@ def test_without_compose_docker_does_the_same(machine: Machine) -> None:
     assert not any(SECRET in " ".join(asked) for asked, _ in machine.asked())
 
 
-def test_a_deployed_app_answers_under_its_host_s_name(machine: Machine) -> None:
+def test_deploy_allows_the_name_of_its_host(machine: Machine) -> None:
     machine.install(WORKS)
     machine.install({"-G": (0, "user me\nhostname box.example.org")}, "ssh")
     done = machine.deploy("demo_02", DOCKER_HOST="ssh://me@box:2222")
@@ -201,7 +201,7 @@ def test_a_deployed_app_answers_under_its_host_s_name(machine: Machine) -> None:
     assert env["ALLOWED_HOSTS"] == "box.example.org"
 
 
-def test_the_docker_context_tells_the_host_too(machine: Machine) -> None:
+def test_deploy_finds_the_host_in_the_docker_context(machine: Machine) -> None:
     there = {**WORKS, "context inspect": (0, "tcp://[2001:db8::7]:2376")}
     machine.install(there)
     done = machine.deploy("demo_02", DOCKER_CONTEXT="there")
@@ -211,9 +211,7 @@ def test_the_docker_context_tells_the_host_too(machine: Machine) -> None:
     assert "ALLOWED_HOSTS" not in env
 
 
-def test_the_public_url_is_the_address_that_is_told(
-    machine: Machine, tmp_path: Path
-) -> None:
+def test_deploy_prints_the_public_url(machine: Machine, tmp_path: Path) -> None:
     machine.install(WORKS)
     dotenv = tmp_path / "settings"
     dotenv.write_text("PUBLIC_URL=https://party.example.org\n", "utf-8")
@@ -224,7 +222,7 @@ def test_the_public_url_is_the_address_that_is_told(
     assert env["PUBLIC_URL"] == "https://party.example.org"
 
 
-def test_settings_are_read_from_a_file(tmp_path: Path) -> None:
+def test_deploy_reads_settings_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "settings"
     file.write_text(
         "# a comment\n#AI=none\n\nPORT=2000\nexport AI = local  # the small\n"
@@ -243,7 +241,7 @@ def test_settings_are_read_from_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("state", ["restarting", "exited", "running unhealthy"])
-def test_an_app_that_does_not_start_is_stopped_and_says_why(
+def test_deploy_stops_an_app_that_does_not_start(
     machine: Machine, state: str
 ) -> None:
     said = "These settings do not work:\n  PUBLIC_URL=party"
@@ -256,7 +254,7 @@ def test_an_app_that_does_not_start_is_stopped_and_says_why(
     assert len(machine.asked("stop")) == 2  # the one before, and this one
 
 
-def test_what_compose_cannot_start_says_why(machine: Machine) -> None:
+def test_deploy_prints_the_error_of_compose(machine: Machine) -> None:
     machine.install(
         {
             **WORKS,
@@ -270,7 +268,9 @@ def test_what_compose_cannot_start_says_why(machine: Machine) -> None:
     assert "runs at" not in done.stdout
 
 
-def test_a_build_that_fails_leaves_what_runs(machine: Machine) -> None:
+def test_deploy_keeps_the_running_app_if_the_build_fails(
+    machine: Machine,
+) -> None:
     machine.install({**NO_COMPOSE, "build": (1, "no space left on device")})
     done = machine.deploy("demo_02")
     assert done.returncode == 1
@@ -278,10 +278,10 @@ def test_a_build_that_fails_leaves_what_runs(machine: Machine) -> None:
     assert not machine.asked("stop")
 
 
-# What is handed on
+# Settings in the container
 
 
-def test_every_setting_reaches_the_container() -> None:
+def test_deploy_passes_each_setting_to_the_container() -> None:
     names = {name.upper() for name in Settings.model_fields}
     # The image's own, and what makes no sense in one.
     own = {"HOST", "PORT", "LAN", "RELOAD", "GRACEFUL_TIMEOUT", "AI_RECORD"}
@@ -291,7 +291,9 @@ def test_every_setting_reaches_the_container() -> None:
     assert handed_on == deploy.SETTINGS
 
 
-def test_compose_and_docker_run_start_it_alike(machine: Machine) -> None:
+def test_deploy_has_the_same_options_with_and_without_compose(
+    machine: Machine,
+) -> None:
     machine.install(NO_COMPOSE)
     machine.deploy("demo_02")
     ((given, _),) = machine.asked("run")
@@ -344,7 +346,7 @@ def image() -> Iterator[Image]:
 
 
 @soak
-def test_the_image_holds_the_app_and_nothing_that_built_it(
+def test_image_contains_the_app_only(
     image: Image,
 ) -> None:
     in_app = image.run("ls", "-A", "/app").split()
@@ -366,14 +368,14 @@ def test_the_image_holds_the_app_and_nothing_that_built_it(
 
 
 @soak
-def test_no_secret_gets_into_the_image(image: Image) -> None:
+def test_image_contains_no_secret(image: Image) -> None:
     grep = f"grep -rl {SECRET} /app /venv /root /home /tmp /etc || true"
     assert not image.run_as_root("sh", "-c", grep)
     assert SECRET not in json.dumps(image.config())
 
 
 @soak
-def test_the_image_runs_as_somebody_who_can_change_its_data_alone(
+def test_image_runs_as_a_user_who_can_write_only_its_data(
     image: Image,
 ) -> None:
     assert image.run("id", "-u") == "10001"
@@ -385,7 +387,7 @@ def test_the_image_runs_as_somebody_who_can_change_its_data_alone(
 
 
 @soak
-def test_a_container_answers_from_the_local_model_with_no_network(
+def test_image_answers_from_the_local_model_without_a_network(
     image: Image,
 ) -> None:
     found = image.alone(reply=True, STAGE=NEWEST)
@@ -411,7 +413,7 @@ def test_a_container_answers_from_the_local_model_with_no_network(
 
 
 @soak
-def test_another_stage_is_chosen_and_knows_what_was_said(image: Image) -> None:
+def test_image_runs_another_stage_with_the_same_messages(image: Image) -> None:
     store, said = "sqlite:/data/party.db", []
     for given, stage in {"demo_02": "demo_02", "": NEWEST}.items():
         found = image.alone(reply=False, STAGE=given, STORE=store)

