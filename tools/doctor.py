@@ -5,65 +5,48 @@
 It installs nothing and changes nothing. Below what is wrong stands the
 command that mends it; the exit status is 1 if a demo would not run. It needs
 nothing but Python itself; what the app would do, it asks .venv's Python, once
-that is there: see tools/patient.py.
+that is there: see tools/doctor_checks.py.
 """
 
 from __future__ import annotations
 
-import errno
-import glob
 import importlib.util
 import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from shared.web.traceback_summary import escape_unprintable
 
 from . import setup
+from .doctor_machine import (
+    check_descriptors,
+    check_disk,
+    check_network,
+    check_port,
+    check_python,
+)
+from .finding import (
+    DEMO,
+    REINSTALL,
+    Finding,
+    note,
+    ok,
+    output_of,
+    run,
+    seconds_left,
+    wrong,
+)
 
-DEMO = "make demo-03"
 LOCKS = ["requirements/base.txt", "requirements/ai.txt"]
-WHOLE_AGAIN = "rm -rf {} && make setup"
-
-MOST_SECONDS = 4.0
-"""After which nobody is waited for any more."""
-
-MEGABYTES = 300
-"""What an installation takes, and some room."""
-
 COLOURS = {"ok": "32", "note": "33", "WRONG": "31;1"}
-
-BEGUN = time.monotonic()
-
-
-class Finding(NamedTuple):
-    """How something is, and the commands that mend it."""
-
-    level: str
-    text: str
-    mends: list[str]
-
-
-def ok(text: str) -> Finding:
-    return Finding("ok", text, [])
-
-
-def note(text: str, *mends: str) -> Finding:
-    return Finding("note", text, list(mends))
-
-
-def wrong(text: str, *mends: str) -> Finding:
-    return Finding("WRONG", text, list(mends))
 
 
 def main() -> None:
@@ -109,21 +92,9 @@ def examine() -> list[Finding]:
             *told,
             *([check_port(settings)] if settings else []),
             check_network(settings),
-            check_disk(),
+            check_disk(has_packages() and has_libraries()),
             check_descriptors(),
         ]
-
-
-def check_python() -> Finding:
-    version = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info >= (3, 11):  # noqa: UP036
-        return ok(f"Python {version}")
-    text = f"Python {version}: Party Chat needs 3.11 or later"
-    for minor in range(20, 10, -1):
-        name = f"python3.{minor}"
-        if said(name, "--version"):
-            return wrong(text, f"{DEMO} PYTHON={name}")
-    return wrong(text, "Install it: https://www.python.org/downloads/")
 
 
 def check_packages() -> Finding:
@@ -145,8 +116,8 @@ def check_node() -> Finding:
     npm = shutil.which("npm")
     if not npm:
         return ok("Node: none here, make setup brings one")
-    version = said(npm, "--version")
-    text = f"Node {said('node', '--version').lstrip('v')}, npm {version}"
+    version = output_of(npm, "--version")
+    text = f"Node {output_of('node', '--version').lstrip('v')}, npm {version}"
     if re.match(r"[7-9]|\d\d", version):
         return ok(text)
     return (note if has_libraries() else wrong)(
@@ -162,7 +133,7 @@ def check_libraries() -> Finding:
     listed = json.loads((setup.ROOT / "package.json").read_text("utf-8"))
     for name in listed["dependencies"]:
         if not (setup.NODE_MODULES / name / "package.json").exists():
-            mend = WHOLE_AGAIN.format("node_modules")
+            mend = REINSTALL.format("node_modules")
             return wrong(f"browser libraries: {name} is gone", mend)
     return ok("browser libraries")
 
@@ -176,7 +147,7 @@ def ask_the_app() -> tuple[dict[str, Any], list[Finding]]:
     """Where it would listen, and what else it says of itself."""
     if not has_packages():
         return read_settings(), []
-    result = run(str(setup.PYTHON), "-m", "tools.patient")
+    result = run(str(setup.PYTHON), "-m", "tools.doctor_checks")
     settings, *told = [json.loads(line) for line in result.lines] or [{}]
     findings = [Finding(*each) for each in told]
     if result.status is None:
@@ -184,7 +155,7 @@ def ask_the_app() -> tuple[dict[str, Any], list[Finding]]:
         findings.append(note(late, f"{DEMO} AI=local"))
     elif result.status != 0:
         broken = "No module named" in result.error
-        mend = WHOLE_AGAIN.format(".venv") if broken else DEMO
+        mend = REINSTALL.format(".venv") if broken else DEMO
         findings.append(wrong(f"the app breaks: {result.error}", mend))
     return settings, findings
 
@@ -244,161 +215,6 @@ def read_settings() -> dict[str, Any]:
         "port": int(port),
         "public_url": env.get("PUBLIC_URL", ""),
     }
-
-
-def check_port(settings: dict[str, Any]) -> Finding:
-    """Whether the app can listen there, or who does instead."""
-    host, port = settings["host"], settings["port"]
-    try:
-        bind(host, port)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            text, mend = who_listens(port)
-            return wrong(f"port: {host}:{port} is taken by {text}", mend)
-        low = error.errno == errno.EACCES
-        mend = another_port() if low else f"{DEMO} HOST=127.0.0.1"
-        text = f"port: {host}:{port} cannot be used: {error.strerror}"
-        return wrong(text, mend)
-    return ok(f"port: {host}:{port} is free")
-
-
-def bind(host: str, port: int) -> None:
-    """Do what the app does to listen, and let go of it at once."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((host, port))
-
-
-def another_port() -> str:
-    """The command that takes a port which is free."""
-    for port in range(2000, 2100):
-        with suppress(OSError):
-            bind("0.0.0.0", port)
-            break
-    return f"{DEMO} PORT={port}"
-
-
-def who_listens(port: int) -> tuple[str, str]:
-    """Who has a port, and the command that gets around it."""
-    pids = listeners(port)
-    for pid in pids:
-        told = said("ps", "-ww", "-o", "ppid=,args=", "-p", str(pid))
-        parent, _, command = told.strip().partition(" ")
-        # A server that reloads has two; the parent ends the child.
-        if parent not in map(str, pids):
-            ours = re.search(r"shared\.serve|tools\.present", command) or (
-                "python" in command and runs_here(pid)
-            )
-            mend = f"kill {pid}" if ours else another_port()
-            return f"process {pid} ({command.strip()[:80]})", mend
-    return "a process that is not yours", another_port()
-
-
-def runs_here(pid: int) -> bool:
-    """Whether a process was started in this folder, as far as can be told."""
-    with suppress(OSError):
-        return os.readlink(f"/proc/{pid}/cwd") == str(setup.ROOT)
-    return False
-
-
-def listeners(port: int) -> list[int]:
-    """The processes that hold a socket listening on a port."""
-    if not os.path.exists("/proc/net/tcp"):
-        # As on a Mac.
-        found = said("lsof", "-nP", f"-iTCP:{port}", "-sTCP:LISTEN", "-t")
-        return sorted(map(int, found.split()))
-    sockets = set()
-    for table in ("tcp", "tcp6"):
-        with suppress(OSError):
-            for line in (
-                Path("/proc/net", table).read_text("utf-8").splitlines()
-            ):
-                _, address, _, state, *more = line.split()
-                if state == "0A" and address.endswith(f":{port:04X}"):
-                    sockets.add(f"socket:[{more[5]}]")
-    pids = set()
-    for entry in glob.glob("/proc/[0-9]*/fd/*"):
-        with suppress(OSError):
-            if os.readlink(entry) in sockets:
-                pids.add(int(entry.split("/")[2]))
-    return sorted(pids)
-
-
-def check_network(settings: dict[str, Any]) -> Finding:
-    """Where phones would find the app."""
-    from shared.presenter.lan import lan_address
-
-    if url := settings.get("public_url"):
-        return ok(f"network: others find the app at {url}")
-    if address := lan_address():
-        return ok(f"network: with LAN=1, others find this machine at {address}")
-    return note(
-        "network: others cannot find this machine. Join a Wi-Fi, or a tunnel:",
-        f"{DEMO} PUBLIC_URL=https://party.example.org",
-    )
-
-
-def check_disk() -> Finding:
-    free = shutil.disk_usage(setup.ROOT).free // 1_000_000
-    if free >= MEGABYTES:
-        return ok(f"disk: {free / 1000:.1f} GB free")
-    level = note if has_packages() and has_libraries() else wrong
-    text = f"disk: {free} MB free, and an installation takes {MEGABYTES}"
-    pip = f"{sys.executable} -m pip cache purge"
-    return level(text, "uv cache clean" if shutil.which("uv") else pip)
-
-
-def check_descriptors() -> Finding:
-    """How many people the limit of open files lets in."""
-    from shared.file_descriptors import MIN_PEOPLE, people_within, raise_limit
-
-    limit = raise_limit()  # as the app does
-    people = people_within(limit)
-    text = f"open files: {limit:,}, enough for {people:,} people"
-    if people >= MIN_PEOPLE:
-        return ok(text)
-    if shutil.which("prlimit"):
-        return note(text, "sudo prlimit --nofile=65536 --pid $$")
-    return note(text, "sudo launchctl limit maxfiles 65536 65536")
-
-
-class Result(NamedTuple):
-    """How a command ended; without a status, it took too long."""
-
-    status: int | None
-    lines: list[str]
-    error: str
-
-
-def seconds_left() -> float:
-    """Return for how long a command may still run."""
-    return max(0.5, MOST_SECONDS - (time.monotonic() - BEGUN))
-
-
-def run(*command: str) -> Result:
-    """Run a command, for as long as there is time."""
-    try:
-        done = subprocess.run(
-            command,
-            cwd=setup.ROOT,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=seconds_left(),
-        )
-    except subprocess.TimeoutExpired as late:
-        return Result(None, (late.stdout or b"").decode().splitlines(), "")
-    except OSError as error:
-        return Result(127, [], str(error))
-    said = done.stderr.decode(errors="replace").strip().splitlines()
-    lines = done.stdout.decode(errors="replace").splitlines()
-    return Result(done.returncode, lines, said[-1] if said else "")
-
-
-def said(*command: str) -> str:
-    """What a command says; nothing, if it does not work."""
-    result = run(*command)
-    return "\n".join(result.lines) if result.status == 0 else ""
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from shared.serve import bind_socket, read_settings, url
 from shared.settings import ROOT, Settings
 from shared.web.files import mtimes
 
-from .points import points
+from .talking_points import talking_points
 
 STAGES = [path.parent for path in sorted(ROOT.glob("demo_*/app.py"))]
 
@@ -78,7 +78,13 @@ class Turn:
         self.mourned = False
         # Its own session: a key that is pressed is for the parent alone.
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tools.turn", stage, str(sock.fileno())],
+            [
+                sys.executable,
+                "-m",
+                "tools.run_on_socket",
+                stage,
+                str(sock.fileno()),
+            ],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             pass_fds=[sock.fileno()],
@@ -162,7 +168,7 @@ class Presentation:
         """Clear the screen, and write what there is to say."""
         address = url(self.sock)
         width, height = shutil.get_terminal_size()
-        text = points(STAGES[self.at] / "README.md", address, width)
+        text = talking_points(STAGES[self.at] / "README.md", address, width)
         if self.turn or text.count("\n") + BANNER > height:
             os.environ[QR_SHOWN_ENV] = "1"  # the start page has the code, too
         keys = f"\033[7m {address}   {KEYS} \033[0m"

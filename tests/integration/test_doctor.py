@@ -24,24 +24,25 @@ from starlette.routing import Route
 from shared.ai.chat_model import ChatModel
 from shared.presenter import lan
 from shared.settings import Settings
-from tools import doctor, patient
+from tools import doctor, doctor_ai, doctor_checks, doctor_machine
+from tools.finding import Finding, note, ok
 
 from ..support.server_process import ROOT, Stage, environment, free_port, start
 from ..support.stubs import OllamaStub, OpenAIStub, serve
 
-Ask = Callable[..., doctor.Finding]
+Ask = Callable[..., Finding]
 
 KEY = "sk-secret-0123456789"
 FILES = ["package*.json", ".npmrc", "Makefile"]
 RUN = """
-from tools import doctor
-doctor.MOST_SECONDS = 60  # this machine may have much else to do
+from tools import doctor, finding
+finding.MAX_SECONDS = 60  # this machine may have much else to do
 {}
 doctor.main()
 """
 OLD = """
 import ast, sys
-for name in ("doctor", "setup"):
+for name in ("doctor", "doctor_machine", "finding", "setup"):
     with open(f"tools/{name}.py", encoding="utf-8") as file:
         ast.parse(file.read(), feature_version=(3, 8))
 sys.version_info = (3, 8, 20)
@@ -296,19 +297,19 @@ def test_doctor_names_a_refused_key(
 def ask(monkeypatch: pytest.MonkeyPatch) -> Ask:
     """Return the output of the part that runs in .venv, with settings."""
 
-    def answer(**values: str) -> doctor.Finding:
+    def answer(**values: str) -> Finding:
         given = Settings(_env_file=None, **values)  # type: ignore
         for name in ("ai.chat_model", "ai.clients", "ai.streaming"):
             module = importlib.import_module(f"shared.{name}")
             monkeypatch.setattr(module, "settings", lambda: given)
-        monkeypatch.setattr(patient, "settings", lambda: given)
+        monkeypatch.setattr(doctor_ai, "settings", lambda: given)
         return asyncio.run(finding())
 
-    async def finding() -> doctor.Finding:
+    async def finding() -> Finding:
         model = ChatModel()
         await model.start()
         try:
-            return await patient.ask_openai(model)
+            return await doctor_ai.ask_openai(model)
         finally:
             await model.stop()
 
@@ -372,7 +373,7 @@ def test_doctor_ends_after_its_deadline(
 ) -> None:
     openai.fault = "hang"
     project.settings |= keyed(openai.base_url)
-    report = project.examine("doctor.MOST_SECONDS = 0")
+    report = project.examine("finding.MAX_SECONDS = 0")
     assert report.of("note  AI: ")[1] == ["make demo-03 AI=local"]
 
 
@@ -384,7 +385,9 @@ def test_doctor_notes_a_missing_network(
     assert ask(**keyed(nobody)).level == "WRONG"
     monkeypatch.setenv("https_proxy", nobody)
     finding = ask(**keyed(""))
-    assert finding == doctor.note("AI: OpenAI does not answer", patient.WITHOUT)
+    assert finding == note(
+        "AI: OpenAI does not answer", doctor_ai.WITHOUT_PROVIDER
+    )
 
 
 def test_doctor_names_openai_without_a_key(ask: Ask) -> None:
@@ -461,11 +464,11 @@ def test_doctor_notes_ollama_without_the_model(
     ollama: OllamaStub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody chose, so that the local model answers."""
-    monkeypatch.setattr(patient.clients, "OLLAMA", ollama.url)
+    monkeypatch.setattr(doctor_ai.clients, "OLLAMA", ollama.url)
     given = Settings(_env_file=None, ai="")  # type: ignore
-    for module in (patient, patient.clients):
+    for module in (doctor_ai, doctor_ai.clients):
         monkeypatch.setattr(module, "settings", lambda: given)
-    (finding,) = asyncio.run(patient.ask_in_vain())
+    (finding,) = asyncio.run(doctor_ai.ask_in_vain())
     assert finding.level == "note"
     assert finding.mends == ["ollama pull llama3.2"]
 
@@ -475,13 +478,13 @@ def test_doctor_names_missing_recordings(project: ProjectCopy) -> None:
     line, mends = report.of("WRONG settings: AI, in the environment: ")
     assert "mine.jsonl: No such file" in line
     assert mends == ["make demo-03 AI=local"]
-    script = project.root / patient.SCRIPT
+    script = project.root / doctor_checks.SCRIPT
     kept = script.read_text("utf-8")
     script.unlink()
     line, mends = project.examine().of("WRONG recordings: ")
-    assert mends == [f"git checkout {patient.SCRIPT}"]
+    assert mends == [f"git checkout {doctor_checks.SCRIPT}"]
     script.write_text(kept, "utf-8")
-    report = project.examine(AI=f"replay:{patient.SCRIPT}")
+    report = project.examine(AI=f"replay:{doctor_checks.SCRIPT}")
     assert report.of("ok    AI: a recording")
 
 
@@ -646,24 +649,23 @@ def test_doctor_names_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """It keeps nothing from running but an installation."""
     usage = shutil.disk_usage(ROOT)._replace(free=42_000_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
-    finding = doctor.check_disk()
+    finding = doctor_machine.check_disk(is_installed=True)
     assert finding.level == "note"
     assert finding.text.startswith("disk: 42 MB free")
     assert "cache" in finding.mends[0]
-    monkeypatch.setattr(doctor.setup, "installed", lambda lock: False)
-    assert doctor.check_disk().level == "WRONG"
+    assert doctor_machine.check_disk(is_installed=False).level == "WRONG"
 
 
 def test_doctor_notes_a_machine_without_a_network(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(lan, "lan_address", lambda: None)
-    finding = doctor.check_network({})
+    finding = doctor_machine.check_network({})
     assert finding.level == "note"
     _, _, url = finding.mends[0].partition("PUBLIC_URL=")
-    assert doctor.check_network({"public_url": url}).level == "ok"
+    assert doctor_machine.check_network({"public_url": url}).level == "ok"
     monkeypatch.setattr(lan, "lan_address", lambda: "192.0.2.7")
-    assert doctor.check_network({}).text.endswith("at 192.0.2.7")
+    assert doctor_machine.check_network({}).text.endswith("at 192.0.2.7")
 
 
 def test_doctor_prints_colours_to_terminals_only(
@@ -672,6 +674,6 @@ def test_doctor_prints_colours_to_terminals_only(
     for terminal, no_color in ((False, ""), (True, "1"), (True, "")):
         monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)  # noqa: B023
         monkeypatch.setenv("NO_COLOR", no_color)
-        doctor.show(doctor.ok("here"))
+        doctor.show(ok("here"))
         coloured = terminal and not no_color
         assert ("\033[32m" in capsys.readouterr().out) == coloured

@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 from shared.party.registry import PartyRegistry
 from shared.web.build_watcher import BuildWatcher
 from shared.web.pages import PageRenderer
-from tools.points import points
+from tools.talking_points import talking_points
 
 from ..support.presenting import copy_stages, presenting
 from ..support.server_process import PATIENCE, ROOT, Client, Stage, start
@@ -123,7 +123,7 @@ def test_talking_points_are_the_readme_in_lines_that_fit(
     folder: Path, width: int
 ) -> None:
     readme = folder / "README.md"
-    shown = points(readme, "http://127.0.0.1:2000", width)
+    shown = talking_points(readme, "http://127.0.0.1:2000", width)
     plain = re.sub(r"\033\[\d*m", "", shown)
     assert max(map(len, plain.splitlines())) <= width
     words = re.sub(r"[`*#]", "", readme.read_text("utf-8")).split()

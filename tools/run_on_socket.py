@@ -1,6 +1,6 @@
 """Runs a stage on a socket of `make present`, when its turn has come.
 
-    python -m tools.turn STAGE DESCRIPTOR
+    python -m tools.run_on_socket STAGE DESCRIPTOR
 
 The turn begins with a byte on standard input, and lasts until that ends.
 """

@@ -12,7 +12,7 @@ USUAL = "http://127.0.0.1:1999"
 """The address that the READMEs name."""
 
 
-def points(readme: Path, address: str, width: int) -> str:
+def talking_points(readme: Path, address: str, width: int) -> str:
     """Its heading and its sections, wrapped, without what marks them up."""
     text = readme.read_text("utf-8").replace(USUAL, address)
     text = re.sub(r"\*(\w.*?)\*", r"\1", text, flags=re.DOTALL)

@@ -1,0 +1,50 @@
+"""Check the app for `make doctor`: `python -m tools.doctor_checks`, in .venv.
+
+It prints lines of JSON, each as soon as it is known: where the app would
+listen, and then findings.
+"""
+
+import asyncio
+
+# All that a stage without an AI imports.
+from shared import serve  # noqa: F401
+from shared.ai.replay import recordings
+from shared.settings import settings
+
+from .doctor_ai import check_model
+from .doctor_settings import read_settings
+from .finding import Finding, ok, print_json, wrong
+
+SCRIPT = "shared/ai/replay/demo_replies.jsonl"
+"""The replies that `make present` has, without a key."""
+
+
+def main() -> None:
+    findings = read_settings()
+    levels = [finding.level for finding in findings]
+    print_json(listening() if "WRONG" not in levels else {})
+    print_json(*findings, check_recordings())
+    if "WRONG" not in levels:
+        asyncio.run(check_model())
+
+
+def listening() -> dict[str, object]:
+    """What `doctor.read_settings` tells where nothing is installed."""
+    return {
+        "host": settings().bind_host,
+        "port": settings().port,
+        "public_url": settings().public_url,
+    }
+
+
+def check_recordings() -> Finding:
+    """Whether there is something to play back."""
+    try:
+        recordings.read_recordings(SCRIPT)
+    except ValueError as error:
+        return wrong(f"recordings: {error}", f"git checkout {SCRIPT}")
+    return ok("recordings")
+
+
+if __name__ == "__main__":
+    main()
