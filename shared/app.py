@@ -17,8 +17,8 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from .ai.context import AppContext
 from .ai.replay.recordings import parse_replay, read_recordings
-from .ai.tokens import DailyUsage, budget
-from .chat.moderation import MUTED, Moderation
+from .ai.tokens import DailyUsage
+from .chat.moderation import MUTED
 from .chat.parsing import user_error
 from .party.asgi import PartyApp
 from .party.registry import PartyRegistry as Live
@@ -90,7 +90,7 @@ def create_app(
         settings().public_url,
     )
     store = open_store(settings().store, settings().history_limit)
-    context = AppContext(Moderation())
+    context = AppContext()
     registry = Live(parties, settings().limits, store, context=context)
     build = BuildWatcher(renderer, registry)
     context.moderation.notify = partial(broadcast_moderation, registry)
@@ -102,8 +102,8 @@ def create_app(
             await store.start()
             stack.push_async_callback(store.stop)
             await store.load("ai", "tokens")
-            stack.push_async_callback(budget.stop)
-            budget.start(store.log("ai", "tokens", DailyUsage))
+            stack.push_async_callback(context.budget.stop)
+            context.budget.start(store.log("ai", "tokens", DailyUsage))
             for service in services:
                 stack.push_async_callback(service.stop)
                 await service.start()

@@ -4,6 +4,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from ..chat.moderation import Moderation
+from .tokens import Budget
 
 
 @dataclass
@@ -11,6 +12,7 @@ class AppContext:
     """What rooms share; a party reaches it as `self.room.context`."""
 
     moderation: Moderation = field(default_factory=Moderation)
+    budget: Budget = field(default_factory=Budget)
 
 
 current_context: ContextVar[AppContext] = ContextVar("current_context")

@@ -14,7 +14,7 @@ from .error_messages import NOT_SET_UP, WRONG, log_message, visitor_message
 from .prompts import Prompt, for_template
 from .replay.recordings import Stream, record_stream
 from .thinking import ThoughtFilter
-from .tokens import BUDGET_EXHAUSTED, TokenCounter, budget
+from .tokens import BUDGET_EXHAUSTED, TokenCounter
 from .watchdog import Watchdog, watchdog
 
 P = ParamSpec("P")
@@ -92,12 +92,13 @@ def supervised(stream: ReplyStream[P]) -> ReplyStream[P]:
         prompt: Prompt, /, *args: P.args, **kwargs: P.kwargs
     ) -> Stream:
         classifying = prompt[-1]["role"] == "system"
-        moderation = current_context.get(AppContext()).moderation
+        context = current_context.get(AppContext())
+        moderation = context.moderation
         pausable = (
             nullcontext() if classifying else moderation.cancel_on_pause()
         )
         refusal = NOT_SET_UP if model.problem else ""
-        if budget.exhausted:
+        if context.budget.exhausted:
             refusal = BUDGET_EXHAUSTED
         if refusal:
             if not classifying:
@@ -140,7 +141,7 @@ def supervised(stream: ReplyStream[P]) -> ReplyStream[P]:
                 moderation.report_classifier(failing=True)
             raise ReplyFailed(visitor_message(error)) from None
         finally:
-            await budget.count(visible.tokens)
+            await context.budget.count(visible.tokens)
             await parts.aclose()
 
     return watched

@@ -120,7 +120,3 @@ class Budget:
     def _warn(self) -> None:
         if self.exhausted:
             logger.warning("DAILY_TOKEN_BUDGET is used up until midnight (UTC)")
-
-
-budget = Budget()
-"""The one of this process."""

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from shared.ai import Prompt, ReplyFailed, Stream, supervised
-from shared.ai.tokens import BUDGET_EXHAUSTED, DailyUsage, budget
+from shared.ai.context import AppContext, current_context
+from shared.ai.tokens import BUDGET_EXHAUSTED, Budget, DailyUsage
 from shared.chat.messages import AIMessage
 from shared.party import Log
 from shared.party.registry import PartyRegistry
@@ -29,14 +30,22 @@ WARNING = "DAILY_TOKEN_BUDGET is used up until midnight (UTC)"
 
 
 @pytest.fixture
-def days(monkeypatch: pytest.MonkeyPatch) -> Iterator[Log[DailyUsage]]:
-    """What the budget of this process counts, of 40 tokens a day."""
+def budget() -> Iterator[Budget]:
+    """The budget that replies count for."""
+    context = AppContext()
+    token = current_context.set(context)
+    yield context.budget
+    current_context.reset(token)
+
+
+@pytest.fixture
+def days(budget: Budget, monkeypatch: pytest.MonkeyPatch) -> Log[DailyUsage]:
+    """The log of that budget, of 40 tokens a day."""
     settings = Settings(_env_file=None, daily_token_budget=40)  # type: ignore[call-arg]
     monkeypatch.setattr("shared.ai.tokens.settings", lambda: settings)
     log = PartyRegistry({}).store.log("ai", "tokens", DailyUsage)
     budget.start(log)
-    yield log
-    budget.__init__()  # type: ignore[misc]
+    return log
 
 
 def kept(log: Log[DailyUsage]) -> list[tuple[int, bool, int]]:
@@ -67,7 +76,7 @@ async def hear(stream: Stream) -> tuple[str, int]:
 
 
 def test_each_reply_is_counted_in_its_days_total(
-    days: Log[DailyUsage], monkeypatch: pytest.MonkeyPatch
+    budget: Budget, days: Log[DailyUsage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And the next day begins at nothing."""
 
@@ -144,7 +153,7 @@ def test_a_reply_that_never_began_took_nothing(days: Log[DailyUsage]) -> None:
 
 
 def test_a_reply_is_counted_once_though_it_is_cancelled_meanwhile(
-    days: Log[DailyUsage], monkeypatch: pytest.MonkeyPatch
+    budget: Budget, days: Log[DailyUsage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And the app's end waits for that."""
 
@@ -175,6 +184,7 @@ def test_a_reply_is_counted_once_though_it_is_cancelled_meanwhile(
 
 
 def test_a_log_that_cannot_be_written_breaks_no_reply(
+    budget: Budget,
     days: Log[DailyUsage],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -228,7 +238,7 @@ def test_nobody_is_asked_once_the_budget_is_spent(
 
 
 def test_without_a_budget_there_is_no_end(
-    days: Log[DailyUsage], monkeypatch: pytest.MonkeyPatch
+    budget: Budget, days: Log[DailyUsage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     endless = Settings(_env_file=None)  # type: ignore[call-arg]
     monkeypatch.setattr("shared.ai.tokens.settings", lambda: endless)

@@ -190,7 +190,7 @@ def test_the_page_is_made_from_the_files_as_they_are_now(
     assert shown(mine) == {}
     assert "Nothing yet" in mine.get(PAGE).text
     room = my_demo / "party" / "chat_room.py"
-    room.write_text(room.read_text("utf-8").replace("memory", "mind"), "utf-8")
+    room.write_text(room.read_text("utf-8").replace("Store", "Keep"), "utf-8")
     (my_demo / "ui" / "home.js").write_text("// at home\n", "utf-8")
     (my_demo / "ui" / "room.js").unlink()
     old = my_demo.with_name("demo_02")
