@@ -551,6 +551,7 @@ def test_older_messages_are_fetched_again_after_a_failure(
             route.continue_()
 
     ada.page.route(re.compile(r"before="), fail_twice)
+    ada.expect_error("Failed to load resource")
     ada.enter()
     ada.sees("message 110")
     expect(ada.messages).to_have_count(40)

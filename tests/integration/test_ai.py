@@ -141,11 +141,7 @@ def hear_out(guest: WebSocketClient) -> list[dict[str, Any]]:
 
 
 def hear_all(guest: WebSocketClient, count: int) -> list[list[dict[str, Any]]]:
-    """Wait until so many replies have ended; returns how each grew.
-
-    The last frame of one may come after the first of the next, as both have
-    keys of their own, under which frames are held back.
-    """
+    """Wait until so many replies have ended; return how each grew."""
     replies: dict[str, list[dict[str, Any]]] = {}
     ended = 0
     while ended < count:
@@ -408,6 +404,25 @@ def test_one_reply_is_written_at_a_time_in_the_order_asked(
         replies = hear_all(ada, len(questions))
     bodies = [heard[-1]["body"] for heard in replies]
     assert bodies == [f"You said: {question}" for question in questions]
+
+
+def test_reply_ends_before_the_next_one_begins(
+    chat: ServerProcess, openai: OpenAIStub
+) -> None:
+    openai.reply = [f"{number} " for number in range(20)]
+    with chat.join() as ada:
+        enter(ada)
+        for number in range(4):
+            ada.say(f"question {number}")
+        growing: set[str] = set()
+        ended = 0
+        while ended < 4:
+            reply = hear_ai(ada, "thinking", "streaming", *DONE)
+            growing.add(reply["id"])
+            assert growing == {reply["id"]}
+            if reply.get("status") in DONE:
+                growing.clear()
+                ended += 1
 
 
 @pytest.mark.behaviour("The AI is told what was said before the question")

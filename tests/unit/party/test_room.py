@@ -82,3 +82,19 @@ def test_broadcast_sends_a_key_thirty_times_a_second(
     assert set(clock.delays) == {1 / 30}
     clock.tick()
     assert clock.due == []
+
+
+def test_room_sends_final_frame_of_a_key_at_once() -> None:
+    sent: list[str] = []
+
+    async def test() -> None:
+        room = Room("chat", "1", PartyRegistry({}).context)
+        room._deliver = lambda frame, *_: sent.append(str(frame))
+        for text in "abc":
+            room.broadcast(text, key="one")
+        room.broadcast("last", key="one", final=True)
+        room.broadcast("next", key="two", final=True)
+        await asyncio.sleep(0.1)
+
+    asyncio.run(test())
+    assert sent == ["a", "last", "next"]
