@@ -202,7 +202,7 @@ def test_backlog_evicts_the_slowest_when_it_is_full(
     )
     left: list[str] = []
     codes: list[int] = []
-    close_now = BoundedProtocol.hang_up
+    close_now = BoundedProtocol.close_now
 
     def counted(self: BoundedProtocol, code: int, reason: str) -> None:
         codes.append(code)

@@ -32,7 +32,7 @@ class Stage(Server):
         elif message == "close":
             sender.close(4000, "bye")
         elif message == "cut":
-            sender._hang_up(4000, "bye")
+            sender._abort((4000, "bye"))
         elif message == "silent":
             line = sender.websocket.scope["extensions"]["party.socket"]
             line.close_now(4000, "bye")
