@@ -27,7 +27,7 @@ CLOCK = 10_000.0
 
 
 class Count:
-    """What the crowd saw."""
+    """The crowd's measurements."""
 
     def __init__(self) -> None:
         self.sent = 0

@@ -62,7 +62,7 @@ SETTINGS = [
     "MAX_QUEUED_QUESTIONS",
     "DAILY_TOKEN_BUDGET",
 ]
-"""What is handed on to the container."""
+"""The environment variables to hand on to the container."""
 
 ENGINE_PATIENCE = 8.0
 """Seconds that an engine has to answer at all."""

@@ -98,7 +98,7 @@ def examine() -> list[Finding]:
 
 
 def check_packages() -> Finding:
-    """What the lock files list; the local model is the AI's affair."""
+    """Check that the lock files are installed, but for the local model's."""
     if not setup.has_venv():
         pip = importlib.util.find_spec("ensurepip") or shutil.which("uv")
         mends = [] if pip else ["sudo apt install python3-venv"]

@@ -85,7 +85,7 @@ async def ask_openai(model: ChatModel) -> Finding:
 
 
 def refused(where: str, status: int, why: str) -> Finding:
-    """What a status means that is no list of models."""
+    """Explain a status that came instead of a list of models."""
     # A key may be good for replies, and for nothing else.
     if status not in (401, 403) or "scope" in why:
         text = f"AI: {where} does not list its models ({status})"

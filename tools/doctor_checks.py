@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def listening() -> dict[str, object]:
-    """What `doctor.read_settings` tells where nothing is installed."""
+    """Return the address, as `doctor.read_settings` does without packages."""
     return {
         "host": settings().bind_host,
         "port": settings().port,

@@ -66,7 +66,7 @@ def another_port() -> str:
 
 
 def who_listens(port: int) -> tuple[str, str]:
-    """Who has a port, and the command that gets around it."""
+    """Return who listens on a port, and the command that gets around it."""
     pids = listeners(port)
     for pid in pids:
         told = output_of("ps", "-ww", "-o", "ppid=,args=", "-p", str(pid))

@@ -71,7 +71,7 @@ def run(*command: str) -> Result:
 
 
 def output_of(*command: str) -> str:
-    """What a command says; nothing, if it does not work."""
+    """Return the output of a command; empty if it fails."""
     result = run(*command)
     return "\n".join(result.lines) if result.status == 0 else ""
 

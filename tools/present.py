@@ -31,7 +31,7 @@ from .talking_points import talking_points
 STAGES = [path.parent for path in sorted(ROOT.glob("demo_*/app.py"))]
 
 RECORDED = "replay:shared/ai/replay/demo_replies.jsonl,local"
-"""Who answers where only the small local model would."""
+"""The AI to use where only the small local model would answer."""
 
 PATIENCE = 0.8
 """Seconds that a stage has to end: what it remembers is lost anyway."""
@@ -198,7 +198,7 @@ class Presentation:
 
 
 def choosing(choice: Settings) -> Future[dict[str, str]]:
-    """What the stages are to be told of the AI, once that is found out."""
+    """The AI settings for the stages, once they are known."""
 
     def choose_ai() -> dict[str, str]:
         if choice.ai or detect_provider(choice) != "local":

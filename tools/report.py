@@ -26,7 +26,7 @@ LOGGED = re.compile(
 
 
 class Report:
-    """What was found out about each behaviour, told as soon as it is known."""
+    """The result of each behaviour, printed as soon as it is known."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -98,7 +98,7 @@ class Report:
         return [f"expected {left!r:.150} {op} {right!r:.150}"]
 
     def words(self, item: pytest.Item, error: BaseException) -> str:
-        """What was expected, what came, and what the server says of it."""
+        """Return the expectation, the result, and the server's last error."""
         words = in_words(error, self.folder)
         if not words.startswith("expected"):
             marker = item.get_closest_marker("behaviour")
@@ -164,7 +164,7 @@ def without(values: dict[Any, Any], keys: list[Any]) -> dict[Any, Any]:
 
 
 def in_words(error: BaseException, folder: Path) -> str:
-    """What went wrong in a test, in one line and without its code."""
+    """Return a test's failure in one line, without its code."""
     if isinstance(error, BaseExceptionGroup):
         return in_words(error.exceptions[0], folder)
     if isinstance(error, InvalidStatus):
@@ -196,7 +196,7 @@ def in_words(error: BaseException, folder: Path) -> str:
 
 
 def last_words(errors: str, folder: Path) -> str:
-    """What a server logged last, if something went wrong in it."""
+    """Return the last line of a server's log, if it is an error."""
     logged = LOGGED.findall(errors)
     return summarize_traceback(errors, folder) or (
         logged[-1][:LONGEST] if logged else ""

@@ -1,4 +1,4 @@
-"""What each stage adds to the one before it, and what it changes.
+"""The table of the stages: the files that each adds and changes.
 
 `python -m tools.stages` prints it; with `--write`, it goes into README.md.
 """
@@ -19,7 +19,7 @@ MAX_DELETED = 5
 
 @dataclass(frozen=True)
 class Step:
-    """What is declared of the way from one stage to the next."""
+    """The declared step from one stage to the next."""
 
     idea: str
     max_added: int

@@ -362,7 +362,7 @@ def test_cursors_are_back_soon_after_the_server_was_killed(
 def test_everybody_has_a_colour(
     at: Callable[..., Person],
 ) -> None:
-    """Who has no name has a colour too, and keeps it."""
+    """People without a name have a colour too, and keep it."""
     ada, bob, eve = at("de-AT"), at("zh-TW"), at()
     point(ada, 0.3, 0.3)
     point(bob, 0.6, 0.6)

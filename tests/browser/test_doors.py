@@ -1,4 +1,4 @@
-"""Who comes in, and whose place is whose, as browsers have it."""
+"""Origins and reserved ids, as browsers see them."""
 
 import re
 import socket

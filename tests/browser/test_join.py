@@ -43,7 +43,7 @@ class Tunnel(TCPProxy):
     """A proxy that ends HTTPS, as the one of a tunnel does."""
 
     host: bytes | None = None
-    """What it tells the server as `Host`, if not what the browser told."""
+    """The Host for the server, if not the browser's."""
 
     @property
     def url(self) -> str:
@@ -65,7 +65,7 @@ class Tunnel(TCPProxy):
 
 
 def read_codes(page: Page) -> list[str]:
-    """What a camera reads on the screen."""
+    """Read the QR code on the screen."""
     expect(page.locator(".lead")).to_be_visible()
     picture = Image.open(BytesIO(page.screenshot()))
     return [found.text for found in zxingcpp.read_barcodes(picture)]

@@ -1,4 +1,4 @@
-"""Whatever somebody writes is text, wherever it is shown (proof 6)."""
+"""User input is shown as text, wherever it appears."""
 
 import json
 import re
@@ -52,7 +52,7 @@ ROWS = """
     part.childElementCount ? part.innerHTML : part.textContent);
 })
 """
-"""Who said what in each message; of what is more than text, the markup."""
+"""Return each message's author and text; of other elements, the markup."""
 
 TEXTS = """
 (all) => all.map((each) =>
@@ -125,7 +125,7 @@ class Target(Person):
         self.check()
 
     def kinds(self, within: str = ":root", without: str = "") -> set[str]:
-        """What there is in a part of the page, but for a part of that."""
+        """Return the contents of an element, without one of its children."""
         return set(self.page.evaluate(KINDS, [within, without]))
 
     def rows(self, count: int) -> list[list[str]]:

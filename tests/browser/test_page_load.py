@@ -1,4 +1,4 @@
-"""What a browser asks for when somebody opens a page."""
+"""The requests of a browser that opens a page."""
 
 from collections.abc import Callable
 
@@ -26,7 +26,7 @@ FETCHED = """
   .map(({ name }) => new URL(name).pathname)
   .filter((path) => path !== "/build")
 """
-"""What came over the network, and not out of the browser's cache."""
+"""Responses that came over the network, not from the browser's cache."""
 
 
 class Asked(Person):

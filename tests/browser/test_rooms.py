@@ -335,7 +335,7 @@ def test_the_same_page_opened_again_takes_over_without_a_fight(
 
 
 class Line:
-    """What a person's sockets to a room go over: it may be dead."""
+    """A connection for a person's sockets, which may be dead."""
 
     def __init__(self, person: Person) -> None:
         self.works = True

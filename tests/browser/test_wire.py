@@ -48,11 +48,11 @@ UNUSUAL = """
   socketOf("presence").send(new Blob([new Uint8Array([0xc3])]));
 }
 """
-"""What is no msgpack, and `true` as a Blob."""
+"""Bytes that are no msgpack, and `true` as a Blob."""
 
 
 class Seen:
-    """What Playwright saw go over a socket: the oracle."""
+    """The frames that Playwright saw on a socket: the oracle."""
 
     def __init__(self, socket: WebSocket) -> None:
         self.url = socket.url
@@ -104,7 +104,7 @@ class Watcher:
         return rows.and_(self.page.locator(f".{way}")) if way else rows
 
     def frames(self, party: str, way: str) -> list[Any]:
-        """What the panel says that frames hold."""
+        """Return the contents of frames as the panel shows them."""
         lines = self.of(party, way).locator("summary").all_inner_texts()
         return [json.loads(line) for line in lines]
 
@@ -119,7 +119,7 @@ class Watcher:
                 self.page.wait_for_timeout(50)
 
     def sizes(self, party: str, way: str) -> list[str]:
-        """What the panel says of the frames that it says go that way."""
+        """Return the panel's rows of one direction."""
         said = self.page.get_by_text(way, exact=True)
         told = self.of(party, way).locator("p").filter(has=said)
         return told.locator(":last-child").all_inner_texts()
@@ -130,7 +130,7 @@ class Watcher:
         expect(self.of(party)).to_have_text(expected)
 
     def ears(self) -> list[str]:
-        """What is listened to on the first socket."""
+        """Return the event types with listeners on the first socket."""
         cdp = self.page.context.new_cdp_session(self.page)
         found = cdp.send("Runtime.evaluate", {"expression": "raw[0]"})
         ears = cdp.send(

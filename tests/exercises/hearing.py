@@ -1,4 +1,4 @@
-"""What the checks of the exercises wait for."""
+"""Helpers of the exercises' checks that wait for frames."""
 
 from typing import Any
 

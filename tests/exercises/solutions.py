@@ -21,7 +21,7 @@ PACKED = Path(__file__).with_name("solutions.xz")
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "README.md", ".*")
 
 Files = dict[str, str]
-"""What files hold, by their paths in a stage."""
+"""Contents of files, by their paths in a stage."""
 
 
 def solutions() -> dict[str, Files]:
@@ -52,7 +52,7 @@ def pack(name: str, folder: Path) -> None:
 
 
 def contents(folder: Path) -> Files:
-    """What the code in a folder holds."""
+    """Return the contents of the code files in a folder."""
     return {
         path.relative_to(folder).as_posix(): path.read_text("utf-8")
         for path in sorted(folder.rglob("*"))

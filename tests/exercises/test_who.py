@@ -1,4 +1,4 @@
-"""Who is here: the check of docs/exercises/who.md."""
+"""The check of the exercise docs/exercises/who.md."""
 
 import re
 

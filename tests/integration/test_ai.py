@@ -81,7 +81,7 @@ class Talk:
         self.logged = 0
 
     def log(self) -> list[str]:
-        """What was logged since this was asked last."""
+        """Return the new lines of the log since the last call."""
         lines = self.running.errors().splitlines()[self.logged :]
         self.logged += len(lines)
         return lines
@@ -429,7 +429,7 @@ def test_reply_ends_before_the_next_one_begins(
 def test_a_question_is_answered_with_what_was_said_until_then(
     chat: ServerProcess, openai: OpenAIStub
 ) -> None:
-    """What was said after it, and waits for its own turn, is not in it."""
+    """Later messages, which wait for their own turn, are not in it."""
     openai.held = True
     with chat.join() as ada:
         ada.say("one", id="1")

@@ -197,7 +197,7 @@ def test_each_room_has_turns_of_its_own() -> None:
 
 
 def said(*bodies: str) -> list[Message]:
-    """What people said, in the order of its sequence numbers."""
+    """Messages of people, in the order of their sequence numbers."""
     return [
         Message(id=str(seq), seq=seq, user="Ada", body=body)
         for seq, body in enumerate(bodies)
@@ -339,7 +339,7 @@ class Failing(Exception):
 
 
 class ReadTimeout(Exception):
-    """What httpx calls it, which is no TimeoutError."""
+    """The timeout of httpx, which is no TimeoutError."""
 
 
 @pytest.mark.parametrize(
@@ -479,7 +479,7 @@ async def started_model() -> AsyncIterator[None]:
 
 
 def ask(stage: Stage, *prompt: str) -> list[tuple[str, int]]:
-    """What the stage's `stream_reply` yields for a prompt."""
+    """Return all that the stage's `stream_reply` yields for a prompt."""
 
     async def go() -> list[tuple[str, int]]:
         async with started_model():

@@ -189,7 +189,7 @@ def test_a_log_that_cannot_be_written_breaks_no_reply(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """What it could not keep still counts, and is kept with the next one."""
+    """Unsaved tokens still count, and are saved with the next ones."""
 
     async def full(day: DailyUsage) -> None:
         raise OSError("no space left")

@@ -64,7 +64,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def begin(project: Path, number: str, **again: str) -> tuple[int, list[str]]:
-    """What `make start-NN` does there."""
+    """Run `make start-NN` there."""
     return run(str(project / "tools/start.py"), number, **again)
 
 
@@ -267,7 +267,7 @@ def found(lines: list[str]) -> Found:
 
 
 def stages() -> dict[str, str]:
-    """What the stages hold, file by file."""
+    """Return the contents of the stages, file by file."""
     return {
         f"{folder.name}/{name}": sha256(
             (folder / name).read_bytes()
@@ -279,7 +279,7 @@ def stages() -> dict[str, str]:
 
 
 def outcomes(found: Found, *numbers: int) -> set[str]:
-    """What came of the behaviours that those stages add."""
+    """Return the results of the behaviours that those stages add."""
     return {each for n in numbers for each in found.get(n, {}).values()}
 
 

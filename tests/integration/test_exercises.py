@@ -33,7 +33,7 @@ WRONG = {
     "stop-5-silent": ["A model that has gone silent is stopped as well"],
     "stop-5-all": ["The question that waits is answered"],
 }
-"""What people get wrong, in the last stage: the lines that say it, alone."""
+"""Typical mistakes in the last stage, and the lines that report them."""
 
 
 def text_of(path: Path) -> str:
@@ -96,7 +96,7 @@ def test_each_solution_is_tried() -> None:
 
 
 def outcomes(what: str, lines: list[str]) -> dict[str, str]:
-    """What a check printed of each behaviour of an exercise."""
+    """Return a check's line for each behaviour of an exercise."""
     tests = text_of(ROOT / f"tests/exercises/test_{what}.py")
     names = re.findall(r'mark\.behaviour\(\s*"([^"]+)"', tests)
     *lines, last = lines

@@ -106,7 +106,7 @@ class Stage(Server):
 
 @pytest.fixture(autouse=True)
 def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Frame]]:
-    """What was said to each connection, in its order."""
+    """The frames for each connection, in order."""
     told: dict[str, list[Frame]] = defaultdict(list)
     monkeypatch.setattr(Stage, "told", told, raising=False)
     return told
@@ -121,7 +121,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[TestServer]:
 
 
 def listen(socket: ClientConnection, most: int = 10_000) -> list[Frame]:
-    """What is heard until the end, or until it is so much."""
+    """Read to the end, or up to so many bytes."""
     heard: list[Frame] = [socket.recv(PATIENCE)]
     while heard[-1] != "end" and len(heard) < most:
         heard.append(socket.recv(PATIENCE))

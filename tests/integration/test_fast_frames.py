@@ -146,7 +146,7 @@ async def outcome(
             end = event["type"], event.get("code")
             heard.append(event.get("text", event.get("bytes", end)))
     await leave(line, transport)
-    # What comes with an end may be told with it, or not any more.
+    # Frames that come with the end may be delivered with it, or dropped.
     ends = [at for at, each in enumerate(heard) if isinstance(each, tuple)]
     answers, rest = parse_frames(transport.written)
     assert rest == b""
@@ -314,7 +314,7 @@ async def arrival(kind: type[BoundedHTTP], said: bytes) -> list[Any]:
 
 
 def mostly(usual: bytes, *others: bytes) -> st.SearchStrategy[bytes]:
-    """What is usual, in most examples."""
+    """The usual case in most examples."""
     return st.sampled_from([usual] * 3 * len(others) + [*others])
 
 
@@ -394,7 +394,7 @@ class Recorder:
 
 @pytest.fixture
 def writes(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[bytes]]:
-    """What is written to each reader, write by write."""
+    """The writes to each reader."""
     writes: dict[str, list[bytes]] = {}
     attach = BatchingProtocol.attach
 

@@ -1,4 +1,4 @@
-"""What a room refuses, while nobody else notices (stage 2 and later).
+"""Frames that a room refuses, while nobody else notices (stage 2 and later).
 
 Each test sends something wrong over a real socket; a second guest in the room
 hears nothing of it, and what both say afterwards works.

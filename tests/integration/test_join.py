@@ -47,12 +47,12 @@ OUT = "ip route add default dev {0}"
 
 
 def link(name: str, address: str, kind: str = CARD) -> list[str]:
-    """What makes a network card with an address."""
+    """Commands that make a network card with an address."""
     return [each.format(name, address) for each in (kind, UP)]
 
 
 def opened(url: str) -> str:
-    """What is at an address."""
+    """Fetch an address."""
     with opener.open(url, timeout=PATIENCE) as response:
         return str(response.read().decode())
 
@@ -81,7 +81,7 @@ SERVE = "from tests.integration import test_join; test_join.tell_server()"
 
 
 def alone(code: str, commands: list[str], *arguments: str) -> Any:
-    """What Python code prints, as JSON, in a network of its own."""
+    """Return the JSON that Python code prints in a network of its own."""
     script = "; ".join(["ip link set lo up", *commands, 'exec "$@"'])
     run = [sys.executable, "-c", f"import json, sys\n{code}", *arguments]
     done = subprocess.run(
@@ -239,7 +239,7 @@ LIGHT = {"█": (255, 255), "▀": (255, 0), "▄": (0, 255), " ": (0, 0)}
 
 
 def printed(*command: str, **settings: str) -> Generator[str, None, None]:
-    """What Python prints to a terminal, until it is read no more."""
+    """Yield the lines that Python prints to a terminal."""
     screen, terminal = pty.openpty()
     size = struct.pack("4H", 40, 80, 0, 0)
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, size)
@@ -264,7 +264,7 @@ def printed(*command: str, **settings: str) -> Generator[str, None, None]:
 
 
 def photographed(lines: list[str]) -> list[str]:
-    """What a camera reads in these lines of a terminal."""
+    """Read the QR code in these lines of a terminal."""
     rows = [
         [LIGHT[each][half] for each in line]
         for line in lines

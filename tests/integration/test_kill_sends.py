@@ -105,7 +105,7 @@ async def kill_often(running: ServerProcess, people: list[Person]) -> int:
 
 
 def told(running: ServerProcess) -> list[tuple[int, str]]:
-    """What a newcomer is told: sequence numbers and ids."""
+    """Return the history of a newcomer: sequence numbers and ids."""
     with running.join("room-4", max_size=None) as newcomer:
         messages = newcomer.wait_for("history")["messages"]
         return [(each["seq"], each["id"]) for each in messages]

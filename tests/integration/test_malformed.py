@@ -1,4 +1,4 @@
-"""What is no frame, and no handshake: each ends its own socket alone.
+"""Malformed frames and handshakes: each ends its own socket alone.
 
 RFC 6455 says with which code, and with which status.
 """

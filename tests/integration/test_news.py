@@ -37,7 +37,7 @@ ROWS = re.compile(r'<ol class="rows (\w+)" role="list">(.*?)</ol>', re.DOTALL)
 
 
 class Shown(NamedTuple):
-    """What the page shows of a file: each line's kind, and its text."""
+    """Return a file's lines as the page shows them: each kind and text."""
 
     old: list[tuple[str, str]]
     new: list[tuple[str, str]]

@@ -343,7 +343,7 @@ def test_a_newcomer_is_told_where_everybody_is(
             ada.sees("bob", 0.75)
 
 
-# Who is told what, and how often
+# Deliveries, and how often
 
 
 @pytest.mark.behaviour(
@@ -620,7 +620,7 @@ def proxied(stage: Stage) -> Iterator[ServerProcess]:
         yield running
 
 
-# What is refused
+# Refusals
 
 
 def nested(depth: int) -> bytes:
@@ -699,7 +699,7 @@ def test_garbage_is_refused_and_disturbs_nobody(
 def test_garbage_does_not_keep_what_comes_behind_it(
     server: ServerProcess, room: str
 ) -> None:
-    """What comes in one moment is read together, and refused one by one."""
+    """Frames of one moment are read together, and refused one by one."""
     with (
         joined(server, room, "bob") as bob,
         joined(server, room, "ada") as ada,

@@ -173,7 +173,7 @@ def test_keys_lead_to_stages_and_who_comes_between_two_waits() -> None:
 def test_a_stage_that_does_not_start_says_why_and_others_do(
     tmp_path: Path,
 ) -> None:
-    """Who came meanwhile is answered by the next one."""
+    """Later requests are answered by the next one."""
     app = copy_stages(tmp_path) / "demo_02/app.py"
     good = app.read_text("utf-8")
     app.write_text(good + "def x(\n", "utf-8")

@@ -67,7 +67,7 @@ WRONG = [
 
 
 class Presenter:
-    """Who has the link, and so the key."""
+    """A presenter with the link, and so the key."""
 
     def __init__(self, server: Client, key: str = KEY) -> None:
         self.server = server
@@ -146,7 +146,7 @@ def guests() -> Iterator[Guests]:
     with ExitStack() as stack:
 
         def enter(server: Client, **options: Any) -> WebSocketClient:
-            # Who does not read what came takes long to leave.
+            # A client that does not read its frames takes long to leave.
             joined = server.join(**options, max_queue=None)
             guest = stack.enter_context(joined)
             guest.wait_for("history")
@@ -156,7 +156,7 @@ def guests() -> Iterator[Guests]:
 
 
 def history(server: Client, **options: Any) -> dict[str, Any]:
-    """What a newcomer is told."""
+    """Return the history of a newcomer."""
     with server.join(**options) as guest:
         told: dict[str, Any] = guest.wait_for("history")
         return told
@@ -287,7 +287,7 @@ def test_without_the_link_nothing_can_be_done(
 def test_the_page_tells_nothing_to_whoever_has_no_key(
     running: ServerProcess,
 ) -> None:
-    """What it shows, it has to ask for."""
+    """It has to ask for all its contents."""
     page = running.get("/presenter")
     assert page.status == 200
     assert '<script type="application/json" id="data">{}</script>' in page.text
@@ -358,7 +358,7 @@ def test_the_link_outlives_a_restart_of_the_server(tmp_path: Path) -> None:
         assert "set-cookie" not in running.get("/", Cookie=cookie).headers
 
 
-# What is asked
+# Requests
 
 
 def test_what_there_is_not_may_be_stopped_too(
@@ -574,12 +574,12 @@ def test_a_room_is_cleared_for_everybody(
     assert cleared["messages"] == []
     assert cleared["epoch"] != before
     assert bodies(history(running, room="room-4")) == ["keep this"]
-    # What is new is never taken for what was before it.
+    # New messages are never taken for older ones.
     after = bob.say("a new start", "Bob")
     seq = bob.wait_for("ack", id=after["id"])["seq"]
     assert seq > first
     assert ada.next()["message"]["body"] == "a new start"
-    # Whoever did not hear that it was kept says it again: it is not lost.
+    # A sender without an acknowledgement sends it again: it is not lost.
     ada.say(said["body"], id=said["id"])
     assert ada.wait_for("ack", id=said["id"])["seq"] == seq + 1
     assert bodies(history(running)) == ["a new start", "forget this"]
@@ -748,7 +748,7 @@ def test_of_a_hundred_questions_five_wait(
             begun.release()
         presenter.does("resume")
         ends(newcomer, 6 if paused == "never" else 5)
-        # What comes next is asked after all that was.
+        # The next request is sent after all others.
         kept(newcomer, "Anything else?")
         ends(newcomer, 1)
         told = history(chat, room=room)["messages"]

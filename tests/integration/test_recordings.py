@@ -96,7 +96,7 @@ def stub() -> Iterator[OpenAIStub]:
 
 
 def ask(stage: Stage, *said: str, role: str = "user") -> Any:
-    """What the stage's `stream_reply` yields for a prompt, or why it fails."""
+    """Return all that `stream_reply` yields for a prompt, or its failure."""
     ai = importlib.import_module(f"{stage.folder.name}.party.ai")
     prompt = line(*said)["prompt"]
     prompt[-1]["role"] = role
@@ -237,11 +237,11 @@ def test_a_file_that_cannot_be_written_is_one_line_in_the_log(
     assert str(file) in record.getMessage()
 
 
-# What was asked
+# Prompts
 
 
 def found(asked: dict[str, Any], *lines: dict[str, Any]) -> str | None:
-    """What is played for a prompt."""
+    """Return the replayed reply to a prompt."""
     replay = ReplayClient([Recording(**each) for each in lines], None)
     said = [PromptMessage(**each) for each in asked["prompt"]]
     recording = replay.find(said)
@@ -430,7 +430,7 @@ def test_setting_up_is_told_whether_the_local_model_helps(
 
 
 def note_of(chat: ServerProcess) -> str:
-    """What the terminal and the room say about the AI."""
+    """Return the line about the AI of the terminal and the room."""
     assert chat.process.stdout
     note = chat.process.stdout.readline().strip()
     assert note in chat.get("/chats/hello-world").text
@@ -571,7 +571,7 @@ def test_the_local_model_answers_what_nobody_prepared(serve: Serve) -> None:
 
 
 def timed(chat: ServerProcess, question: str) -> tuple[str, list[float]]:
-    """What is answered, and the seconds until it began and until it ended."""
+    """Return the reply, and the seconds until its first and its last token."""
     with chat.join() as ada:
         enter(ada)
         asked = time.monotonic()

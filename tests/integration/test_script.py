@@ -16,7 +16,7 @@ DRAWING = ARCHITECTURE.partition("## The way of a message")[2].split("```")[1]
 DRAWING = re.sub(r"\S+/\S+", "", DRAWING)
 
 MOST_WORDS = 1_300
-"""What can be said in ten minutes."""
+"""The words that fit into ten minutes."""
 
 
 def test_the_script_fits_ten_minutes() -> None:

@@ -28,7 +28,7 @@ def ollama_stub() -> Iterator[OllamaStub]:
 
 
 class Answer:
-    """What a client was told: it is still there when the reply fails."""
+    """The text that a client received, also when the reply fails."""
 
     def __init__(self) -> None:
         self.pieces: list[str] = []

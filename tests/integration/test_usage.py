@@ -114,7 +114,7 @@ def end_of_reply(guest: WebSocketClient) -> dict[str, Any]:
     return message
 
 
-# What is counted
+# Counting
 
 
 @pytest.mark.stages(2, 3)
@@ -391,7 +391,7 @@ def test_a_reply_is_not_held_back_by_its_report(stage: Stage) -> None:
     assert told == ["Thinking… thinking", "Four. None", "{'usage': 42}"]
 
 
-# Who may report
+# Permissions
 
 
 @pytest.mark.behaviour("Only parties may report")
@@ -446,7 +446,7 @@ def test_there_is_no_other_room(quiet: ServerProcess, room: str) -> None:
     assert refused.value.response.status_code == 404
 
 
-# What a report is
+# Validation
 
 
 def party_of(stage: Stage) -> type[Server]:
@@ -457,7 +457,7 @@ def party_of(stage: Stage) -> type[Server]:
 
 
 def report(stage: Stage, *bodies: Any) -> list[FetchResponse]:
-    """What the party answers to reports of another, one after the other."""
+    """Return the party's answers to reports of another party, in order."""
 
     async def ask() -> list[FetchResponse]:
         total = PartyRegistry({"usage": party_of(stage)})["usage"].get("total")

@@ -37,7 +37,7 @@ CORPORA = {
     "presence": (frame_fuzzer.presence, 0.3),
     "usage": (frame_fuzzer.usage, 0.7),
 }
-"""What valid frames look like, and how many of them are JSON."""
+"""Valid frames, and how many of them are JSON."""
 
 WARM = 10
 """Of so many inputs, the first is there to warm the server up."""
@@ -204,7 +204,7 @@ class Fuzz:
         return refused, joins
 
     def kind(self, told: bytes) -> str:
-        """What the server says, which is well-formed whatever it was told."""
+        """The server's frames, which are well-formed after any input."""
         if told.startswith(b"{"):
             return str(json.loads(told)["type"])
         message = msgpack.unpackb(told)
@@ -222,7 +222,7 @@ class Fuzz:
         return bool(msgpack.unpackb(told).get("remove"))
 
     def usage(self, count: int) -> None:
-        """What is too large is refused, and the tally stays as it is."""
+        """Bodies that are too large are refused, and the tally stays."""
         with line(self.running, "usage", "total") as eve:
             assert eve.next() == b'{"tally":0}'
             for inputs in self.inputs("usage", count):

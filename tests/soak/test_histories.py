@@ -1,4 +1,4 @@
-"""Whatever happens to a room and its pages, all show the same in the end.
+"""After any events, a room and all its pages show the same in the end.
 
 Hypothesis makes up what happens: who says something, which frames arrive and
 which are lost, who is slow, when the server is killed and the room cleared.
@@ -81,7 +81,7 @@ PARTIES = {"chatroom": chat_room.ChatRoom, "usage": usage.Usage}
 Act = Callable[..., None]
 
 ACTS: dict[str, str] = {}
-"""What may happen, and what there has to be for it."""
+"""The events, and their preconditions."""
 
 
 def act(needs: str = "", **drawn: st.SearchStrategy[Any]) -> Any:
@@ -168,7 +168,7 @@ class Histories(RuleBasedStateMachine):
         store = open_store(where, HISTORY)
         return SimulatedServer(self.loop, PARTIES, store, self.heard)
 
-    # What there is
+    # State
 
     @property
     def seats(self) -> bool:
@@ -222,7 +222,7 @@ class Histories(RuleBasedStateMachine):
     def space(self) -> bool:
         return not (self.disk and self.disk.database.is_full)
 
-    # What happens
+    # Events
 
     @initialize(
         people=st.integers(1, 3), words=st.integers(0, 9), slow=st.booleans()

@@ -60,7 +60,7 @@ def is_whole(message: Said) -> bool:
 
 
 class Room:
-    """What was in the room before each kill, and what was counted."""
+    """The room and the tally before each kill."""
 
     def __init__(self, running: ServerProcess, openai: OpenAIStub) -> None:
         self.running = running
@@ -70,7 +70,7 @@ class Room:
         self.least = self.most = 0
 
     def history(self) -> tuple[str, list[Said]]:
-        """What a newcomer is told: the epoch, and what was said."""
+        """Return the history of a newcomer: the epoch and the messages."""
         with self.running.join() as newcomer:
             frame = newcomer.wait_for("history")
             return frame["epoch"], frame["messages"]

@@ -1,4 +1,4 @@
-"""Who comes and goes all the time: `make soak` runs it."""
+"""People who come and go all the time: `make soak` runs it."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What ten stalled readers cost two hundred others: nothing (stage 5)."""
+"""Ten stalled readers cost two hundred others nothing (stage 5)."""
 
 import asyncio
 import json

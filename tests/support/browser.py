@@ -126,7 +126,7 @@ class Person:
     def check(self) -> None:
         """Fail if anything went wrong in the page."""
         if not self.page.is_closed():
-            self.page.evaluate("0")  # what it had to tell has come by now
+            self.page.evaluate("0")  # its messages have come by now
         wrong = [
             problem
             for problem in self.problems
@@ -207,7 +207,7 @@ class Person:
 
     @property
     def sign(self) -> Locator:
-        """What says whether the page is connected."""
+        """Return the element that says whether the page is connected."""
         return self.page.get_by_role("status").and_(
             self.page.locator(".connection")
         )
@@ -257,7 +257,7 @@ class People:
 
 @contextmanager
 def people(chromium: Browser) -> Iterator[People]:
-    """Whoever a test seats, for as long as the block lasts."""
+    """Seat people at a browser while the block lasts."""
     with something_runs(chromium):
         seats = People(chromium)
         try:

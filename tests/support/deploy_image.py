@@ -29,10 +29,10 @@ SUITE = "trixie"
 """The Debian whose Python is the one that the Dockerfile asks for."""
 
 INCLUDED = ["ca-certificates", "python3", "python3-pip", "python3-venv"]
-"""What the official image has, too."""
+"""Packages that the official image has, too."""
 
 OURS = [".git", ".venv", "node_modules", ".*_cache", "__pycache__"]
-"""What is on this machine alone."""
+"""Files of this machine that the image must not have."""
 
 MAKE_BASE = """
 debootstrap --variant=minbase --include="$2" "$3" "$1" &&
@@ -69,7 +69,7 @@ class Image:
         ]
 
     def buildah(self, *arguments: str, patience: int = RUN_PATIENCE) -> str:
-        """What buildah says; the test fails if it does."""
+        """Return buildah's output; the test fails if buildah does."""
         return call(self.command(*arguments), patience)
 
     def build(self, context: Path) -> None:
@@ -137,7 +137,7 @@ class Image:
         return sizes[0], sum(sizes[1:])
 
     def in_container(self, *command: str, **settings: str) -> list[str]:
-        """What runs a command in the container, which it cannot change.
+        """Return the command that runs another one in the read-only container.
 
         Of the folders that are writable for everybody, it gets empty ones
         that are not.
@@ -156,7 +156,7 @@ class Image:
         )
 
     def run(self, *command: str) -> str:
-        """What a command says in the container."""
+        """Return a command's output in the container."""
         return call(self.in_container("sh", "-c", LASTING, "sh", *command))
 
     def run_as_root(self, *command: str) -> str:
@@ -189,7 +189,7 @@ class Image:
 def call(
     command: list[str], patience: int = RUN_PATIENCE, cwd: Path | None = None
 ) -> str:
-    """What a command prints; the test fails if it does."""
+    """Return a command's output; the test fails if the command does."""
     done = subprocess.run(
         command,
         cwd=cwd,
@@ -227,7 +227,7 @@ def built(planted: dict[str, str]) -> Iterator[Image]:
 
 
 def root_rights() -> list[str]:
-    """What makes a command run as root; installs what is missing in CI."""
+    """Return a prefix to run commands as root; in CI, install buildah."""
     root = [] if os.geteuid() == 0 else ["sudo", "-n"]
     ci = bool(os.environ.get("CI"))
     if root and not (ci and shutil.which("sudo")):
@@ -257,7 +257,7 @@ def make_base(work: Path, root: list[str]) -> Path:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     kept = cache / "party-chat" / f"{SUITE}-{recipe}.tar"
     if not kept.exists():
-        # What it mounts is gone when it ends, however it ends.
+        # Its mounts are gone when it ends, however it ends.
         unshare = [*root, "unshare", "--mount", "sh", "-c", MAKE_BASE, "sh"]
         tar = work / "base.tar"
         included = ",".join(INCLUDED)

@@ -14,7 +14,7 @@ ODD: list[Any] = [
     *("\N{DOLPHIN}" * 9, "\u202e", "\ufeff", "__proto__", "{}", "null"),
     *([], {}, [[]], [None] * 20, {"": ""}, {"type": "message"}),
 ]
-"""What is put where something else was."""
+"""Values to replace another value with."""
 
 TOKENS = [
     *(b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b"\x00", b"\xff"),
@@ -25,7 +25,7 @@ TOKENS = [
     *(b"\xdd\xff\xff\xff\xff", b"\xdb\xff\xff\xff\xff", b"\xc4\x04type"),
     *(b"\x81\xc0\xc0", b"\xcb\x7f\xf8" + b"\0" * 6, b"\xca\x7f\x80\0\0"),
 ]
-"""What is put anywhere: JSON and msgpack that mean trouble."""
+"""Fragments to insert anywhere: JSON and msgpack that mean trouble."""
 
 
 class FrameFuzzer:
@@ -103,7 +103,7 @@ class FrameFuzzer:
 
 
 def chat(chance: random.Random) -> Any:
-    """What a page says in a chat room."""
+    """Frames of a page in a chat room."""
     said = {
         "id": f"{chance.getrandbits(chance.choice((8, 64))):x}",
         "user": chance.choice(("Ada", "Zoë", "Bob \N{DOLPHIN}", "李")),
@@ -114,7 +114,7 @@ def chat(chance: random.Random) -> Any:
 
 
 def presence(chance: random.Random) -> Any:
-    """What a page tells of its cursor."""
+    """Frames of a page about its cursor."""
     kind = chance.choice(("mouse", "touch"))
     where = {"x": chance.random(), "y": chance.random(), "pointer": kind}
     now = {"cursor": chance.choice((where, None)), "message": None}
@@ -124,6 +124,6 @@ def presence(chance: random.Random) -> Any:
 
 
 def usage(chance: random.Random) -> Any:
-    """What nobody outside may say to the party that counts."""
+    """Bodies that nobody outside may post to the usage party."""
     other = chance.choice((chat, presence))(chance)
     return chance.choice(({"usage": chance.randrange(10**6)}, other))

@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def look(server: int, check: list[str]) -> dict[str, Any]:
-    """What it is, and what it shows."""
+    """The pages and their contents."""
     status = Path(f"/proc/{server}/status").read_text("utf-8")
     values = dict(line.split(":\t", 1) for line in status.splitlines())
     pages = [client().get(path) for path in PAGES]
@@ -85,7 +85,7 @@ def chat() -> dict[str, Any]:
 
 
 def visit() -> list[str]:
-    """What was said before; if it was nothing, something is now."""
+    """Return the messages of the room; send one if there is none."""
     with client().join() as ada:
         messages = ada.wait_for("history")["messages"]
         if not messages:

@@ -1,4 +1,4 @@
-"""What somebody may write who wants it to be more than text.
+"""Texts that try to be more than text.
 
 Each of them would call `pwned`, ask for something at `trap.example`, or leave
 something behind in the page, if anything in it were taken for markup or code.

@@ -46,7 +46,7 @@ class Storage {
   removeItem = (key) => void this.kept.delete(key);
 }
 
-/** What the sender knows of a PartySocket. */
+/** The part of a PartySocket that the sender uses. */
 class Socket extends EventTarget {
   name = "chatroom";
   room = "hello-world";
@@ -148,7 +148,7 @@ Object.defineProperty(globalThis, "sessionStorage", {
   get: () => current.storage,
 });
 
-// What a listener throws: a browser would say it in its console.
+// Errors of listeners, which a browser would show in its console.
 const thrown = [];
 process.on("uncaughtException", (error) => thrown.push(error));
 

@@ -101,7 +101,7 @@ class Page:
         return shown
 
     def stored(self) -> list[str]:
-        """What the tab's storage holds."""
+        """The contents of the tab's storage."""
         stored: list[str] = self._do("stored")
         return stored
 

@@ -127,7 +127,7 @@ class TestServer(uvicorn.Server, Client):
 
 
 class ErrorLogHandler(logging.Handler):
-    """What uvicorn and asyncio log when an error got past the runtime."""
+    """Collects errors of uvicorn and asyncio, which got past the runtime."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)

@@ -60,7 +60,7 @@ class Presenting(Client):
         return self.shown
 
     def read(self, deadline: float) -> str:
-        """What comes next, without its colours; "" if nobody is left."""
+        """Read the next output, without colours; "" at the end."""
         left = max(0, deadline - time.monotonic())
         assert select.select([self.keys], [], [], left)[0], self.shown
         try:

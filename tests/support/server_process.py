@@ -63,7 +63,7 @@ class Stage:
 
 @dataclass
 class Answer:
-    """What came over HTTP; the headers' names are in lower case."""
+    """An HTTP response; the names of its headers are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -224,7 +224,7 @@ class ServerProcess(Client):
         self.stop(signal.SIGKILL)
 
     def errors(self) -> str:
-        """What it wrote to its error output."""
+        """Return its error output."""
         return Path(self.output.name).read_text("utf-8")
 
     def forget(self) -> None:

@@ -200,7 +200,7 @@ class SimulatedServer:
 
     @property
     def log(self) -> Log[Message]:
-        """What the room remembers."""
+        """The room's log."""
         return self.parties.store.log(*PLACE, Message)
 
     @property
@@ -305,5 +305,5 @@ class SimulatedServer:
             for task in tasks:
                 task.cancel()
             self.loop.run()
-        # Who is killed says nothing.
+        # A killed process reports nothing.
         self.loop.faults[:] = faults

@@ -54,7 +54,7 @@ def test_a_stage_imports_no_other_stage(level: int) -> None:
 
 
 def imports(name: str, text: str) -> list[str]:
-    """What a Python file or a browser module imports."""
+    """Return the imports of a Python file or a browser module."""
     if name.endswith(".js"):
         return re.findall(r'from "([^"]+)"', text)
     if not name.endswith(".py"):

@@ -1,4 +1,4 @@
-"""What a page sends, keeps and shows, whatever the network does."""
+"""A page sends, keeps and shows messages on any network."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -67,7 +67,7 @@ def ids(page: Page) -> list[str]:
 
 
 def states(page: Page) -> dict[str, str]:
-    """What the page says of each message."""
+    """Return the page's status of each message."""
     return {each["id"]: each["status"] for each in page.shown()}
 
 
@@ -78,7 +78,7 @@ def spoken(page: Page) -> list[str]:
     return [frame["message"]["id"] for frame in frames]
 
 
-# What is sent
+# Sending
 
 
 def test_nothing_is_sent_before_there_is_a_connection(page: Page) -> None:
@@ -254,7 +254,7 @@ def test_message_that_may_come_later_is_sent_again_by_itself(
     assert states(page) == {one: "sending", two: "sending"}
     page.advance(1_900)
     assert spoken(page) == [one]
-    page.close()  # what is asked for holds for the next connection, too
+    page.close()  # a request holds for the next connection, too
     page.open()
     page.advance(50)
     assert spoken(page) == []
@@ -287,7 +287,7 @@ def test_a_connection_that_does_not_answer_is_given_up(page: Page) -> None:
 
 
 def test_a_copy_that_is_refused_takes_nothing_back(page: Page) -> None:
-    """What came again too fast, or to a full disk, was kept all the same."""
+    """Messages sent again too fast, or to a full disk, are kept."""
     page.open()
     one, two = page.say("one"), page.say("two")
     page.close()
@@ -353,7 +353,7 @@ def test_what_is_stored_is_bounded(page: Page) -> None:
     assert ids(page) == waiting[3:]
 
 
-# What is shown
+# Showing
 
 
 LATE = [
@@ -527,7 +527,7 @@ def test_what_was_unfinished_is_not_kept_where_no_history_reaches(
     assert page.scroll()
 
 
-# What was said before
+# Older messages
 
 
 def test_older_messages_come_when_somebody_scrolls_to_them(page: Page) -> None:

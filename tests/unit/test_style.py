@@ -14,7 +14,7 @@ from ..support.server_process import ROOT
 
 CHECKED = ["shared", "demo_0*", "tools", "tests"]
 
-QUESTION = re.compile(r"\W*(what|whatever|who|whoever|whose)\b", re.I)
+QUESTION = re.compile(r"\W*(what(?!.s new)|whatever|who|whoever|whose)\b", re.I)
 """Prose says what a thing is or does; it does not begin like a riddle."""
 
 VAGUE = {"MOST", "KEPT", "OWN"}

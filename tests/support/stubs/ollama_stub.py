@@ -96,7 +96,7 @@ class OllamaStub(Stub):
     async def failure(
         self, request: Request, fault: Fault | None
     ) -> Response | None:
-        """What goes wrong at once: also a model that was not pulled."""
+        """Return an immediate fault, such as a model that was not pulled."""
         failure = await super().failure(request, fault)
         if failure or request.method == "GET":
             return failure

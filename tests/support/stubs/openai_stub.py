@@ -67,7 +67,7 @@ class OpenAIStub(Stub):
 
     @property
     def base_url(self) -> str:
-        """What `OPENAI_BASE_URL` is set to."""
+        """The value for `OPENAI_BASE_URL`."""
         return f"{self.url}/v1"
 
     def routes(self) -> list[Route]:

@@ -1,4 +1,4 @@
-"""What the stubs share: a server in a thread, replies that a test steers."""
+"""The base of the stubs: a server in a thread, replies that a test steers."""
 
 import asyncio
 import json
@@ -145,7 +145,7 @@ class Exchange:
         return f"<Exchange {self.last_message()!r} fault={self.fault}>"
 
     def last_message(self) -> str:
-        """What the prompt's last message says."""
+        """The text of the prompt's last message."""
         return last_message(self.body)
 
     def step(self, pieces: int = 1) -> None:
@@ -208,7 +208,7 @@ def lines(body: Json) -> list[str]:
 
 
 def you_said(body: Json) -> str:
-    """What a stub replies by itself: it shows which message it answers."""
+    """Return the default reply: it quotes the message that it answers."""
     return f"You said: {last_message(body)}"
 
 
@@ -290,7 +290,7 @@ class Stub:
     async def failure(
         self, request: Request, fault: Fault | None
     ) -> Response | None:
-        """What goes wrong before the first piece, if anything does."""
+        """Return the fault before the first piece, if there is one."""
         self.paths.append(f"{request.method} {request.url.path}")
         if fault == "hang":
             while (await request.receive())["type"] != "http.disconnect":
