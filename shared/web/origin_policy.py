@@ -2,9 +2,9 @@
 
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .origins import (
     DEFAULT_PORTS,
@@ -101,7 +101,28 @@ class HostOriginMiddleware:
         refusal = None
         if scope["type"] in ("http", "websocket") and not is_health(scope):
             refusal = self.refusal(scope)
+        if scope["type"] == "http" and "/parties/" in scope["path"]:
+            send = self.allow_reading(scope, send)
         await (refusal or self.app)(scope, receive, send)
+
+    def allow_reading(self, scope: Scope, send: Send) -> Send:
+        """Add the CORS headers of a party's response to an allowed origin.
+
+        With PARTY_HOST, pages of another host fetch older messages here.
+        """
+        headers = Headers(scope=scope)
+        origin, host = headers.get("origin", ""), headers.get("host", "")
+        if not origin or not self.policy.allows_origin(origin, host):
+            return send
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                response = MutableHeaders(scope=message)
+                response["Access-Control-Allow-Origin"] = origin
+                response.add_vary_header("Origin")
+            await send(message)
+
+        return send_with_headers
 
     def refusal(self, scope: Scope) -> ASGIApp | None:
         """Return the response that refuses a request, if one has to."""

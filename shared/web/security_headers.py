@@ -19,13 +19,14 @@ DEFAULT_HEADERS = {
 
 
 def content_security_policy(scripts: Iterable[str], *hosts: str) -> str:
-    """Return a policy that allows a page these inline scripts and sockets.
+    """Return a policy that allows a page these inline scripts and hosts.
 
     Everything else is limited to the page's own files.
     """
     # The syntax has no IPv6 addresses; 'self' has to do.
     named = [host for host in hosts if host and "[" not in host]
-    sockets = [f"ws://{host} wss://{host}" for host in named]
+    schemes = ("ws", "wss", "http", "https")
+    sources = [f"{scheme}://{host}" for host in named for scheme in schemes]
     digests = [hashlib.sha256(each.encode()).digest() for each in scripts]
     hashes = [f"'sha256-{b64encode(each).decode()}'" for each in digests]
     directives = [
@@ -34,7 +35,7 @@ def content_security_policy(scripts: Iterable[str], *hosts: str) -> str:
         "style-src 'self'",
         "img-src 'self' data:",
         # In some browsers 'self' does not include sockets.
-        f"connect-src 'self' {' '.join(sockets)}",
+        f"connect-src 'self' {' '.join(sources)}",
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",

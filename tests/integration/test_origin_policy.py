@@ -358,6 +358,30 @@ def test_stage_has_the_origin_policy_for_its_rooms(
         assert knock(public, path, host, origin) == status
 
 
+@pytest.mark.stages(2)
+def test_stage_lets_allowed_origins_read_older_messages(
+    public: ServerProcess,
+) -> None:
+    def readable_by(origin: str) -> str | None:
+        path = "/parties/chatroom/hello-world?before=9"
+        answer = public.get(path, Origin=origin)
+        assert answer.json()["messages"] == []
+        return answer.headers.get("access-control-allow-origin")
+
+    assert readable_by("https://slides.example") == "https://slides.example"
+    assert readable_by("https://evil.example") is None
+
+
+@pytest.mark.stages(2)
+@pytest.mark.parametrize("before", ["", "x", "1.5"])
+def test_page_before_no_sequence_number_is_refused(
+    public: ServerProcess, before: str
+) -> None:
+    answer = public.get(f"/parties/chatroom/hello-world?before={before}")
+    assert answer.status == 422
+    assert "sequence number" in answer.json()["error"]
+
+
 @pytest.mark.stages(5)
 def test_stage_refuses_changes_from_another_origin(stage: Stage) -> None:
     """Not even with the presenter's key, which it cannot have."""
