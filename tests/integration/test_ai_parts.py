@@ -1,4 +1,4 @@
-"""shared/ai by itself: turns, prompts, words, ends, and the choice."""
+"""The parts of shared/ai: queue, prompts, messages, tokens, providers."""
 
 import asyncio
 import importlib
