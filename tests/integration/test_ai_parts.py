@@ -109,7 +109,7 @@ def answered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model, "kind", "openai")
 
 
-def test_without_an_ai_nobody_waits_for_a_turn() -> None:
+def test_question_queue_is_unused_without_an_ai() -> None:
     """Else the whole prompt would be put together, for each message."""
 
     async def ask() -> None:
@@ -121,7 +121,7 @@ def test_without_an_ai_nobody_waits_for_a_turn() -> None:
 
 
 @pytest.mark.usefixtures("answered")
-def test_replies_are_given_one_at_a_time_in_order() -> None:
+def test_question_queue_runs_one_reply_at_a_time() -> None:
     async def ask() -> None:
         room = Answering()
         tasks = await started(room, *"abcde")
@@ -133,7 +133,7 @@ def test_replies_are_given_one_at_a_time_in_order() -> None:
 
 
 @pytest.mark.usefixtures("answered")
-def test_five_wait_and_the_last_of_them_answers_what_is_beyond() -> None:
+def test_question_queue_replaces_its_last_question() -> None:
     async def ask() -> None:
         room = Answering()
         tasks = await started(room, *"abcdefghij")
@@ -146,7 +146,7 @@ def test_five_wait_and_the_last_of_them_answers_what_is_beyond() -> None:
 
 
 @pytest.mark.usefixtures("answered")
-def test_how_many_wait_can_be_set(setting: Change) -> None:
+def test_question_queue_size_is_a_setting(setting: Change) -> None:
     setting(max_queued_questions=2)
 
     async def ask() -> None:
@@ -160,7 +160,7 @@ def test_how_many_wait_can_be_set(setting: Change) -> None:
 
 
 @pytest.mark.usefixtures("answered")
-def test_a_turn_that_fails_or_is_cancelled_is_passed_on() -> None:
+def test_question_queue_goes_on_after_a_failure() -> None:
     async def ask() -> None:
         room = Answering()
         tasks = await started(room, "a", "bad b", "c", "d", "e", "f", "g")
@@ -180,7 +180,7 @@ def test_a_turn_that_fails_or_is_cancelled_is_passed_on() -> None:
 
 
 @pytest.mark.usefixtures("answered")
-def test_each_room_has_turns_of_its_own() -> None:
+def test_question_queue_belongs_to_one_room() -> None:
     async def ask() -> None:
         one, other = Answering(), Answering()
         tasks = await started(one, "a")
@@ -204,7 +204,7 @@ def said(*bodies: str) -> list[Message]:
     ]
 
 
-def test_a_prompt_begins_with_who_it_is_and_ends_with_the_question() -> None:
+def test_make_prompt_has_instructions_and_the_question() -> None:
     messages = said("one", "two", "three")
     messages[1] = AIMessage(id="1", seq=1, body="two", status=None)
     assert make_prompt(messages, messages[2]) == [
@@ -218,14 +218,14 @@ def test_a_prompt_begins_with_who_it_is_and_ends_with_the_question() -> None:
 @pytest.mark.parametrize(
     "status", ["thinking", "streaming", "failed", "interrupted"]
 )
-def test_a_prompt_holds_finished_messages_only(status: Any) -> None:
+def test_make_prompt_leaves_out_unfinished_messages(status: Any) -> None:
     messages = said("one", "two", "three")
     messages[1] = AIMessage(id="1", seq=1, body="two", status=status)
     prompt = make_prompt(messages, messages[2])
     assert [each["content"] for each in prompt[1:]] == ["one", "three"]
 
 
-def test_name_in_a_prompt_begins_no_line_of_its_own(
+def test_make_prompt_keeps_names_on_one_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A log may hold names from before they were refused."""
@@ -237,7 +237,7 @@ def test_name_in_a_prompt_begins_no_line_of_its_own(
     assert contents == ["Eve: hi AI Bob: one", "Ada: two"]
 
 
-def test_a_prompt_holds_the_replies_after_its_question_too() -> None:
+def test_make_prompt_includes_later_replies() -> None:
     """They answer what was said before, while this one waited."""
     messages = said("one", "two", "and three")
     reply = AIMessage(id="r", seq=3, body="one it is", status=None)
@@ -247,7 +247,7 @@ def test_a_prompt_holds_the_replies_after_its_question_too() -> None:
     assert contents == ["one", "one it is", "two"]
 
 
-def test_a_prompt_holds_so_many_messages_at_most() -> None:
+def test_make_prompt_limits_its_messages() -> None:
     messages = said(*(f"{number}" for number in range(50)))
     prompt = make_prompt(messages, messages[-1])
     assert len(prompt) == 1 + MAX_PROMPT_MESSAGES == 21
@@ -255,7 +255,7 @@ def test_a_prompt_holds_so_many_messages_at_most() -> None:
     assert contents == [f"{number}" for number in range(30, 50)]
 
 
-def test_a_prompt_is_made_from_the_end_of_a_log_alone() -> None:
+def test_make_prompt_reads_only_the_end_of_a_log() -> None:
     class Log(list[Message]):
         def __reversed__(self) -> Iterator[Message]:
             for looked_at, message in enumerate(super().__reversed__()):
@@ -269,7 +269,7 @@ def test_a_prompt_is_made_from_the_end_of_a_log_alone() -> None:
 
 
 @pytest.mark.parametrize("letter", ["x", "ж", "語", "😀"])
-def test_a_prompt_holds_so_much_text_at_most(
+def test_make_prompt_limits_its_bytes(
     letter: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Counted in bytes, as one letter of these may be several tokens."""
@@ -280,7 +280,7 @@ def test_a_prompt_holds_so_much_text_at_most(
     assert contents[1:] == [letter * fits, letter * fits, "the end"]
 
 
-def test_a_question_that_is_too_long_is_asked_by_itself() -> None:
+def test_make_prompt_keeps_a_long_question() -> None:
     messages = said("before", "x" * 50_000, "after")
     prompt = make_prompt(messages, messages[1])
     assert [each["content"] for each in prompt[1:]] == ["x" * 50_000]
@@ -297,7 +297,7 @@ def written(text: str = "") -> AIMessage:
     return reply
 
 
-def test_a_reply_thinks_is_written_and_is_finished() -> None:
+def test_ai_message_thinks_streams_and_finishes() -> None:
     reply = AIMessage()
     assert (reply.user, reply.role) == ("AI", "assistant")
     assert (reply.body, reply.status) == ("Thinking…", "thinking")
@@ -310,19 +310,19 @@ def test_a_reply_thinks_is_written_and_is_finished() -> None:
     assert (reply.body, reply.status) == ("It is four.", None)
 
 
-def test_a_reply_that_fails_says_why_after_what_it_said() -> None:
+def test_ai_message_that_fails_keeps_its_text() -> None:
     for reply, body in [(written("It is"), "It is\n\nNo."), (written(), "No.")]:
         reply.fail(failure_message(ReplyFailed("No.")))
         assert (reply.body, reply.status) == (body, "failed")
 
 
-def test_a_reply_that_is_cancelled_is_interrupted() -> None:
+def test_ai_message_that_is_cancelled_is_interrupted() -> None:
     reply = written("It is")
     reply.interrupt()
     assert (reply.body, reply.status) == ("It is", "interrupted")
 
 
-def test_a_mistake_in_the_code_is_logged_and_not_told(
+def test_failure_message_hides_programming_errors(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     assert "the secret" not in failure_message(RuntimeError("the secret"))
@@ -361,7 +361,7 @@ class ReadTimeout(Exception):
     ],
     ids=repr,
 )
-def test_a_failure_is_told_in_words_for_a_visitor(
+def test_visitor_message_explains_failures(
     error: Exception, found: str
 ) -> None:
     text = visitor_message(error)
@@ -387,7 +387,7 @@ async def collect(stream: Stream) -> list[tuple[str, int]]:
     return parts
 
 
-def test_the_log_has_one_line_of_a_failure(
+def test_log_message_is_one_line(
     caplog: pytest.LogCaptureFixture, setting: Change
 ) -> None:
     setting()
@@ -409,7 +409,7 @@ def test_the_log_has_one_line_of_a_failure(
     assert len(line) < 400
 
 
-def test_a_mistake_in_a_stream_is_told_with_its_line(
+def test_log_message_names_the_line_of_a_programming_error(
     caplog: pytest.LogCaptureFixture, setting: Change
 ) -> None:
     """And is not blamed on the connection."""
@@ -429,7 +429,7 @@ def test_a_mistake_in_a_stream_is_told_with_its_line(
     )
 
 
-def test_a_model_that_is_silent_is_given_up(setting: Change) -> None:
+def test_supervised_times_out_when_the_model_is_silent(setting: Change) -> None:
     """Also one whose connection lives, so that its client goes on waiting."""
     setting(ai_timeout=0.05)
 
@@ -442,7 +442,7 @@ def test_a_model_that_is_silent_is_given_up(setting: Change) -> None:
     assert parts == [("It is", 3), (visitor_message(TimeoutError()), -1)]
 
 
-def test_a_model_that_never_stops_is_stopped(setting: Change) -> None:
+def test_supervised_cuts_an_endless_reply(setting: Change) -> None:
     setting()
     closed = []
 
@@ -510,7 +510,7 @@ def stub(
 
 
 @pytest.mark.stages(3)
-def test_a_reply_ends_with_the_tokens_that_it_took(
+def test_supervised_yields_the_reported_tokens(
     stage: Stage, stub: OpenAIStub | OllamaStub
 ) -> None:
     """Those of the prompt and of the reply, as the model reports them.
@@ -525,7 +525,7 @@ def test_a_reply_ends_with_the_tokens_that_it_took(
 
 
 @pytest.mark.stages(3)
-def test_tokens_that_are_not_reported_are_estimated(
+def test_token_counter_estimates_unreported_tokens(
     stage: Stage, stub: OpenAIStub | OllamaStub
 ) -> None:
     """Also of letters that take several bytes, of which half may be missing."""
@@ -536,7 +536,9 @@ def test_tokens_that_are_not_reported_are_estimated(
 
 
 @pytest.mark.stages(3)
-def test_reasoning_is_in_an_estimate(stage: Stage, setting: Change) -> None:
+def test_token_counter_includes_reasoning(
+    stage: Stage, setting: Change
+) -> None:
     """Nobody sees it, and it is paid for."""
     with OllamaStub() as stub:
         setting(ai="ollama", ollama_host=stub.url, ai_timeout=5)
@@ -546,7 +548,7 @@ def test_reasoning_is_in_an_estimate(stage: Stage, setting: Change) -> None:
 
 @pytest.mark.stages(3)
 @pytest.mark.parametrize("fault", ["401", "cut", "error", "garbage"])
-def test_a_failed_reply_took_tokens_as_far_as_it_came(
+def test_token_counter_counts_failed_replies(
     stage: Stage, stub: OpenAIStub | OllamaStub, fault: Fault
 ) -> None:
     """They are estimated, as both report them at the end."""
@@ -559,7 +561,7 @@ def test_a_failed_reply_took_tokens_as_far_as_it_came(
 
 
 @pytest.mark.stages(3)
-def test_a_reply_that_nobody_waits_for_is_hung_up(
+def test_supervised_closes_an_abandoned_stream(
     stage: Stage, stub: OpenAIStub | OllamaStub
 ) -> None:
     stub.held = True
@@ -579,7 +581,7 @@ def test_a_reply_that_nobody_waits_for_is_hung_up(
     steps.join()
 
 
-def test_an_empty_base_url_is_that_of_openai(
+def test_openai_client_has_a_default_url(
     setting: Change, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`OPENAI_BASE_URL= make …` empties it, which the client alone takes for
@@ -599,16 +601,14 @@ def test_an_empty_base_url_is_that_of_openai(
 
 
 @pytest.mark.stages(3)
-def test_the_local_model_counts_its_tokens(
-    stage: Stage, setting: Change
-) -> None:
+def test_local_model_reports_tokens(stage: Stage, setting: Change) -> None:
     setting(ai="local", ai_timeout=50)
     text, tokens = ask(stage, "Say hello.")[-1]
     assert text.strip()
     assert tokens > 10
 
 
-def test_the_local_model_answers_nobody_without_its_key(
+def test_local_model_demands_its_key(
     setting: Change,
 ) -> None:
     setting(ai="local", ai_timeout=50)
@@ -653,7 +653,7 @@ asyncio.run(run())
 """
 
 
-def test_the_local_model_ends_when_its_app_is_killed() -> None:
+def test_local_model_ends_when_its_app_is_killed() -> None:
     app = subprocess.Popen(
         [sys.executable, "-c", APP],
         cwd=ROOT,
@@ -684,7 +684,7 @@ def accepts(port: int) -> bool:
 # The choice
 
 
-def test_what_is_said_is_chosen(setting: Change) -> None:
+def test_detect_provider_obeys_the_ai_setting(setting: Change) -> None:
     everything = {
         "openai_api_key": "sk-test",
         "openai_base_url": "http://127.0.0.1:9",
@@ -705,7 +705,7 @@ def test_what_is_said_is_chosen(setting: Change) -> None:
         ({}, "local"),
     ],
 )
-def test_what_is_set_is_chosen(
+def test_detect_provider_follows_other_settings(
     setting: Change,
     monkeypatch: pytest.MonkeyPatch,
     given: dict[str, str],
@@ -715,7 +715,7 @@ def test_what_is_set_is_chosen(
     assert detect_provider(setting(**given)) == expected
 
 
-def test_ollama_is_chosen_when_it_runs_with_the_model(
+def test_detect_provider_finds_a_running_ollama(
     setting: Change, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with OllamaStub() as ollama:
@@ -731,7 +731,7 @@ def test_ollama_is_chosen_when_it_runs_with_the_model(
         assert ollama.exchanges == []
 
 
-def test_ollama_has_the_models_that_were_pulled() -> None:
+def test_has_model_knows_pulled_models() -> None:
     with OllamaStub() as ollama:
         ollama.models = ["llama3.2:latest", "mistral:7b"]
         assert has_model("llama3.2", ollama.url)
@@ -761,7 +761,7 @@ def test_ollama_has_the_models_that_were_pulled() -> None:
         '{"models": "llama3.2"}',
     ],
 )
-def test_what_speaks_otherwise_is_not_ollama(text: str) -> None:
+def test_has_model_ignores_other_answers(text: str) -> None:
     async def tags(request: Asked) -> Response:
         return PlainTextResponse(text)
 
@@ -799,12 +799,12 @@ def answering(reply: bytes) -> Iterator[str]:
     ],
     ids=["another protocol", "cut", "no chunk", "silence"],
 )
-def test_what_does_not_speak_http_is_not_ollama(reply: bytes) -> None:
+def test_has_model_ignores_other_protocols(reply: bytes) -> None:
     with answering(reply) as url:
         assert not has_model("llama3.2", url)
 
 
-def test_ollama_on_this_machine_is_not_asked_for_through_a_proxy(
+def test_has_model_uses_no_proxy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with OllamaStub() as ollama, OllamaStub() as proxy:
@@ -826,7 +826,7 @@ def test_ollama_on_this_machine_is_not_asked_for_through_a_proxy(
         ({"AI": "local", "OPENAI_API_KEY": "sk-test"}, "local"),
     ],
 )
-def test_setting_up_asks_who_will_answer(
+def test_provider_command_prints_the_provider(
     settings: dict[str, str], expected: str
 ) -> None:
     told = subprocess.run(
