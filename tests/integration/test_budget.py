@@ -75,7 +75,7 @@ async def hear(stream: Stream) -> tuple[str, int]:
 # Counting
 
 
-def test_each_reply_is_counted_in_its_days_total(
+def test_budget_adds_replies_to_the_days_total(
     budget: Budget, days: Log[DailyUsage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And the next day begins at nothing."""
@@ -98,7 +98,9 @@ def test_each_reply_is_counted_in_its_days_total(
     assert kept(days) == [(28, False, 28), (12, False, 40), (39, False, 39)]
 
 
-def test_the_day_is_that_of_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_daily_usage_has_the_date_in_utc(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     here = []
     for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):
         monkeypatch.setenv("TZ", zone)
@@ -110,7 +112,7 @@ def test_the_day_is_that_of_utc(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("end", ["silent", "fails", "is closed", "is cut"])
-def test_a_reply_is_counted_however_it_ends(
+def test_budget_counts_a_reply_however_it_ends(
     days: Log[DailyUsage], end: str
 ) -> None:
     """By an estimate, where nothing was reported: 25 bytes are 7 tokens."""
@@ -138,7 +140,7 @@ def test_a_reply_is_counted_however_it_ends(
     assert kept(days) == [(7, True, 7)]
 
 
-def test_what_was_reported_is_no_estimate_though_the_reply_goes_on(
+def test_budget_prefers_reported_tokens(
     days: Log[DailyUsage],
 ) -> None:
     parts = [("It", 0), ("It is", 9), ("It is four", 0)]
@@ -146,13 +148,13 @@ def test_what_was_reported_is_no_estimate_though_the_reply_goes_on(
     assert kept(days) == [(9, False, 9)]
 
 
-def test_a_reply_that_never_began_took_nothing(days: Log[DailyUsage]) -> None:
+def test_budget_ignores_a_reply_that_never_began(days: Log[DailyUsage]) -> None:
     with pytest.raises(ReplyFailed):
         asyncio.run(hear(reply(ASKED, ConnectionError())))
     assert kept(days) == []
 
 
-def test_a_reply_is_counted_once_though_it_is_cancelled_meanwhile(
+def test_budget_counts_a_cancelled_reply_once(
     budget: Budget, days: Log[DailyUsage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And the app's end waits for that."""
@@ -183,7 +185,7 @@ def test_a_reply_is_counted_once_though_it_is_cancelled_meanwhile(
     asyncio.run(talk())
 
 
-def test_a_log_that_cannot_be_written_breaks_no_reply(
+def test_budget_survives_a_log_that_cannot_be_written(
     budget: Budget,
     days: Log[DailyUsage],
     monkeypatch: pytest.MonkeyPatch,
@@ -210,7 +212,7 @@ def test_a_log_that_cannot_be_written_breaks_no_reply(
     assert caplog.messages == [line, line, WARNING]
 
 
-def test_nobody_is_asked_once_the_budget_is_spent(
+def test_budget_exhausted_refuses_replies(
     days: Log[DailyUsage], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nor whether the AI should reply, as the reply is what says why not."""
@@ -237,7 +239,7 @@ def test_nobody_is_asked_once_the_budget_is_spent(
     assert caplog.messages == [WARNING]
 
 
-def test_without_a_budget_there_is_no_end(
+def test_budget_is_unlimited_by_default(
     budget: Budget, days: Log[DailyUsage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     endless = Settings(_env_file=None)  # type: ignore[call-arg]
@@ -272,7 +274,7 @@ def end_of_reply(guest: WebSocketClient) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("kind", "judge", "most"), [(OpenAIStub, "0", "9"), (OllamaStub, "1", "90")]
 )
-def test_the_ai_says_that_its_tokens_are_spent(
+def test_budget_exhausted_is_reported_in_rooms(
     serve: Serve, kind: type[Stub], judge: str, most: str
 ) -> None:
     """In every room, and without a request to anybody."""
@@ -297,9 +299,7 @@ def test_the_ai_says_that_its_tokens_are_spent(
 
 
 @pytest.mark.stages(3, 3)
-def test_what_is_spent_is_spent_after_a_restart(
-    serve: Serve, tmp_path: Path
-) -> None:
+def test_budget_survives_a_restart(serve: Serve, tmp_path: Path) -> None:
     """Where the store lasts; and the terminal says so at once."""
     with OpenAIStub() as stub:
         store = f"sqlite:{tmp_path / 'party.db'}"
