@@ -177,7 +177,7 @@ def theatre(
             yield Theatre(running, player, record)
 
 
-def test_each_file_of_the_providers_is_played_and_explained() -> None:
+def test_providers_are_all_played_and_explained() -> None:
     names = {each.stem for each in FOLDER.glob("*.sse")}
     assert names == set(RIGHT)
     told = (FOLDER / "README.md").read_text("utf-8")
@@ -192,7 +192,7 @@ def test_each_file_of_the_providers_is_played_and_explained() -> None:
         ("pretty-printed", b"\r\n"),
     ],
 )
-def test_a_providers_habit_has_the_right_result(
+def test_providers_streams_have_the_right_result(
     theatre: Theatre, name: str, newline: bytes
 ) -> None:
     running, player, record = theatre
@@ -261,9 +261,7 @@ def decide(body: Any) -> str:
     return "**YES**" if is_judge(body) else "Hello."
 
 
-def test_prompts_suit_a_template_that_demands_alternating_roles(
-    serve: Serve, player: Player
-) -> None:
+def test_for_template_alternates_roles(serve: Serve, player: Player) -> None:
     player.answer, player.reply = refuse_for_template, decide
     chat = serve(**using(player), SHOULD_REPLY="1")
     with chat.join() as ada, chat.join() as ben, chat.join() as eve:
@@ -285,7 +283,7 @@ def test_prompts_suit_a_template_that_demands_alternating_roles(
     assert "Fail, please." in json.dumps(player.bodies)
 
 
-def test_a_model_without_a_system_role_is_asked_without(
+def test_lenient_completions_leave_out_the_system_role(
     serve: Serve, player: Player
 ) -> None:
     """As Gemma's template: "System role not supported"."""
@@ -306,9 +304,7 @@ def test_a_model_without_a_system_role_is_asked_without(
     assert len(chat.errors().splitlines()) == 1
 
 
-def test_a_judge_that_fails_is_told_to_the_rooms(
-    serve: Serve, player: Player
-) -> None:
+def test_classifier_failure_is_broadcast(serve: Serve, player: Player) -> None:
     player.reply = decide
     player.answer = lambda _, body: (
         JSONResponse({}, 500) if is_judge(body) else None
@@ -354,7 +350,7 @@ REFUSALS: dict[int, Any] = {
 
 
 @pytest.mark.parametrize("status", REFUSALS)
-def test_stream_options_that_are_refused_are_left_out(
+def test_lenient_completions_leave_out_stream_options(
     serve: Serve, player: Player, status: int
 ) -> None:
     """As by Azure and Mistral; tokens are estimated then."""
@@ -416,7 +412,7 @@ def test_a_base_url_without_its_version_is_told(
         ),
     ],
 )
-def test_a_setting_that_cannot_work_is_told_at_the_start(
+def test_settings_problem_is_reported_at_start(
     serve: Serve, player: Player, settings: dict[str, str], told: str
 ) -> None:
     chat = serve(**{**using(player), **settings}, SHOULD_REPLY="1")
@@ -448,7 +444,7 @@ def test_a_setting_that_cannot_work_is_told_at_the_start(
         (404, "The model `stub` does not exist", MODELLESS),
     ],
 )
-def test_only_what_is_about_a_prompt_asks_for_other_words(
+def test_visitor_message_suggests_other_words_only_for_prompts(
     status: int, text: str, expected: str
 ) -> None:
     assert visitor_message(Failing(status, text)) == expected
@@ -457,9 +453,7 @@ def test_only_what_is_about_a_prompt_asks_for_other_words(
 # Silence
 
 
-def test_each_silence_has_a_limit_of_its_own(
-    serve: Serve, player: Player
-) -> None:
+def test_watchdog_has_separate_timeouts(serve: Serve, player: Player) -> None:
     longer = {"AI_FIRST_TOKEN_TIMEOUT": "60"}
     first = serve(**using(player), AI_FIRST_TOKEN_TIMEOUT="0.5")
     stall = serve(**using(player), **longer, AI_TIMEOUT="0.5")
@@ -483,9 +477,7 @@ def test_each_silence_has_a_limit_of_its_own(
         assert hear_out(ada)[-1]["body"] == SLOW
 
 
-def test_comments_prolong_the_wait_for_a_first_token(
-    serve: Serve, player: Player
-) -> None:
+def test_watchdog_is_reset_by_comments(serve: Serve, player: Player) -> None:
     player.play("keepalive-comments")
     player.delay = 0.05  # of 80 lines
     chat = serve(**using(player), AI_FIRST_TOKEN_TIMEOUT="1", AI_TIMEOUT="1")
@@ -497,7 +489,7 @@ def test_comments_prolong_the_wait_for_a_first_token(
 
 @ONE_STAGE
 @pytest.mark.soak
-def test_forty_seconds_of_comments_are_no_silence(
+def test_watchdog_accepts_forty_seconds_of_comments(
     serve: Serve, player: Player
 ) -> None:
     """In real time, with the limit that a server elsewhere has."""
@@ -513,7 +505,7 @@ def test_forty_seconds_of_comments_are_no_silence(
     assert message["body"].strip() == "A late answer."
 
 
-def test_a_model_on_this_machine_may_take_longer_to_load(
+def test_readiness_gives_local_models_time_to_load(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def limit(kind: Any, answered: str = "", **values: Any) -> float:
@@ -541,7 +533,7 @@ def test_a_model_on_this_machine_may_take_longer_to_load(
 # Ollama
 
 
-def test_ollamas_models_are_loaded_at_the_start(serve: Serve) -> None:
+def test_readiness_loads_ollama_models_at_start(serve: Serve) -> None:
     with OllamaStub() as ollama:
         chat = serve(**using(ollama), SHOULD_REPLY="1")
         ollama.reply = decide
@@ -552,7 +544,7 @@ def test_ollamas_models_are_loaded_at_the_start(serve: Serve) -> None:
         assert ollama.loaded == ["mistral", "llama3.2"]
 
 
-def test_ollamas_thoughts_and_cuts_are_told_apart(serve: Serve) -> None:
+def test_ollama_reader_separates_reasoning_and_cuts(serve: Serve) -> None:
     with OllamaStub() as ollama:
         chat = serve(**using(ollama))
         with chat.join() as ada:
@@ -621,7 +613,7 @@ def asking(player: Player, kind: str) -> dict[str, str]:
 @ONE_STAGE
 @pytest.mark.parametrize("kind", HUGE)
 @pytest.mark.parametrize("client", ["openai", "ollama"])
-def test_a_huge_body_does_not_become_memory(
+def test_http_responses_bound_memory(
     serve: Serve,
     player: Player,
     memory: Callable[[ServerProcess], int],
@@ -644,9 +636,7 @@ def test_a_huge_body_does_not_become_memory(
     assert max(map(len, chat.errors().splitlines())) < 500
 
 
-def test_a_huge_delta_is_cut_before_it_is_broadcast(
-    serve: Serve, player: Player
-) -> None:
+def test_supervised_cuts_a_huge_delta(serve: Serve, player: Player) -> None:
     delta = {"content": "word " * 10_000_000}
     chunk = {"choices": [{"index": 0, "delta": delta}]}
     player.body = f"data: {json.dumps(chunk)}\n\n".encode()
@@ -666,7 +656,9 @@ def test_a_huge_delta_is_cut_before_it_is_broadcast(
     assert OURS not in json.dumps(player.bodies)
 
 
-def test_a_compressed_stream_is_read(serve: Serve, player: Player) -> None:
+def test_http_responses_decompress_streams(
+    serve: Serve, player: Player
+) -> None:
     player.play("think-tags")
     assert player.body
     packed = gzip.compress(player.body)
@@ -679,7 +671,7 @@ def test_a_compressed_stream_is_read(serve: Serve, player: Player) -> None:
 
 
 @pytest.mark.parametrize("client", ["openai", "ollama"])
-def test_a_redirect_to_another_host_is_not_followed(
+def test_http_responses_refuse_redirects_to_other_hosts(
     serve: Serve, player: Player, client: str
 ) -> None:
     chat = serve(**asking(player, client))
@@ -694,7 +686,7 @@ def test_a_redirect_to_another_host_is_not_followed(
     assert "127.0.0.1 redirects to localhost" in line
 
 
-def test_a_redirect_to_the_same_host_is_followed(
+def test_http_responses_follow_redirects_to_the_same_host(
     serve: Serve, player: Player
 ) -> None:
     there = f"{player.base_url}/chat/completions"
