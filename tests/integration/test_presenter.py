@@ -200,7 +200,7 @@ def growing(guest: WebSocketClient) -> dict[str, Any]:
 
 
 @pytest.mark.stages(1, 1)
-def test_without_a_key_there_is_no_page(serve: Serve) -> None:
+def test_presenter_page_needs_a_key_setting(serve: Serve) -> None:
     running = serve()
     assert running.get("/presenter").status == 404
     for action in ACTIONS:
@@ -252,7 +252,7 @@ def test_key_guard_limits_wrong_guesses_and_locks_out_no_presenter(
 
 
 @pytest.mark.stages(2)
-def test_without_the_link_nothing_can_be_done(
+def test_presenter_actions_need_the_key(
     running: ServerProcess, presenter: Presenter, guests: Guests
 ) -> None:
     ada = guests(running)
@@ -284,7 +284,7 @@ def test_without_the_link_nothing_can_be_done(
     assert bodies(history(running)) == ["hello"]
 
 
-def test_the_page_tells_nothing_to_whoever_has_no_key(
+def test_presenter_page_is_empty_without_the_key(
     running: ServerProcess,
 ) -> None:
     """It has to ask for all its contents."""
@@ -298,7 +298,7 @@ def test_the_page_tells_nothing_to_whoever_has_no_key(
 
 
 @pytest.mark.stages(1, 1)
-def test_a_key_of_ones_own_is_not_printed(serve: Serve) -> None:
+def test_presenter_banner_needs_guests(serve: Serve) -> None:
     """Deployed, what is printed is a log: only LAN=1 has a terminal."""
     running = serve(PRESENTER_KEY=KEY)
     Presenter(running).sees()
@@ -321,7 +321,7 @@ def printed_link(running: ServerProcess) -> tuple[str, str]:
 
 
 @pytest.mark.stages(1, 1)
-def test_the_terminal_prints_a_link_to_the_presenters_page(
+def test_presenter_banner_has_the_link(
     serve: Serve,
 ) -> None:
     running = serve(**LAN)
@@ -333,7 +333,7 @@ def test_the_terminal_prints_a_link_to_the_presenters_page(
 
 
 @pytest.mark.stages(1, 1)
-def test_a_key_with_any_letters_works_as_the_link_has_it(serve: Serve) -> None:
+def test_presenter_key_may_have_any_letters(serve: Serve) -> None:
     running = serve(**LAN, PRESENTER_KEY="Käse & #1 und Brot")
     _, key = printed_link(running)
     assert key == "K%C3%A4se%20%26%20%231%20und%20Brot"
@@ -342,7 +342,7 @@ def test_a_key_with_any_letters_works_as_the_link_has_it(serve: Serve) -> None:
 
 @pytest.mark.soak
 @pytest.mark.stages(2)
-def test_the_link_outlives_a_restart_of_the_server(tmp_path: Path) -> None:
+def test_presenter_link_survives_a_reload(tmp_path: Path) -> None:
     """And browsers' cookies."""
     for folder in ("shared", "demo_02"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
@@ -361,7 +361,7 @@ def test_the_link_outlives_a_restart_of_the_server(tmp_path: Path) -> None:
 # Requests
 
 
-def test_what_there_is_not_may_be_stopped_too(
+def test_presenter_actions_work_in_every_stage(
     stage: Stage, presenter: Presenter
 ) -> None:
     """Before there are rooms, and before there is an AI."""
@@ -380,7 +380,7 @@ def test_what_there_is_not_may_be_stopped_too(
 
 
 @pytest.mark.stages(2)
-def test_what_is_no_action_is_refused_in_words(presenter: Presenter) -> None:
+def test_presenter_actions_are_validated(presenter: Presenter) -> None:
     before = presenter.sees()
     for wrong in (
         None,
@@ -417,7 +417,7 @@ def test_what_is_no_action_is_refused_in_words(presenter: Presenter) -> None:
 
 
 @pytest.mark.stages(2)
-def test_the_presenter_sees_who_is_there_and_who_spoke(
+def test_presenter_state_has_rooms_and_speakers(
     running: ServerProcess, presenter: Presenter, guests: Guests
 ) -> None:
     ada, bob = guests(running), guests(running)
@@ -445,7 +445,7 @@ def test_the_presenter_sees_who_is_there_and_who_spoke(
 
 
 @pytest.mark.stages(2)
-def test_who_spoke_can_be_muted_when_the_room_was_cleared(
+def test_presenter_state_remembers_speakers_of_cleared_rooms(
     running: ServerProcess, presenter: Presenter, guests: Guests
 ) -> None:
     kept(guests(running), "rubbish", user="Rude")
@@ -458,7 +458,7 @@ def test_who_spoke_can_be_muted_when_the_room_was_cleared(
 
 
 @pytest.mark.stages(2)
-def test_nobody_speaks_under_a_muted_name(
+def test_mute_refuses_messages_of_a_name(
     running: ServerProcess, presenter: Presenter, guests: Guests
 ) -> None:
     ada, eve = guests(running), guests(running)
@@ -491,7 +491,7 @@ def test_nobody_speaks_under_a_muted_name(
 
 
 @pytest.mark.stages(5)
-def test_look_alike_of_a_muted_name_has_no_cursor(
+def test_mute_hides_cursors_of_look_alikes(
     running: ServerProcess, presenter: Presenter, guests: Guests
 ) -> None:
     """Pages are told of those that are there; later ones are refused."""
@@ -515,7 +515,7 @@ def test_look_alike_of_a_muted_name_has_no_cursor(
 
 
 @pytest.mark.stages(2)
-def test_a_hundred_names_are_muted_at_most(presenter: Presenter) -> None:
+def test_mute_is_limited_to_100_names(presenter: Presenter) -> None:
     for number in range(100):
         presenter.does("mute", name=f"{number}")
     answer = presenter.ask(
@@ -530,7 +530,7 @@ def test_a_hundred_names_are_muted_at_most(presenter: Presenter) -> None:
 
 
 @pytest.mark.stages(2)
-def test_everybody_is_told_that_cursors_are_hidden(
+def test_hide_cursors_is_broadcast(
     running: ServerProcess, presenter: Presenter, guests: Guests
 ) -> None:
     ada, bob = guests(running), guests(running, room="room-4")
@@ -544,7 +544,7 @@ def test_everybody_is_told_that_cursors_are_hidden(
 
 
 @pytest.mark.stages(4)
-def test_the_tally_hears_nothing_of_it(
+def test_hide_cursors_does_not_reach_the_tally(
     running: ServerProcess, presenter: Presenter
 ) -> None:
     with running.join("total", "usage") as watcher:
@@ -559,7 +559,7 @@ def test_the_tally_hears_nothing_of_it(
 
 
 @pytest.mark.stages(2)
-def test_a_room_is_cleared_for_everybody(
+def test_clear_empties_a_room_for_everybody(
     running: ServerProcess, presenter: Presenter, guests: Guests
 ) -> None:
     ada, bob = guests(running), guests(running)
@@ -586,7 +586,7 @@ def test_a_room_is_cleared_for_everybody(
 
 
 @pytest.mark.stages(2)
-def test_a_room_that_nobody_is_in_is_cleared(
+def test_clear_empties_a_room_without_people(
     running: ServerProcess, presenter: Presenter
 ) -> None:
     with running.join() as ada:
@@ -599,9 +599,7 @@ def test_a_room_that_nobody_is_in_is_cleared(
 
 
 @pytest.mark.stages(2)
-def test_a_room_that_nobody_entered_since_the_start_is_cleared(
-    serve: Serve, tmp_path: Path
-) -> None:
+def test_clear_empties_a_stored_room(serve: Serve, tmp_path: Path) -> None:
     store = f"sqlite:{tmp_path / 'party.db'}"
     running = serve(PRESENTER_KEY=KEY, STORE=store)
     with running.join() as ada:
@@ -616,7 +614,7 @@ def test_a_room_that_nobody_entered_since_the_start_is_cleared(
 
 
 @pytest.mark.stages(3)
-def test_no_reply_of_before_comes_back(
+def test_clear_cancels_replies(
     chat: ServerProcess, openai: OpenAIStub, guests: Guests
 ) -> None:
     ada, bob = guests(chat), guests(chat)
@@ -644,7 +642,7 @@ def test_no_reply_of_before_comes_back(
 
 
 @pytest.mark.stages(3, 3)
-def test_what_a_key_holds_back_does_not_come_after_the_clearing(
+def test_clear_drops_pending_keyed_frames(
     chat: ServerProcess, openai: OpenAIStub, guests: Guests
 ) -> None:
     openai.held, openai.delay = False, 0.001
@@ -662,7 +660,7 @@ def test_what_a_key_holds_back_does_not_come_after_the_clearing(
         ada.wait_for("history", messages=[])
 
 
-def test_a_message_that_has_just_come_is_not_ended_with_the_others() -> None:
+def test_clear_keeps_a_message_that_has_just_come() -> None:
     done = []
 
     async def hook(name: str) -> None:
@@ -686,7 +684,7 @@ def test_a_message_that_has_just_come_is_not_ended_with_the_others() -> None:
 
 
 @pytest.mark.stages(3)
-def test_a_pause_ends_the_replies_and_lets_none_begin(
+def test_pause_interrupts_and_holds_replies(
     chat: ServerProcess, openai: OpenAIStub, guests: Guests
 ) -> None:
     ada, bob = guests(chat), guests(chat)
@@ -719,7 +717,7 @@ def test_a_pause_ends_the_replies_and_lets_none_begin(
 
 
 @pytest.mark.stages(3)
-def test_of_a_hundred_questions_five_wait(
+def test_pause_queues_five_of_a_hundred_questions(
     chat: ServerProcess, openai: OpenAIStub, guests: Guests
 ) -> None:
     """Nobody's message waits, and six replies are all that comes."""
@@ -763,7 +761,7 @@ def test_of_a_hundred_questions_five_wait(
 
 
 @pytest.mark.stages(3, 3)
-def test_a_room_that_is_cleared_during_a_pause_goes_on(
+def test_pause_and_clear_work_together(
     chat: ServerProcess, openai: OpenAIStub, guests: Guests
 ) -> None:
     openai.held = False
@@ -779,7 +777,7 @@ def test_a_room_that_is_cleared_during_a_pause_goes_on(
 
 
 @pytest.mark.stages(3, 3)
-def test_a_reply_that_was_about_to_begin_is_cut_too(
+def test_pause_interrupts_a_reply_that_is_about_to_begin(
     serve: Serve, openai: OpenAIStub, guests: Guests
 ) -> None:
     running = serve(
@@ -798,7 +796,7 @@ def test_a_reply_that_was_about_to_begin_is_cut_too(
 
 
 @pytest.mark.stages(3, 3)
-def test_a_server_whose_ai_is_paused_ends_in_good_order(
+def test_pause_does_not_delay_shutdown(
     chat: ServerProcess, guests: Guests
 ) -> None:
     Presenter(chat).does("pause")
