@@ -23,7 +23,7 @@ from ..support.presenting import copy_stages, presenting
 from ..support.server_process import PATIENCE, ROOT, Client, Stage, start
 
 
-def test_each_page_is_named_after_the_build_that_runs() -> None:
+def test_build_is_named_by_each_page() -> None:
     with start(Stage(1, ROOT / "demo_01")) as running:
         answer = running.get("/build")
         assert answer.headers["cache-control"] == "no-store"
@@ -33,7 +33,7 @@ def test_each_page_is_named_after_the_build_that_runs() -> None:
             assert f'data-build="{build}"' in running.get(path).text
 
 
-def test_a_build_is_another_in_another_stage_or_with_another_file(
+def test_build_depends_on_stage_and_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = copy_stages(tmp_path) / "demo_02"
@@ -60,7 +60,7 @@ def test_a_build_is_another_in_another_stage_or_with_another_file(
     assert name() == names[-1]
 
 
-def test_a_saved_style_is_another_build_in_which_nothing_is_forgotten(
+def test_build_changes_with_a_saved_style_sheet(
     tmp_path: Path,
 ) -> None:
     """Pages are told by the end of their sockets."""
@@ -85,7 +85,7 @@ def test_a_saved_style_is_another_build_in_which_nothing_is_forgotten(
     assert len({since for _, since in names}) == 3
 
 
-def test_a_server_that_ends_names_no_build() -> None:
+def test_build_is_not_named_during_shutdown() -> None:
     """A page that came back to it would soon be lost again."""
     parties = PartyRegistry({})
     build = BuildWatcher(PageRenderer("demo_01", ROOT / "demo_01"), parties)
@@ -97,7 +97,7 @@ def test_a_server_that_ends_names_no_build() -> None:
     assert answer.headers["connection"] == "close"
 
 
-def test_the_terminal_shows_what_to_say_and_who_answers() -> None:
+def test_present_shows_talking_points_and_the_provider() -> None:
     """Without a key or Ollama, that is a recording, then the small model."""
     with presenting(AI="") as present:
         present.runs(1)
@@ -119,9 +119,7 @@ def test_the_terminal_shows_what_to_say_and_who_answers() -> None:
 
 @pytest.mark.parametrize("width", [60, 80, 200])
 @pytest.mark.parametrize("folder", sorted(ROOT.glob("demo_0*")), ids=str)
-def test_talking_points_are_the_readme_in_lines_that_fit(
-    folder: Path, width: int
-) -> None:
+def test_present_wraps_the_readme(folder: Path, width: int) -> None:
     readme = folder / "README.md"
     shown = talking_points(readme, "http://127.0.0.1:2000", width)
     plain = re.sub(r"\033\[\d*m", "", shown)
@@ -154,7 +152,7 @@ def somebody_asks(server: Client) -> Iterator[list[str]]:
         thread.join(PATIENCE)
 
 
-def test_keys_lead_to_stages_and_who_comes_between_two_waits() -> None:
+def test_present_switches_stages_by_keys() -> None:
     with presenting() as present:
         present.runs(1)
         with somebody_asks(present) as told:
@@ -170,7 +168,7 @@ def test_keys_lead_to_stages_and_who_comes_between_two_waits() -> None:
         assert runs == [f"demo_{stage:02}" for stage in (1, 5, 1, 5, 2)]
 
 
-def test_a_stage_that_does_not_start_says_why_and_others_do(
+def test_present_reports_a_stage_that_does_not_start(
     tmp_path: Path,
 ) -> None:
     """Later requests are answered by the next one."""
@@ -194,7 +192,7 @@ def test_a_stage_that_does_not_start_says_why_and_others_do(
 
 
 @pytest.mark.soak
-def test_a_stage_that_does_not_end_is_ended(tmp_path: Path) -> None:
+def test_present_kills_a_stage_that_does_not_end(tmp_path: Path) -> None:
     app = copy_stages(tmp_path) / "demo_01/app.py"
     slow = "\nimport atexit, time\natexit.register(time.sleep, 60)\n"
     app.write_text(app.read_text("utf-8") + slow, "utf-8")
@@ -213,7 +211,7 @@ def test_a_stage_that_does_not_end_is_ended(tmp_path: Path) -> None:
         pytest.param(signal.SIGTERM, marks=pytest.mark.soak),
     ],
 )
-def test_when_it_ends_nothing_is_left(how: str | signal.Signals) -> None:
+def test_present_leaves_no_process_behind(how: str | signal.Signals) -> None:
     with presenting() as present:
         present.runs(1)
         during = termios.tcgetattr(present.keys)
@@ -228,7 +226,7 @@ def test_when_it_ends_nothing_is_left(how: str | signal.Signals) -> None:
             assert termios.tcgetattr(present.keys) == present.before
 
 
-def test_the_presenters_link_is_the_same_in_each_stage() -> None:
+def test_present_keeps_the_presenter_link() -> None:
     with presenting(LAN="1", HOST="127.0.0.2") as present:
         links = set()
         for stage in (1, 2):
@@ -240,7 +238,7 @@ def test_the_presenters_link_is_the_same_in_each_stage() -> None:
 
 
 @pytest.mark.parametrize("lines", ["30", "60"])
-def test_the_qr_code_leaves_the_screen_to_the_talking_points(
+def test_present_shows_no_qr_code(
     lines: str,
 ) -> None:
     """It is shown once, and only where there is room for both."""
@@ -251,7 +249,7 @@ def test_the_qr_code_leaves_the_screen_to_the_talking_points(
         assert "█" not in present.shows("/presenter#")
 
 
-def test_what_the_presenter_decided_holds_in_the_next_stage() -> None:
+def test_present_keeps_moderation_between_stages() -> None:
     key = {"Authorization": "Bearer a-key-of-16-letters"}
     with presenting(PRESENTER_KEY="a-key-of-16-letters") as present:
         for stage in (1, 2):
@@ -269,7 +267,7 @@ def test_what_the_presenter_decided_holds_in_the_next_stage() -> None:
 MUTE = {"action": "mute", "name": "Mallory"}
 
 
-def test_it_needs_a_terminal() -> None:
+def test_present_needs_a_terminal() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tools.present"],
         cwd=ROOT,
