@@ -139,7 +139,7 @@ def tell_server() -> None:
         ),
     ],
 )  # fmt: skip
-def test_the_address_is_one_that_the_room_reaches(
+def test_lan_addresses_are_ranked(
     commands: list[str], cards: list[str], expected: list[str], tmp_path: Path
 ) -> None:
     for card in cards:
@@ -149,7 +149,7 @@ def test_the_address_is_one_that_the_room_reaches(
 
 
 @pytest.mark.parametrize("error", [socket.gaierror, UnicodeError, None])
-def test_elsewhere_the_machines_name_tells_its_addresses(
+def test_lan_addresses_on_other_systems(
     error: type[Exception] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def known(_: str) -> tuple[str, list[str], list[str]]:
@@ -164,7 +164,7 @@ def test_elsewhere_the_machines_name_tells_its_addresses(
     assert lan.lan_addresses() == expected
 
 
-def test_the_room_opens_the_page_at_the_address() -> None:
+def test_invitation_leads_to_the_page() -> None:
     network = [*link("wlan7", "10.1.2.3"), OUT.format("wlan7")]
     said, here, there = alone(SERVE, network)
     assert re.match(r"Others join at http://10.1.2.3:\d+/$", said)
@@ -172,7 +172,7 @@ def test_the_room_opens_the_page_at_the_address() -> None:
     assert here == there == [[address, ""], ["", address]]
 
 
-def test_without_a_network_it_says_what_to_do() -> None:
+def test_invitation_banner_without_a_network() -> None:
     said, page = alone(SERVE, [])
     assert said.startswith("LAN=1 finds no network")
     assert "HOST" in said
@@ -180,7 +180,7 @@ def test_without_a_network_it_says_what_to_do() -> None:
     assert page == []
 
 
-def test_only_lan_listens_for_others() -> None:
+def test_settings_listen_for_guests_only_with_lan() -> None:
     def listens(**settings: Any) -> str:
         return Settings(_env_file=None, **settings).bind_host
 
@@ -193,14 +193,14 @@ def test_only_lan_listens_for_others() -> None:
 
 
 @pytest.mark.stages(1)
-def test_without_lan_nobody_else_gets_in(running: ServerProcess) -> None:
+def test_server_refuses_guests_without_lan(running: ServerProcess) -> None:
     for host in ("127.0.0.2", *lan.lan_addresses()):
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((host, running.port), PATIENCE)
     assert addresses(running.get("/").text) == []
 
 
-def test_each_setting_leads_to_its_address(
+def test_join_urls_follow_the_settings(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def told(**values: Any) -> list[str]:
@@ -221,7 +221,7 @@ def test_each_setting_leads_to_its_address(
 
 
 @pytest.mark.stages(1, 1)
-def test_public_url_is_where_the_code_leads(stage: Stage) -> None:
+def test_invitation_has_the_public_url(stage: Stage) -> None:
     with start(stage, PUBLIC_URL=TUNNEL, **LAN) as running:
         assert running.process.stdout
         said = running.process.stdout.readline()
@@ -286,7 +286,7 @@ def read_banner(lines: Iterator[str]) -> tuple[str, list[str], str]:
     return found[1], code, line
 
 
-def test_the_code_in_the_terminal_leads_to_the_page() -> None:
+def test_terminal_qr_code_leads_to_the_page() -> None:
     with closing(printed("-m", "shared.serve", "demo_01", **LAN)) as lines:
         assert "runs at" in next(lines)
         address, code, _ = read_banner(lines)
@@ -312,7 +312,7 @@ print(*invite.invitation_banner(2000), "That was all.", sep="\\n")
     ],
     ids=str,
 )
-def test_a_terminal_that_cannot_show_the_code_tells_the_address(
+def test_terminal_qr_code_needs_a_capable_terminal(
     terminal: dict[str, str], shown: bool
 ) -> None:
     with closing(printed("-c", BANNER, **LAN, **terminal)) as lines:
