@@ -136,21 +136,21 @@ def is_whole(old: Path, new: Path, found: dict[str, Shown]) -> None:
 
 
 @pytest.mark.stages(2)
-def test_the_files_are_those_that_diff_names(
+def test_whats_new_lists_the_files_of_diff(
     news: ServerProcess, stage: Stage
 ) -> None:
     assert shown(news).keys() == named_by_diff(before(stage), stage.folder)
 
 
 @pytest.mark.stages(2)
-def test_both_files_can_be_put_together_from_the_page(
+def test_whats_new_shows_both_files_whole(
     news: ServerProcess, stage: Stage
 ) -> None:
     is_whole(before(stage), stage.folder, shown(news))
 
 
 @pytest.mark.stages(2)
-def test_the_page_has_the_talking_points_and_leads_to_the_files(
+def test_whats_new_has_talking_points_with_links(
     news: ServerProcess, stage: Stage
 ) -> None:
     text = news.get(PAGE).text
@@ -167,7 +167,7 @@ def test_the_page_has_the_talking_points_and_leads_to_the_files(
 
 
 @pytest.mark.stages(2)
-def test_every_page_links_to_it_and_it_names_the_command(
+def test_whats_new_is_linked_and_names_its_command(
     news: ServerProcess, stage: Stage
 ) -> None:
     for path in ("/", "/chats", "/chats/hello-world", "/nowhere"):
@@ -179,12 +179,12 @@ def test_every_page_links_to_it_and_it_names_the_command(
 
 
 @pytest.mark.stages(1, 1)
-def test_the_first_stage_has_nothing_new(news: ServerProcess) -> None:
+def test_whats_new_is_missing_in_the_first_stage(news: ServerProcess) -> None:
     assert news.get(PAGE).status == 404
     assert PAGE not in news.get("/").text
 
 
-def test_the_page_is_made_from_the_files_as_they_are_now(
+def test_whats_new_follows_saved_files(
     mine: ServerProcess, my_demo: Path
 ) -> None:
     assert shown(mine) == {}
@@ -207,7 +207,7 @@ def test_the_page_is_made_from_the_files_as_they_are_now(
     assert shown(mine).keys() == {"ui/home.js", "ui/room.js"}
 
 
-def test_markup_in_a_file_is_text(mine: ServerProcess, my_demo: Path) -> None:
+def test_whats_new_escapes_markup(mine: ServerProcess, my_demo: Path) -> None:
     for name in ("app.py", "x.html", "ui/room.js", "<b>&amp; 'x'"):
         path = my_demo / name
         text = path.read_text("utf-8") if path.exists() else ""
@@ -219,7 +219,7 @@ def test_markup_in_a_file_is_text(mine: ServerProcess, my_demo: Path) -> None:
     is_whole(my_demo.with_name("demo_02"), my_demo, shown(mine))
 
 
-def test_what_cannot_be_shown_is_named_and_says_why(
+def test_diff_folders_explains_files_without_lines(
     mine: ServerProcess, my_demo: Path
 ) -> None:
     (my_demo / "empty.py").touch()
@@ -243,13 +243,13 @@ def test_what_cannot_be_shown_is_named_and_says_why(
     assert not said
 
 
-def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
+def test_read_lines_reports_an_unreadable_file(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"It cannot be read: .+\."):
         read_lines(tmp_path)
     assert read_sections(tmp_path) == read_sections(tmp_path / "nowhere") == []
 
 
-def test_hidden_files_and_caches_are_no_difference(my_demo: Path) -> None:
+def test_diff_folders_ignores_hidden_files_and_caches(my_demo: Path) -> None:
     old = my_demo.with_name("demo_02")
     for name in (".env", ".idea/x.xml", "__pycache__/x.pyc", "README.md"):
         (my_demo / name).parent.mkdir(exist_ok=True)
@@ -257,7 +257,7 @@ def test_hidden_files_and_caches_are_no_difference(my_demo: Path) -> None:
     assert list(diff_folders(old, my_demo)) == []
 
 
-def test_neither_links_that_lead_out_nor_hidden_files_are_served(
+def test_whats_new_ignores_links_that_lead_out(
     mine: ServerProcess, my_demo: Path, tmp_path: Path
 ) -> None:
     secret = tmp_path / "secret.js"
@@ -275,7 +275,7 @@ def test_neither_links_that_lead_out_nor_hidden_files_are_served(
     assert shown(mine).keys() == {"ui/within.js"}
 
 
-def test_the_stage_before_is_the_one_copied_from_or_the_number_before(
+def test_previous_stage_is_the_origin_or_the_number_before(
     my_demo: Path,
 ) -> None:
     old = my_demo.with_name("demo_02")
@@ -300,7 +300,7 @@ def seconds_of(running: ServerProcess) -> float:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc here")
 @pytest.mark.stages(5)
-def test_a_class_that_asks_at_once_costs_others_nothing(stage: Stage) -> None:
+def test_whats_new_does_not_block_others(stage: Stage) -> None:
     """The page takes a second of computing, and once it does for all."""
     with start(stage) as running, ThreadPoolExecutor(20) as pool:
         running.get("/chats")
@@ -312,7 +312,7 @@ def test_a_class_that_asks_at_once_costs_others_nothing(stage: Stage) -> None:
         assert seconds_of(running) - before < 0.5
 
 
-def test_a_page_that_cannot_be_made_says_so(
+def test_whats_new_reports_that_it_cannot_be_rendered(
     my_demo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = iter([False, False, True, False])
@@ -336,6 +336,6 @@ def test_a_page_that_cannot_be_made_says_so(
     asyncio.run(ask())
 
 
-def test_pygments_is_loaded_only_for_this_page() -> None:
+def test_whats_new_alone_loads_pygments() -> None:
     code = "import sys, demo_02.app; sys.exit('pygments' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
