@@ -355,7 +355,7 @@ def test_image_contains_the_app_only(
     assert not image.run("sh", "-c", f"command -v {TOOLS} || true")
     assert "pip" not in image.run("ls", "/venv/bin")
     assert image.run("ls", "/app/shared/__pycache__")
-    for stage in stages:  # What's new shows it
+    for stage in stages:  # the page of What's new shows it
         assert image.run("head", "-n", "1", f"/app/{stage}/README.md")
     caches = "find / -xdev ( -name .npm -o -path */.cache/* -o -name *.whl )"
     found = image.run_as_root(*caches.split()).splitlines()
