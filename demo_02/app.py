@@ -45,7 +45,7 @@ parties: Parties = {
 }
 
 services: Services = [
-    # what starts and stops with the app
+    # started and stopped with the app
 ]
 
 app = create_app(__package__, routes, parties, services)

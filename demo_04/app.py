@@ -48,7 +48,7 @@ parties: Parties = {
 }
 
 services: Services = [
-    # what starts and stops with the app
+    # started and stopped with the app
     model,
 ]
 

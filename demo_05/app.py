@@ -50,7 +50,7 @@ parties: Parties = {
 }
 
 services: Services = [
-    # what starts and stops with the app
+    # started and stopped with the app
     model,
 ]
 

@@ -25,7 +25,7 @@ from tests.support.browser import (
 from tests.support.server_process import ROOT, ServerProcess, Stage, start
 
 DOCS = ROOT / "docs"
-MOST_BYTES = 400_000
+MAX_BYTES = 400_000
 
 SIZES = {"laptop": (1280, 800), "phone": (390, 844)}
 SCHEMES: list[Literal["light", "dark"]] = ["light", "dark"]
@@ -164,7 +164,7 @@ def save(person: Person, path: Path) -> None:
     person.page.screenshot(path=path, animations="disabled")
     size = path.stat().st_size
     print(f"{path}: {size:,} bytes")
-    assert size <= MOST_BYTES, f"{path} is too large for a README"
+    assert size <= MAX_BYTES, f"{path} is too large for a README"
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from .tokens import Budget
 
 @dataclass
 class AppContext:
-    """What rooms share; a party reaches it as `self.room.context`."""
+    """Objects that rooms share: `self.room.context` in a party."""
 
     moderation: Moderation = field(default_factory=Moderation)
     budget: Budget = field(default_factory=Budget)

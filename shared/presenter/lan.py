@@ -14,7 +14,7 @@ INTERFACES = Path("/sys/class/net")
 SIOCGIFADDR = 0x8915
 
 COMMON_LAN_NETWORKS = [ip_network("192.168.0.0/16"), ip_network("10.0.0.0/8")]
-"""What rooms have, rather than containers."""
+"""Networks of rooms, rather than of containers."""
 
 
 def lan_address() -> str | None:

@@ -10,7 +10,7 @@ ITEM = re.compile(r"^(?:(\d+\.)|[-*]) +", re.MULTILINE)
 INLINE = re.compile(r"`([^`]+)`|\*([^*]+)\*")
 
 Text: TypeAlias = list[tuple[str, str]]
-"""What each piece is (`code`, `em` or nothing), and what it says."""
+"""Pieces of text: the element (`code`, `em` or none), and the text."""
 
 
 class Block(NamedTuple):
@@ -48,7 +48,7 @@ def blocks(body: str) -> Iterator[Block]:
 
 
 def pieces(text: str) -> Text:
-    """What a text consists of: words, code, and what is emphasised."""
+    """Return the pieces of a text: words, code and emphasis."""
     flat = " ".join(text.split())
     found: Text = []
     end = 0

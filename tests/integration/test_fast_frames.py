@@ -539,7 +539,7 @@ def test_who_was_skipped_is_compressed_for_again(
     assert kinds == [TEXT | 0xC0, TEXT | 0x80, TEXT | 0x80, TEXT | 0xC0]
 
 
-KEPT = BatchingProtocol, ServerProtocol, Connection
+CONNECTION_TYPES = BatchingProtocol, ServerProtocol, Connection
 
 
 def test_a_connection_that_ended_is_no_garbage(server: TestServer) -> None:
@@ -572,7 +572,7 @@ def test_a_connection_that_ended_is_no_garbage(server: TestServer) -> None:
         while server.call(len, server.server_state.tasks):
             pass
         server.call(int)
-        left = [o for o in gc.get_objects() if type(o) in KEPT]
+        left = [o for o in gc.get_objects() if type(o) in CONNECTION_TYPES]
         assert left == []
     finally:
         gc.enable()

@@ -35,7 +35,7 @@ SURROGATE = "A message may not have half a character (a lone surrogate)."
 TYPE = "This room takes frames of type “message”."
 EMPTY = "A frame of type “message” needs a message."
 LARGE = "A frame may have 65,536 bytes at most."
-KEPT = "Another message has this id already."
+ID_IS_STORED = "Another message has this id already."
 
 
 @pytest.fixture(scope="module")
@@ -318,7 +318,11 @@ def test_the_id_of_another_message_is_refused(pair: Pair) -> None:
         message(id=id, user="Ada", body="not mine"),
     ):
         bob.send(other)
-        assert bob.next() == {"type": "error", "message": KEPT, "id": id}
+        assert bob.next() == {
+            "type": "error",
+            "message": ID_IS_STORED,
+            "id": id,
+        }
     notices_nothing(ada, bob)
 
 

@@ -15,13 +15,13 @@ ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
 DRAWING = ARCHITECTURE.partition("## The way of a message")[2].split("```")[1]
 DRAWING = re.sub(r"\S+/\S+", "", DRAWING)
 
-MOST_WORDS = 1_300
+MAX_WORDS = 1_300
 """The words that fit into ten minutes."""
 
 
 def test_the_script_fits_ten_minutes() -> None:
     spoken = re.findall(r"^>(.*)", SCRIPT, re.MULTILINE)
-    assert 600 < len(" ".join(spoken).split()) <= MOST_WORDS
+    assert 600 < len(" ".join(spoken).split()) <= MAX_WORDS
     marks = [int(minutes) * 60 + int(more) for minutes, more, _, _ in PARTS]
     assert marks[0] == 0
     assert marks == sorted(set(marks))

@@ -62,7 +62,7 @@ HISTORY = 4
 OLDER = 5
 """Messages that come when somebody scrolls."""
 
-MOST_TABS = 4
+MAX_TABS = 4
 
 SELDOM = 50
 """Times that each thing has to happen, in all histories."""
@@ -93,14 +93,14 @@ def act(needs: str = "", **drawn: st.SearchStrategy[Any]) -> Any:
     def decorate(do: Act) -> Any:
         @wraps(do)
         def counted(self: "Histories", speaker: int, **given: Any) -> None:
-            if speaker < 3 * MOST_TABS:
-                words = ["word", "word", "what?"][speaker // MOST_TABS]
+            if speaker < 3 * MAX_TABS:
+                words = ["word", "word", "what?"][speaker // MAX_TABS]
                 self.speak(pick(speaker, self.tabs), words)
             do(self, **given)
             self.happened[do.__name__] += 1
 
         ACTS[do.__name__] = needs
-        made = rule(speaker=st.integers(0, 5 * MOST_TABS), **drawn)(counted)
+        made = rule(speaker=st.integers(0, 5 * MAX_TABS), **drawn)(counted)
         if not needs:
             return made
         return precondition(lambda self: bool(getattr(self, needs)))(made)
@@ -172,7 +172,7 @@ class Histories(RuleBasedStateMachine):
 
     @property
     def seats(self) -> bool:
-        return len(self.tabs) < MOST_TABS
+        return len(self.tabs) < MAX_TABS
 
     @property
     def wired(self) -> list[Tab]:

@@ -25,8 +25,6 @@ SHARED_NAMES = {
 }
 """Public names that several modules of shared/ define, and why."""
 
-while_renaming = pytest.mark.xfail(strict=False, reason="renaming goes on")
-
 
 def python_files(*folders: str) -> list[Path]:
     """Return the Python files below folders of the project."""
@@ -45,7 +43,6 @@ def files(folders: tuple[str, ...], *suffixes: str) -> list[Path]:
     ]
 
 
-@while_renaming
 def test_public_names_in_shared_are_unique() -> None:
     places = defaultdict(set)
     for path in python_files("shared"):
@@ -59,7 +56,6 @@ def test_public_names_in_shared_are_unique() -> None:
     assert set(SHARED_NAMES) <= set(shared), "an exception is needed no more"
 
 
-@while_renaming
 def test_no_constant_has_a_vague_name() -> None:
     found = []
     for path in files(("shared", "demo_0*", "tools", "tests"), "py", "js"):
@@ -117,7 +113,6 @@ def js_comments(text: str) -> Iterator[tuple[int, str]]:
             yield number, comment[1] or text.splitlines()[number].strip(" *")
 
 
-@while_renaming
 @pytest.mark.parametrize("folder", CHECKED)
 def test_no_prose_begins_with_a_question_word(folder: str) -> None:
     found = [
