@@ -20,9 +20,7 @@ from .ai.replay.recordings import parse_replay, read_recordings
 from .ai.tokens import DailyUsage
 from .chat.moderation import MUTED
 from .chat.parsing import user_error
-from .party.asgi import PartyApp
-from .party.registry import PartyRegistry as Live
-from .party.server import Server
+from .party import PartyApp, PartyRegistry, Server
 from .party.storage.url import open_store
 from .presenter.controls import broadcast_moderation
 from .presenter.invite import get_invitation
@@ -91,7 +89,7 @@ def create_app(
     )
     store = open_store(settings().store, settings().history_limit)
     context = AppContext()
-    registry = Live(parties, settings().limits, store, context=context)
+    registry = PartyRegistry(parties, settings().limits, store, context=context)
     build = BuildWatcher(renderer, registry)
     context.moderation.notify = partial(broadcast_moderation, registry)
 

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from .party import Limits
 from .party.backlog import MAX_QUEUED_BYTES
-from .party.limits import Limits
 from .party.storage.url import StoreURL
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any
 
+from .connection import Connection
 from .errors import MessageRejected
 
 HookResult = Awaitable[None] | None
@@ -13,12 +14,6 @@ HookResult = Awaitable[None] | None
 Hook = Callable[..., HookResult]
 
 logger = logging.getLogger("party")
-
-
-class Caller(Protocol):
-    """The connection that caused a hook."""
-
-    def send(self, message: object) -> None: ...
 
 
 def has_started(task: asyncio.Task[None]) -> bool:
@@ -44,7 +39,7 @@ async def reraise(error: Exception) -> None:
 
 
 async def finish_hook(
-    hook: Awaitable[None], where: object, caller: Caller | None = None
+    hook: Awaitable[None], where: object, caller: Connection | None = None
 ) -> None:
     """Await a hook; a rejection is sent to its caller, an error is logged."""
     try:

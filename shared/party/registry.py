@@ -30,11 +30,7 @@ CLEARED = 1012, "This room was cleared. Come back in a moment."
 """The close code and reason when another process has cleared the room."""
 
 ROOM_FULL = 503, "This room is full. Come back later.", RETRY_LATER
-ROOM_UNREADABLE = (
-    503,
-    "The server cannot read this room now.",
-    RETRY_LATER,
-)
+ROOM_UNREADABLE = 503, "The server cannot read this room now.", RETRY_LATER
 TOO_MANY_ROOMS = (
     503,
     "There are too many busy rooms. Come back later.",

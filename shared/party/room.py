@@ -11,7 +11,6 @@ from .delivery import ConnectionMap, QueueTransport, TransportFactory
 from .encoding import as_ids, encode
 from .fetch import PartyNamespace
 from .hooks import (
-    Caller,
     Hook,
     HookResult,
     after_pending,
@@ -137,7 +136,7 @@ class Room:
             self.connections_by_id.version += 1
 
     def _run_hook(
-        self, hook: Hook, *arguments: Any, caller: Caller | None = None
+        self, hook: Hook, *arguments: Any, caller: Connection | None = None
     ) -> None:
         """Run a hook; hooks start in arrival order.
 

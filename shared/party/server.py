@@ -91,7 +91,10 @@ class Server:
         """
 
     def on_request(self, request: Request) -> Response | Awaitable[Response]:
-        """Answer HTTP: from a browser, or from a party that calls `fetch`."""
+        """Answer HTTP: from a browser, or from a party that calls `fetch`.
+
+        By default a 404, but `GET …?before=SEQ` pages through a log.
+        """
         raise HTTPException(404)
 
     def __init_subclass__(cls) -> None:

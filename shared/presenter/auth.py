@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..chat.moderation import STATE_FILE_ENV
-from ..party.limits import TokenBucket
+from ..party import TokenBucket
 from ..party.message_rate_limiter import MAX_SENDERS, client_network
 from ..settings import Settings, settings
 from ..web.browser_id import sign

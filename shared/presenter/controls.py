@@ -9,7 +9,7 @@ from ..chat.messages import Message, recent_messages
 from ..chat.moderation import Moderation
 from ..chat.names import normalize_name
 from ..chat.rooms import CHATS
-from ..party.registry import PartyRegistry
+from ..party import PartyRegistry
 from .actions import ClearAction, GlobalAction, NameAction
 
 MAX_LISTED_NAMES = 20

@@ -6,8 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from ..party import MessageRejected
-from ..party.registry import PartyRegistry
+from ..party import MessageRejected, PartyRegistry
 from ..party.responses import error_response
 from ..web.origin_policy import OriginPolicy
 from ..web.pages import PageRenderer, render_page

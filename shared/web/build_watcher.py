@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from ..party.registry import PartyRegistry
+from ..party import PartyRegistry
 from ..settings import settings
 from .assets import UI
 from .files import mtimes

@@ -7,7 +7,7 @@ from collections import Counter
 from io import TextIOWrapper
 from typing import Any
 
-from ..party.limits import TokenBucket
+from ..party import TokenBucket
 from ..settings import settings
 from .traceback_summary import TRACEBACK, escape_unprintable
 
