@@ -10,23 +10,23 @@ from shared.web.pages import render_page
 
 
 async def home(request: Request) -> Response:
-    """The start page."""
+    """Return the start page."""
     return render_page(request, "home", "Party Chat")
 
 
 async def chats(request: Request) -> Response:
-    """All chat rooms."""
+    """Return the list of chat rooms."""
     return render_page(request, "chats", "All Chats", rooms=CHATS)
 
 
 async def room(request: Request) -> Response:
-    """One chat room."""
+    """Return the page of a chat room."""
     chat = find_chat(request.path_params["slug"])
     return render_page(request, "room", chat.name, room=chat)
 
 
 async def usage(request: Request) -> Response:
-    """How many tokens the AI has used."""
+    """Return the page with the number of tokens."""
     return render_page(request, "usage", "Usage")
 
 
@@ -38,7 +38,7 @@ routes = [
 ]
 
 parties: Parties = {
-    # a party's name in the URL: the class behind it
+    # the name of a party in the URL: its class
 }
 
 services: Services = [

@@ -1,4 +1,4 @@
-"""Should the AI reply? A second model is asked, if SHOULD_REPLY is set."""
+"""Ask a second model whether the AI is meant, if SHOULD_REPLY is set."""
 
 from shared.ai import Prompt, ReplyFailed, model
 
@@ -12,7 +12,7 @@ last message meant for the AI? Answer YES or NO; if you are unsure, NO."""
 async def should_reply(prompt: Prompt) -> bool:
     """Whether the last message is meant for the AI."""
     if not model.classifier:
-        return True  # nobody to ask: reply
+        return True  # SHOULD_REPLY is not set
     decision = ""
     question = [*prompt, {"role": "system", "content": QUESTION}]
     try:

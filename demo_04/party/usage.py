@@ -1,30 +1,31 @@
-"""Token usage: one tally for the whole app, live."""
+"""Token usage: one live tally for the whole app."""
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 
-from shared.chat.usage import UsageReport, read_report, tally_frame
+from shared.chat.usage import UsageReport, read_report, total_tokens
 from shared.party import Connection, Server
 
 
 class Usage(Server):
-    """The party that counts tokens, in its one room."""
+    """The party server that adds up tokens, in one room."""
 
     rooms = ("total",)
 
     async def on_start(self) -> None:
-        """Remember what is reported."""
+        """Open the log of reports."""
         self.reports = self.room.log(UsageReport)
 
     async def on_connect(
         self, connection: Connection, request: HTTPConnection
     ) -> None:
-        """Tell a newcomer the tally."""
-        connection.send(tally_frame(self.reports))
+        """Send the tally to a newcomer."""
+        connection.send({"tally": total_tokens(self.reports)})
 
     async def on_request(self, request: Request) -> Response:
-        """Add what a party reports, and tell everybody."""
+        """Add the report of another party, and send everybody the tally."""
         if request.method != "GET":
             await self.reports.append(await read_report(request))
-            self.room.broadcast(tally_frame(self.reports), key="tally")
-        return JSONResponse(tally_frame(self.reports))
+            tally = {"tally": total_tokens(self.reports)}
+            self.room.broadcast(tally, key="tally")
+        return JSONResponse({"tally": total_tokens(self.reports)})

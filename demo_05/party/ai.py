@@ -1,18 +1,18 @@
-"""The AI: it streams its reply, and counts the tokens that it takes."""
+"""The AI: stream a reply of a model, and count its tokens."""
 
 from shared.ai import Prompt, Stream, model, require_finish_reason, supervised
 
 
 @supervised
 async def stream_reply(prompt: Prompt, name: str = "") -> Stream:
-    """Yield the reply so far, and the tokens that it took so far."""
+    """Yield the text so far and the tokens so far, for each new piece."""
     ask = ask_ollama if model.kind == "ollama" else ask_openai
     async for text, tokens in ask(prompt, name or model.name):
         yield text, tokens
 
 
 async def ask_openai(prompt: Prompt, name: str) -> Stream:
-    """Ask OpenAI, or whatever else speaks its language."""
+    """Ask OpenAI, or another server with its API."""
     text, tokens, end = "", 0, None
     async with await model.client.chat.completions.create(
         model=name,

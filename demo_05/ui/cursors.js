@@ -14,7 +14,7 @@ export function useCursors(room) {
   useEffect(() => {
     const hide = () => update({ cursor: null });
     const touch = (event) => point(event.touches[0], "touch");
-    const ears = {
+    const listeners = {
       pointermove: (e) => e.pointerType === "touch" || point(e, "mouse"),
       mouseleave: hide,
       touchstart: touch,
@@ -23,18 +23,19 @@ export function useCursors(room) {
       touchcancel: hide,
     };
     addEventListener("visibilitychange", hide);
-    return listen(document.documentElement, ears);
+    return listen(document.documentElement, listeners);
   }, []);
 
   return others.filter(([, user]) => user.presence.cursor);
 }
 
-function listen(target, ears) {
-  const end = new AbortController();
-  for (const [type, ear] of Object.entries(ears)) {
-    target.addEventListener(type, ear, { passive: true, signal: end.signal });
+function listen(target, listeners) {
+  const controller = new AbortController();
+  const options = { passive: true, signal: controller.signal };
+  for (const [type, listener] of Object.entries(listeners)) {
+    target.addEventListener(type, listener, options);
   }
-  return () => end.abort();
+  return () => controller.abort();
 }
 
 function clamp(fraction) {

@@ -14,28 +14,28 @@ export function usePresence(room) {
     ...socketOptions,
     party: "presence",
     room,
-    onOpen: () => tell("join", { info: { name } }),
+    onOpen: () => send("join", { info: { name } }),
     onMessage: ({ data }) => setUsers((users) => receive(users, data)),
     onClose: () => setUsers({}),
   });
   socket.binaryType = "arraybuffer";
 
-  function tell(type, more) {
+  function send(type, more) {
     if (socket.readyState !== WebSocket.OPEN) return;
     socket.send(encode({ type, presence: presence.current, ...more }));
   }
 
-  // At most once a frame, and only the latest; a hidden page has no frames.
-  function update(news) {
-    presence.current = { ...presence.current, ...news };
-    if (document.hidden) return tell("update");
+  // Once per animation frame at most; a hidden page has no animation frames.
+  function update(changes) {
+    presence.current = { ...presence.current, ...changes };
+    if (document.hidden) return send("update");
     frame.current ||= requestAnimationFrame(() => {
       frame.current = 0;
-      tell("update");
+      send("update");
     });
   }
 
-  useEffect(() => tell("join", { info: { name } }), [name]);
+  useEffect(() => send("join", { info: { name } }), [name]);
 
   const others = Object.entries(users).filter(([id]) => id !== socket.id);
   return { others, update };
@@ -45,10 +45,10 @@ function receive(users, data) {
   if (typeof data === "string") return users;
   /** @type {any} */
   const frame = decode(data);
-  return frames[frame.type]?.(users, frame) ?? users;
+  return reducers[frame.type]?.(users, frame) ?? users;
 }
 
-const frames = {
+const reducers = {
   sync: (_, { users }) => users,
 
   changes(users, { add, presence, remove }) {

@@ -33,9 +33,9 @@ class UsageReport(Entry):
         return {"tally": self.total}
 
 
-def tally_frame(reports: Log[UsageReport]) -> dict[str, int]:
-    """Return the frame with the sum of all reports."""
-    return {"tally": reports[-1].total if reports else 0}
+def total_tokens(reports: Log[UsageReport]) -> int:
+    """Return the sum of all reports."""
+    return reports[-1].total if reports else 0
 
 
 async def read_report(request: Request) -> UsageReport:
