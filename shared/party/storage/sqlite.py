@@ -18,6 +18,11 @@ from .sqlite_writer import Database, Writer
 
 INSERT = "INSERT INTO entries VALUES (?, ?, ?, ?, ?)"
 
+INSERT_NEXT = """
+INSERT INTO entries SELECT ?, ?, ?, ?, ?
+WHERE NOT EXISTS (SELECT 1 FROM entries WHERE log = ? AND seq >= ?)
+"""
+
 READ_FROM = """
 SELECT seq, first, id, entry FROM entries
 WHERE log = ? AND seq >= ? ORDER BY seq
@@ -81,22 +86,24 @@ class SQLiteBackend:
     ) -> AppendResult:
         """Append all records, or none if the first `seq` is not the next."""
         name = encode_key(*log)
+        rows = [(name, *record) for record in records]
 
         def append(database: Database) -> AppendResult:
-            missed = read_from(database, name, records[0].seq)
-            if missed:
-                return AppendResult(missed=missed)
-            duplicates: list[Record] = []
-            database.execute("SAVEPOINT append")
+            seq = records[0].seq
+            if len(rows) > 1:
+                database.execute("SAVEPOINT append")
             try:
-                rows = ((name, *record) for record in records)
-                database.executemany(INSERT, rows)
+                inserted = database.execute(INSERT_NEXT, (*rows[0], name, seq))
+                if not inserted.rowcount:
+                    return AppendResult(missed=read_from(database, name, seq))
+                if len(rows) > 1:
+                    database.executemany(INSERT, rows[1:])
             except sqlite3.IntegrityError:
-                database.execute("ROLLBACK TO append")
+                if len(rows) > 1:
+                    database.execute("ROLLBACK TO append")
                 found = [find(database, name, each.id) for each in records]
-                duplicates = [row for row in found if row]
-            database.execute("RELEASE append")
-            return AppendResult(duplicates=duplicates)
+                return AppendResult(duplicates=[row for row in found if row])
+            return AppendResult()
 
         return await self.writer.submit(append)
 
