@@ -450,7 +450,7 @@ def test_sqlite_acknowledges_nothing_once_its_file_is_damaged(
             assert [each.id for each in await log.before(2, 9)] == [*"ab"]
         (line,) = caplog.messages
         assert f"{damaged} was " in line or f"{damaged} is no " in line
-        assert "what is in memory is still shown" in line
+        assert "messages in memory are still shown" in line
 
     run(test)
 

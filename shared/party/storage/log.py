@@ -210,7 +210,7 @@ class Backend(Protocol):
         """Connect; raises ValueError if there can be no store."""
 
     async def close(self) -> None:
-        """Complete what was begun, and disconnect."""
+        """Complete the pending calls, and disconnect."""
 
     async def load(self, room: RoomKey, count: int) -> dict[str, LogSnapshot]:
         """Return the logs of a room by name, `count` entries of each."""

@@ -64,7 +64,7 @@ class SQLiteBackend:
         self.writer = Writer(database)
 
     async def close(self) -> None:
-        """Execute what was submitted, and close the file."""
+        """Complete the pending writes, and close the file."""
         await self.writer.stop()
 
     async def load(self, room: RoomKey, count: int) -> dict[str, LogSnapshot]:

@@ -1,7 +1,7 @@
-"""Whether a file of logs is still the one that was opened, and intact.
+"""Check that an SQLite file is still the one that was opened, and intact.
 
 SQLite goes on without an error when somebody removes, replaces, truncates or
-overwrites its database or its write-ahead log: what it commits then is lost.
+overwrites its database or its write-ahead log: later commits are lost.
 The formats: https://sqlite.org/fileformat.html, https://sqlite.org/walformat.html
 """
 
@@ -15,13 +15,13 @@ SUFFIXES = "", "-wal", "-shm"
 """The database, its write-ahead log, and the shared index of that."""
 
 INDEX_HEADER = struct.Struct("=14xHI4xII8s8x")
-"""Of which there are two copies: page size, frames, checksum, salts."""
+"""One of two copies: page size, frames, checksum, salts."""
 
 INDEX_BYTES = 2 * INDEX_HEADER.size + 4
-"""Both copies, and how many frames are in the database by now."""
+"""Both copies, and the number of frames in the database by now."""
 
 ATTEMPTED_AT = 128
-"""Where the index says up to which frame a checkpoint is to come."""
+"""Offset in the index of the frame up to which a checkpoint is to come."""
 
 WAL_HEADER_BYTES = 32
 SALTS_AT = 16
@@ -30,16 +30,16 @@ DATABASE_HEADER_BYTES = 100
 MAGIC = b"SQLite format 3\0"
 
 ATTEMPTS = 3
-"""How often files are read that another process may be writing."""
+"""Reads of a file that another process may be writing."""
 
 ADVICE = (
-    "nothing more is kept until the file is put back or the server is started "
-    "again; what is in memory is still shown"
+    "nothing more is stored until the file is put back or the server is "
+    "started again; messages in memory are still shown"
 )
 
 
-class State(NamedTuple):
-    """The database as it was seen last; only a checkpoint changes it."""
+class DatabaseState(NamedTuple):
+    """The database at the last check; only a checkpoint changes it."""
 
     size: int
     modified: int
@@ -65,7 +65,7 @@ class FileGuard:
             for suffix, file in self.files.items()
         }
         self.header = b""
-        self.state = State(0, 0, b"")
+        self.state = DatabaseState(0, 0, b"")
         self.verify()
 
     def close(self) -> None:
@@ -74,36 +74,38 @@ class FileGuard:
             file.close()
 
     def verify(self) -> None:
-        """Raise sqlite3.OperationalError, which says what has happened."""
+        """Raise sqlite3.OperationalError if a file is damaged; it says how."""
         sizes = {}
         for suffix, inode in self.inodes.items():
             path = self.path + suffix
             try:
                 stat = os.stat(path)
             except FileNotFoundError:
-                raise damage(f"{path} is no longer there") from None
+                raise damage_error(f"{path} is no longer there") from None
             if stat.st_ino != inode:
-                raise damage(f"{path} was replaced")
+                raise damage_error(f"{path} was replaced")
             sizes[suffix] = stat.st_size, stat.st_mtime_ns
         if "-wal" in self.files:
             for _ in range(ATTEMPTS):
                 if checkpoint := self._verify_log():
                     break
             else:
-                raise damage(f"{self.path}-wal was truncated or overwritten")
-            self._verify_database(State(*sizes[""], checkpoint))
+                raise damage_error(
+                    f"{self.path}-wal was truncated or overwritten"
+                )
+            self._verify_database(DatabaseState(*sizes[""], checkpoint))
 
     def record(self) -> None:
-        """Take up what a checkpoint of this process has just changed."""
+        """Accept the change that a checkpoint of this process made."""
         if index := self.files.get("-shm"):
-            _, _, checkpoint = split(read(index, 0, INDEX_BYTES))
+            _, _, checkpoint = split_index(read_at(index, 0, INDEX_BYTES))
             if checkpoint != self.state.checkpoint:
                 self.verify()
 
     def _verify_log(self) -> bytes:
-        """Return what a checkpoint changes, if the log ends as indexed."""
-        index, copy, checkpoint = split(
-            read(self.files["-shm"], 0, INDEX_BYTES)
+        """Return the checkpoint state, or b"" if the log is not as indexed."""
+        index, copy, checkpoint = split_index(
+            read_at(self.files["-shm"], 0, INDEX_BYTES)
         )
         if index != copy:
             return b""
@@ -112,44 +114,48 @@ class FileGuard:
             page = 65_536 if page == 1 else page
             end = WAL_HEADER_BYTES + frames * (FRAME_HEADER.size + page)
             log = self.files["-wal"]
-            frame = read(log, end - page - FRAME_HEADER.size, FRAME_HEADER.size)
+            frame = read_at(
+                log, end - page - FRAME_HEADER.size, FRAME_HEADER.size
+            )
             if (
                 os.fstat(log.fileno()).st_size < end
                 or FRAME_HEADER.unpack(frame) != (first, second)
-                or read(log, SALTS_AT, len(salts)) != salts
+                or read_at(log, SALTS_AT, len(salts)) != salts
             ):
                 return b""
         return checkpoint
 
-    def _verify_database(self, now: State) -> None:
+    def _verify_database(self, now: DatabaseState) -> None:
         """Verify that nothing but a checkpoint has changed it since."""
         before = self.state
         if now == before:
             return
-        # Another process is amid a checkpoint, if it has not come that far.
-        if read(self.files["-shm"], ATTEMPTED_AT, 4) != now.checkpoint[-4:]:
+        # Another process is in the middle of a checkpoint.
+        if read_at(self.files["-shm"], ATTEMPTED_AT, 4) != now.checkpoint[-4:]:
             return
-        header = read(self.files[""], 0, DATABASE_HEADER_BYTES)
-        kept = now.checkpoint != before.checkpoint or (
+        header = read_at(self.files[""], 0, DATABASE_HEADER_BYTES)
+        is_expected = now.checkpoint != before.checkpoint or (
             header == self.header and now.size >= before.size
         )
-        if not kept or not header.startswith(MAGIC):
-            raise damage(f"{self.path} was truncated or overwritten")
-        # Without a checkpoint, somebody wrote to it, or only touched it.
-        if now.checkpoint == before.checkpoint and not is_intact(self.path):
-            raise damage(f"{self.path} was overwritten")
+        if not is_expected or not header.startswith(MAGIC):
+            raise damage_error(f"{self.path} was truncated or overwritten")
+        # Without a checkpoint, a program wrote to it, or only touched it.
+        if now.checkpoint == before.checkpoint and not passes_quick_check(
+            self.path
+        ):
+            raise damage_error(f"{self.path} was overwritten")
         self.state, self.header = now, header
 
 
-def split(index: bytes) -> tuple[bytes, bytes, bytes]:
-    """Return both headers of the index, and what a checkpoint changes."""
+def split_index(index: bytes) -> tuple[bytes, bytes, bytes]:
+    """Return both headers of the index, and the checkpoint state."""
     size = INDEX_HEADER.size
     first, second = index[:size], index[size : 2 * size]
     return first, second, first[32:40] + index[2 * size :]  # salts, frames
 
 
-def is_intact(path: str) -> bool:
-    """Whether another connection finds a database in order."""
+def passes_quick_check(path: str) -> bool:
+    """Return whether another connection finds a database in order."""
     try:
         with closing(sqlite3.connect(path)) as database:
             (found,) = database.execute("PRAGMA quick_check").fetchone()
@@ -158,12 +164,12 @@ def is_intact(path: str) -> bool:
     return bool(found == "ok")
 
 
-def read(file: BinaryIO, at: int, size: int) -> bytes:
-    """Return up to so many bytes."""
+def read_at(file: BinaryIO, at: int, size: int) -> bytes:
+    """Return up to `size` bytes at an offset."""
     file.seek(at)
     return file.read(size)
 
 
-def damage(what: str) -> sqlite3.OperationalError:
-    """Return an error with what happened, and what to do about it."""
-    return sqlite3.OperationalError(f"{what}: {ADVICE}")
+def damage_error(damage: str) -> sqlite3.OperationalError:
+    """Return an error with the damage, and advice on how to repair it."""
+    return sqlite3.OperationalError(f"{damage}: {ADVICE}")

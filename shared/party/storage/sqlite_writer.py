@@ -62,9 +62,9 @@ class Writer:
     async def submit(
         self, function: Callable[[Database], T], reads_only: bool = False
     ) -> T:
-        """Run a function on the database; return what it returns.
+        """Run a function on the database, and return its result.
 
-        Raises what it raised, or StorageError.
+        Raises the function's exception, or StorageError.
         """
         if self.stopped:
             raise StorageError("the store is closed")

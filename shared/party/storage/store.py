@@ -23,8 +23,8 @@ MAX_ENTRIES = 10_000
 """Entries of a log that a process without a backend keeps."""
 
 POLL_INTERVAL = 1.0
-"""Seconds between two looks at what other processes have written, and between
-two writes of how far this one's open entries have grown."""
+"""Seconds between two polls for the writes of other processes, and between two
+checkpoints of this one's open entries."""
 
 
 class Store:
@@ -52,7 +52,7 @@ class Store:
             self._polling = asyncio.create_task(self._poll_regularly())
 
     async def stop(self) -> None:
-        """Write what is left, and close the backend."""
+        """Write the pending entries, and close the backend."""
         if self.backend:
             self._polling.cancel()
             logs = self._stored_logs()
@@ -108,7 +108,7 @@ class Store:
         }
 
     def release(self, party: str, room: str) -> None:
-        """Drop the logs of an evicted room, where nothing is lost by it."""
+        """Drop the logs of an evicted room that are stored, or empty."""
         self._snapshots.pop((party, room), None)
         for key, log in list(self._logs.items()):
             is_stored = self.backend or not log
@@ -127,7 +127,7 @@ class Store:
                 await self._checkpoint()
 
     async def _poll(self) -> None:
-        """Take up what other processes have written."""
+        """Apply the writes of other processes."""
         if self.backend:
             logs = {log.key: log for log in self._stored_logs()}
             found = await self.backend.poll(
@@ -137,7 +137,7 @@ class Store:
                 logs[key].apply_external(records)
 
     async def _checkpoint(self) -> None:
-        """Write how far open entries have grown, in case of a crash."""
+        """Write the text so far of open entries, in case of a crash."""
         logs = {log.key: log for log in self._stored_logs()}
         changes = [change for log in logs.values() for change in log.grown()]
         if self.backend and changes:

@@ -119,7 +119,7 @@ class StoredLog(Log[M], Generic[M]):
         await write.done
 
     async def flush(self) -> None:
-        """Wait until all that was submitted is written, or has failed."""
+        """Wait until all submitted entries are written, or have failed."""
         if self._flushing:
             await asyncio.wait([self._flushing])
         if self.retries:
@@ -240,12 +240,12 @@ class StoredLog(Log[M], Generic[M]):
         ]
 
     def note_stored(self, record: Record) -> None:
-        """Remember how far an open entry is stored."""
+        """Remember the text of an open entry that is stored."""
         if each := self._open.get(record.seq):
             self._open[record.seq] = each[0], record.entry
 
     def apply_external(self, records: Sequence[Record]) -> None:
-        """Take up records of another process, and tell the room."""
+        """Apply records of another process, and notify the room."""
         for record in records:
             if record.seq < self.next_seq:
                 continue  # known, or written by this process
