@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from .support.browser import People, open_chromium, people
-from .support.party_server import take_the_fast_path
+from .support.party_server import use_fast_transport
 from .support.server_process import ROOT, ServerProcess, Stage, start
 
 sys.path.insert(0, str(ROOT))
@@ -117,9 +117,9 @@ def pytest_collection_modifyitems(
 def way(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Run what serves parties both ways: with the fast path, and without."""
+    """Run party servers with the fast transport, or without."""
     if getattr(request, "param", "plain") == "fast":
-        take_the_fast_path(monkeypatch)
+        use_fast_transport(monkeypatch)
 
 
 @pytest.fixture

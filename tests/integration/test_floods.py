@@ -44,7 +44,7 @@ from ..support.ws_frames import (
     parse_frames,
     read_all,
 )
-from .test_fast_frames import accepted, leave
+from .test_batching_protocol import accepted, leave
 
 OFFER = b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
 MB = 1_000_000

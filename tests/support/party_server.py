@@ -53,7 +53,7 @@ class Echo(Server):
         return JSONResponse({"room": self.room.id})
 
 
-def take_the_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
+def use_fast_transport(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have this test's houses do as with FAST_TRANSPORT=1."""
     monkeypatch.setattr(TestServer, "protocol", fast.BatchingProtocol)
     monkeypatch.setattr(TestServer, "http", fast.FastHandshakeHTTP)

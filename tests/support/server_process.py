@@ -35,7 +35,7 @@ HANDSHAKE = (
 )
 
 NEWEST = max(int(each.name[-2:]) for each in ROOT.glob("demo_0?"))
-"""The stage that takes the fast path here; the others run without it.
+"""The stage that has the fast transport here; the others run without it.
 
 So what a stage passes on to the next is tested both ways.
 `make test FAST_TRANSPORT=0` has all of them run without, 1 with it.

@@ -1,4 +1,4 @@
-"""The fast path: what is heard is the same, in fewer writes and bytes."""
+"""Broadcaster: everybody receives all frames, in fewer writes and bytes."""
 
 import asyncio
 import base64
@@ -26,7 +26,7 @@ from ..support.party_server import (
     HIGH_LIMITS,
     TestServer,
     serve_parties,
-    take_the_fast_path,
+    use_fast_transport,
 )
 from ..support.server_process import PATIENCE, ROOT
 
@@ -55,7 +55,7 @@ LISTEN = """async (url) => {
 
 
 class Stage(Server):
-    """Says all kinds of things, and notes who is to hear what."""
+    """Sends frames at random, and notes who should receive each."""
 
     told: dict[str, list[Frame]]
 
@@ -80,7 +80,7 @@ class Stage(Server):
         self.tell("end")
 
     def act(self, chance: random.Random, said: str) -> None:
-        """Say something to everybody, to most, or to one."""
+        """Send a frame to everybody, to most, or to one."""
         somebody = chance.choice(self.room.connections())
         kind = chance.randrange(10)
         if kind == 0:
@@ -106,7 +106,7 @@ class Stage(Server):
 
 @pytest.fixture(autouse=True)
 def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Frame]]:
-    """The frames for each connection, in order."""
+    """Return the frames sent to each connection, in order."""
     told: dict[str, list[Frame]] = defaultdict(list)
     monkeypatch.setattr(Stage, "told", told, raising=False)
     return told
@@ -114,14 +114,14 @@ def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Frame]]:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[TestServer]:
-    """A server with a stage, on the fast path."""
-    take_the_fast_path(monkeypatch)
+    """A server with a stage, with the fast transport."""
+    use_fast_transport(monkeypatch)
     with serve_parties(stage=Stage, bounds=HIGH_LIMITS) as server:
         yield server
 
 
 def listen(socket: ClientConnection, most: int = 10_000) -> list[Frame]:
-    """Read to the end, or up to so many bytes."""
+    """Return the frames until the end, or that many."""
     heard: list[Frame] = [socket.recv(PATIENCE)]
     while heard[-1] != "end" and len(heard) < most:
         heard.append(socket.recv(PATIENCE))
@@ -129,7 +129,7 @@ def listen(socket: ClientConnection, most: int = 10_000) -> list[Frame]:
 
 
 def come_and_go(server: TestServer, number: int) -> dict[str, list[Frame]]:
-    """Be in the room for a moment, and again: what was heard each time."""
+    """Visit the room repeatedly; return the frames of each visit."""
     heard: dict[str, list[Frame]] = {}
     for visit in range(8):
         id = f"visitor-{number}-{visit}"
@@ -140,13 +140,13 @@ def come_and_go(server: TestServer, number: int) -> dict[str, list[Frame]]:
 
 
 def as_text(frames: list[Frame]) -> list[str]:
-    """Frames as a browser that decodes them tells."""
+    """Return frames as text, as the browser reports them."""
     return [each if isinstance(each, str) else each.decode() for each in frames]
 
 
 @contextmanager
 def page_in(chromium: Browser, server: TestServer, id: str) -> Iterator[Page]:
-    """A page that listens in the room; `end` is what it hears."""
+    """Yield a page in the room; `window.end` has its frames."""
     url = f"ws://127.0.0.1:{server.port}/parties/stage/1?_pk={id}"
     with something_runs(chromium):
         page = chromium.new_page()
@@ -158,7 +158,7 @@ def page_in(chromium: Browser, server: TestServer, id: str) -> Iterator[Page]:
 
 @contextmanager
 def published(server: TestServer, id: str) -> Iterator[IO[str]]:
-    """The published client in the room: what it hears, line by line."""
+    """Yield the output of the published client: a line for each frame."""
     script = [
         find_node(),
         "--experimental-websocket",
@@ -174,7 +174,7 @@ def published(server: TestServer, id: str) -> Iterator[IO[str]]:
 
 
 @pytest.mark.parametrize("seed", ["1", "2"])
-def test_everybody_hears_all_of_it_whoever_comes_and_goes(
+def test_broadcaster_delivers_all_frames_while_people_come_and_go(
     server: TestServer,
     chromium: Browser,
     told: dict[str, list[Frame]],

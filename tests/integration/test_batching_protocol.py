@@ -1,4 +1,4 @@
-"""The fast path, byte by byte: it reads and writes what uvicorn's would."""
+"""BatchingProtocol, byte by byte: as uvicorn's protocol, in fewer writes."""
 
 import asyncio
 import gc
@@ -30,7 +30,7 @@ from ..support.party_server import (
     HIGH_LIMITS,
     TestServer,
     serve_parties,
-    take_the_fast_path,
+    use_fast_transport,
 )
 from ..support.server_process import HANDSHAKE, PATIENCE, ServerProcess
 from ..support.ws_frames import (
@@ -38,6 +38,7 @@ from ..support.ws_frames import (
     CLOSE,
     PING,
     PONG,
+    RSV1,
     TEXT,
     close_frame,
     frame,
@@ -51,7 +52,7 @@ ROOM = HANDSHAKE % b"/parties/radio/1"
 
 
 class Transport(asyncio.Transport):
-    """In place of a socket: keeps what is written."""
+    """A transport that keeps the bytes written to it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,7 +80,7 @@ class Transport(asyncio.Transport):
 
 
 async def accept(scope: Any, receive: Any, send: Any) -> None:
-    """An app that lets everybody in, and waits."""
+    """An app that accepts every connection, and waits."""
     await receive()
     await send({"type": "websocket.accept"})
     with suppress(asyncio.CancelledError):
@@ -90,7 +91,7 @@ P = TypeVar("P", bound=WebSocketsSansIOProtocol)
 
 
 async def accepted(kind: type[P]) -> tuple[P, Transport]:
-    """A line that is open."""
+    """Return an open connection, and its transport."""
     config = uvicorn.Config(accept, ws_max_size=200_000, log_config=None)
     config.load()
     line, transport = kind(config, ServerState(), {}), Transport()
@@ -111,7 +112,7 @@ async def accepted(kind: type[P]) -> tuple[P, Transport]:
 
 
 async def leave(line: WebSocketsSansIOProtocol, transport: Transport) -> None:
-    """Have nothing of a line left."""
+    """Release all that belongs to a connection."""
     cancelled = [task.cancel() for task in line.tasks]
     if isinstance(line, BatchingProtocol):
         line.stop_reading()
@@ -157,7 +158,7 @@ async def outcome(
 
 
 class Sent(bytes):
-    """Bytes of which a failing example shows the beginning alone."""
+    """Bytes whose repr is short, for failing examples."""
 
     def __repr__(self) -> str:
         return f"{self[:20]!s}… ({len(self)})"
@@ -171,7 +172,7 @@ TEXTS = st.one_of(
 
 
 def deflated(data: bytes) -> bytes:
-    """Data as a client compresses it."""
+    """Return data as a client compresses it."""
     packer = zlib.compressobj(wbits=-15)
     packed = packer.compress(data) + packer.flush(zlib.Z_SYNC_FLUSH)
     return packed.removesuffix(b"\x00\x00\xff\xff")
@@ -186,6 +187,13 @@ FRAMES = st.one_of(
     DATA,
     st.builds(frame, st.sampled_from([PING, PONG]), st.binary(max_size=5)),
 )
+BEGIN_COMPRESSED = RSV1 | TEXT, RSV1 | BINARY
+"""First bytes of a message in several compressed frames.
+
+uvicorn inflates each frame at once, and so finds invalid data before the
+message is complete.
+"""
+
 ODD = st.one_of(
     st.builds(
         frame,
@@ -194,6 +202,13 @@ ODD = st.one_of(
         fin=st.booleans(),
         reserved=st.sampled_from([0, 0, 0, 1, 4]),
         masked=st.sampled_from([True, True, False]),
+    ).filter(lambda data: data[0] not in BEGIN_COMPRESSED),
+    st.builds(
+        frame,
+        KINDS,
+        TEXTS.map(deflated),
+        fin=st.just(False),
+        reserved=st.just(4),
     ),
     st.just(frame(TEXT, deflated(b"x" * 150_000), reserved=4)),
     st.just(frame(TEXT, b"[]", size=b"\xfe\x00\x02")),
@@ -217,13 +232,13 @@ WITHIN = b"abcd" + frame(BINARY, b"a frame, it seems")
     st.lists(DATA.map(Sent), max_size=3),
     st.none() | st.lists(st.integers(1, 200), max_size=12),
 )
-def test_whatever_comes_is_read_as_uvicorn_reads_it(
+def test_protocol_parses_frames_as_uvicorn_does(
     before: list[bytes],
     odd: list[bytes],
     after: list[bytes],
     cuts: list[int] | None,
 ) -> None:
-    """Wherever it is cut, or frame by frame."""
+    """However the bytes are split."""
     sent = [*before, *odd, *after]
     chunks = sent if cuts is None else []
     rest = b"".join(sent[len(chunks) :])
@@ -239,7 +254,7 @@ def test_whatever_comes_is_read_as_uvicorn_reads_it(
 
 
 @pytest.mark.parametrize("kind", [TEXT, BINARY])
-def test_a_frame_does_not_overtake_one_that_waits_to_be_fetched(
+def test_protocol_keeps_the_order_behind_the_queue_of_the_app(
     kind: int,
 ) -> None:
     async def test() -> None:
@@ -290,7 +305,7 @@ ENDS = [b"\r\n\r\n", b"\r\n\r\n\x89\x00", b"\n\n", b"\r\n", b""]
 
 
 async def arrival(kind: type[BoundedHTTP], said: bytes) -> list[Any]:
-    """Of what an app is told, and what is answered, when that arrives."""
+    """Return the app's scope and the answer, for those bytes."""
     told: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -314,7 +329,7 @@ async def arrival(kind: type[BoundedHTTP], said: bytes) -> list[Any]:
 
 
 def mostly(usual: bytes, *others: bytes) -> st.SearchStrategy[bytes]:
-    """The usual case in most examples."""
+    """Draw the usual value in most examples."""
     return st.sampled_from([usual] * 3 * len(others) + [*others])
 
 
@@ -329,7 +344,7 @@ def mostly(usual: bytes, *others: bytes) -> st.SearchStrategy[bytes]:
     mostly(*ENDS),
 )
 @example(b"GET", b"/", b"HTTP/1.1", {LINES[1]}, [MORE[1]], bytes, ENDS[0])
-def test_whatever_handshake_comes_is_taken_as_uvicorn_takes_it(
+def test_handshake_is_answered_as_uvicorn_does(
     method: bytes,
     path: bytes,
     version: bytes,
@@ -349,14 +364,14 @@ def test_whatever_handshake_comes_is_taken_as_uvicorn_takes_it(
     asyncio.run(test())
 
 
-def test_a_simple_handshake_is_read_once() -> None:
-    """Else the fast way in would be none."""
+def test_handshake_is_parsed_directly() -> None:
+    """Otherwise every handshake would go to the HTTP parser."""
     assert parse_handshake(ROOM)
     assert not parse_handshake(ROOM + b"x")
 
 
 class Radio(Server):
-    """Says sixteen things to all but one, and that one hears an answer."""
+    """Broadcasts sixteen messages to all but the sender, who gets others."""
 
     async def on_message(self, message: Frame, sender: Connection) -> None:
         if message == "first":
@@ -371,14 +386,14 @@ class Radio(Server):
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[TestServer]:
-    """A server with a radio, on the fast path."""
-    take_the_fast_path(monkeypatch)
+    """A server with a radio, with the fast transport."""
+    use_fast_transport(monkeypatch)
     with serve_parties(radio=Radio, bounds=HIGH_LIMITS) as server:
         yield server
 
 
 class Recorder:
-    """A transport that writes down what is written with it."""
+    """A transport that records the bytes written to it."""
 
     def __init__(self, transport: Any, writes: list[bytes]) -> None:
         self.transport = transport
@@ -394,7 +409,7 @@ class Recorder:
 
 @pytest.fixture
 def writes(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[bytes]]:
-    """The writes to each reader."""
+    """Return the writes to each connection, by its id."""
     writes: dict[str, list[bytes]] = {}
     attach = BatchingProtocol.attach
 
@@ -407,7 +422,7 @@ def writes(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[bytes]]:
     return writes
 
 
-def test_what_is_said_in_one_turn_is_written_at_once(
+def test_frames_of_one_iteration_are_one_write(
     server: TestServer, writes: dict[str, list[bytes]]
 ) -> None:
     with (
@@ -427,10 +442,10 @@ def test_what_is_said_in_one_turn_is_written_at_once(
 
 
 @pytest.mark.parametrize("when", ["amid a turn", "before it"])
-def test_whose_line_is_cut_takes_nothing_from_the_others(
+def test_lost_connection_takes_no_frame_from_others(
     server: TestServer, when: str
 ) -> None:
-    """Their own part of the app hears of the end only later."""
+    """The app learns of the end only later."""
 
     def speak() -> None:
         room = server.parties.room("radio", "1")
@@ -455,10 +470,10 @@ def test_whose_line_is_cut_takes_nothing_from_the_others(
         assert ada.socket.recv(PATIENCE) == "news"
 
 
-def test_who_does_not_keep_up_is_left_to_the_outbox(
+def test_slow_client_is_evicted(
     server: TestServer, writes: dict[str, list[bytes]]
 ) -> None:
-    """Which evicts them, although they had the same as all until then."""
+    """Although it was synced with the others until then."""
     with (
         server.stalled("/parties/radio/1?_pk=phone"),
         server.join("1", "radio", pk="ada", compression=None) as ada,
@@ -472,10 +487,10 @@ def test_who_does_not_keep_up_is_left_to_the_outbox(
     assert sum(map(len, writes["phone"])) < 30 * 32_000
 
 
-def test_a_hook_that_says_very_much_is_not_waited_for(
+def test_batch_is_written_after_64_kib(
     server: TestServer, writes: dict[str, list[bytes]]
 ) -> None:
-    """Else all of it would wait for each, who may not even read it."""
+    """Otherwise its memory would have no limit."""
 
     def speak() -> None:
         room = server.parties.room("radio", "1")
@@ -490,7 +505,7 @@ def test_a_hook_that_says_very_much_is_not_waited_for(
     assert max(map(len, writes["ada"])) < 80_000
 
 
-def test_a_reply_that_grows_costs_what_is_new_in_it(
+def test_deflate_sends_only_the_new_part_of_a_reply(
     server: TestServer, writes: dict[str, list[bytes]]
 ) -> None:
     words = [f"word{n * n}" for n in range(150)]
@@ -517,10 +532,10 @@ def test_a_reply_that_grows_costs_what_is_new_in_it(
     assert compressor() is None
 
 
-def test_who_was_skipped_is_compressed_for_again(
+def test_deflate_resumes_after_a_missed_frame(
     server: TestServer, writes: dict[str, list[bytes]]
 ) -> None:
-    """Also where something small is said before."""
+    """Also when a small frame comes before."""
 
     def speak(*said: str) -> None:
         room = server.parties.room("radio", "1")
@@ -539,11 +554,11 @@ def test_who_was_skipped_is_compressed_for_again(
     assert kinds == [TEXT | 0xC0, TEXT | 0x80, TEXT | 0x80, TEXT | 0xC0]
 
 
-CONNECTION_TYPES = BatchingProtocol, ServerProtocol, Connection
+TYPES_TO_FREE = BatchingProtocol, ServerProtocol, Connection
 
 
-def test_a_connection_that_ended_is_no_garbage(server: TestServer) -> None:
-    """It is gone at once: garbage is rarely collected otherwise."""
+def test_closed_connection_leaves_no_cycle(server: TestServer) -> None:
+    """It is freed at once, since the garbage collector runs rarely."""
     gc.collect()
     gc.disable()
     try:
@@ -572,7 +587,7 @@ def test_a_connection_that_ended_is_no_garbage(server: TestServer) -> None:
         while server.call(len, server.server_state.tasks):
             pass
         server.call(int)
-        left = [o for o in gc.get_objects() if type(o) in CONNECTION_TYPES]
+        left = [o for o in gc.get_objects() if type(o) in TYPES_TO_FREE]
         assert left == []
     finally:
         gc.enable()
@@ -594,7 +609,7 @@ def test_a_connection_that_ended_is_no_garbage(server: TestServer) -> None:
         ("permessage-inflate", False),
     ],
 )
-def test_an_offer_that_limits_our_window_is_declined(
+def test_deflate_declines_an_offer_that_limits_the_window(
     server: TestServer, offer: str, agreed: bool
 ) -> None:
     """RFC 7692, 7.1."""
@@ -608,7 +623,7 @@ def test_an_offer_that_limits_our_window_is_declined(
 
 @pytest.mark.stages(2)
 @pytest.mark.parametrize("fast", ["1", "0"])
-def test_a_setting_turns_it_off(serve: Any, fast: str) -> None:
+def test_fast_transport_can_be_turned_off(serve: Any, fast: str) -> None:
     running: ServerProcess = serve(FAST_TRANSPORT=fast)
     with running.join() as ada:
         assert ada.socket.response
