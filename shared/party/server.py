@@ -16,7 +16,8 @@ room may be dropped again, but not its log.
 
 A message is text, bytes, or a dict or model that becomes JSON. Sending never
 waits: a client that reads too slowly is closed, and delays nobody else. Of
-the broadcasts with one `key`, the latest is sent, 30 times a second at most.
+the broadcasts with one `key`, the latest is sent, 30 times a second at most;
+`final=True` does not wait for that.
 """
 
 import logging
