@@ -40,6 +40,7 @@ class PartyApp:
                 self._check_open()
                 self.upgrade_check.check(request)
                 path = parse_room_path(scope)
+                scope["party.identity"] = self.identify(request)
                 response = await self.parties.respond(*path, request)
             except HTTPException as error:
                 response = error_response(error)

@@ -1,5 +1,6 @@
 """Serve older log entries: `GET /parties/PARTY/ROOM?before=SEQ`."""
 
+import math
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -7,6 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .encoding import EncodedJSON, Frame, encode, encode_newest
+from .message_rate_limiter import Senders
+from .room import Room
 from .storage.log import Log
 
 PAGE_SIZE = 100
@@ -23,8 +26,20 @@ def is_page_request(request: Request) -> bool:
     return request.method == "GET" and "before" in request.query_params
 
 
-async def page_response(log: Log[Any] | None, request: Request) -> Response:
-    """Return the page before the sequence number in the query."""
+async def page_response(
+    senders: Senders, room: Room, request: Request
+) -> Response:
+    """Return the page before the sequence number in the query.
+
+    It counts as a message of a client, but not of another party.
+    """
+    log = room.page_log
+    identity = request.scope.get("party.identity")
+    limit = senders.limit(request, identity, room) if identity else None
+    if limit and (refusal := limit.consume()):
+        reason, seconds = refusal
+        retry = {"Retry-After": str(math.ceil(seconds))}
+        raise HTTPException(429, reason, retry)
     if log is None:
         raise HTTPException(404, "This room has no log.")
     try:

@@ -195,7 +195,7 @@ class PartyRegistry:
             async with self.enter(name, id) as server:
                 if has_hook:
                     return await call_on_request(server, request)
-                return await page_response(server.room.page_log, request)
+                return await page_response(self.senders, server.room, request)
         except HTTPException as error:
             return error_response(error)
 

@@ -202,3 +202,13 @@ def test_message_reaches_a_hundred_connections(rooms: ServerProcess) -> None:
         for guest in guests[1:]:
             message = guest.next(PATIENCE)["message"]
             assert message["body"] == "hello, everybody"
+
+
+def test_client_may_fetch_no_more_pages_than_messages(stage: Stage) -> None:
+    path = "/parties/chatroom/hello-world?before=1"
+    with start(stage, MAX_MESSAGES_PER_SECOND="1") as running:
+        answers = [running.get(path) for _ in range(20)]
+        assert answers[0].json()["messages"] == []
+        assert answers[-1].status == 429
+        assert int(answers[-1].headers["retry-after"]) >= 1
+        assert "At most 1 messages a second" in answers[-1].json()["error"]
