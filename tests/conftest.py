@@ -1,16 +1,27 @@
 """Which stages a test runs for, and the servers and browsers it uses."""
 
+import importlib
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
 
+from shared.settings import Settings
+
 from .support.browser import People, open_chromium, people
 from .support.party_server import use_fast_transport
-from .support.server_process import ROOT, ServerProcess, Stage, start
+from .support.server_process import (
+    ROOT,
+    ServerProcess,
+    Stage,
+    environment,
+    start,
+)
 
 sys.path.insert(0, str(ROOT))
 
@@ -170,3 +181,19 @@ def person(chromium: Browser) -> Iterator[People]:
     """
     with people(chromium) as seats:
         yield seats
+
+
+@pytest.fixture
+def setting(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
+    """Set the settings of shared/ai, without those of the environment."""
+    for name in set(os.environ) - set(environment({})):
+        monkeypatch.delenv(name)
+
+    def change(**values: Any) -> Settings:
+        settings = Settings(_env_file=None, **values)
+        for name in ("chat_model", "clients", "streaming", "question_queue"):
+            module = importlib.import_module(f"shared.ai.{name}")
+            monkeypatch.setattr(module, "settings", lambda: settings)
+        return settings
+
+    return change

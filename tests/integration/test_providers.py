@@ -30,6 +30,7 @@ from shared.settings import Settings
 
 from ..support.server_process import ROOT, ServerProcess, Stage, start
 from ..support.stubs import Exchange, OllamaStub, OpenAIStub, lines
+from ..unit.ai.test_streaming import Failing
 from .test_ai import (
     BROKEN,
     CUT,
@@ -43,7 +44,6 @@ from .test_ai import (
     hear_out,
     using,
 )
-from .test_ai_parts import Failing
 
 pytestmark = pytest.mark.stages(3)
 ONE_STAGE = pytest.mark.stages(5)

@@ -74,22 +74,6 @@ def kept(file: Path) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def setting(monkeypatch: pytest.MonkeyPatch) -> Change:
-    """Set what shared/ai is to read, whatever a developer has set."""
-    for name in set(os.environ) - set(environment({})):
-        monkeypatch.delenv(name)
-
-    def change(**values: Any) -> Settings:
-        settings = Settings(_env_file=None, **values)
-        for name in ("chat_model", "clients", "streaming"):
-            module = importlib.import_module(f"shared.ai.{name}")
-            monkeypatch.setattr(module, "settings", lambda: settings)
-        return settings
-
-    return change
-
-
-@pytest.fixture
 def stub() -> Iterator[OpenAIStub]:
     with OpenAIStub() as stub:
         yield stub

@@ -1,0 +1,179 @@
+"""Detection of the provider, by the settings and by asking Ollama."""
+
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request as Asked
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from shared.ai.provider import detect_provider, has_model
+from shared.settings import ROOT, Settings
+
+from ...support.server_process import PATIENCE, environment
+from ...support.stubs import OllamaStub, serve
+
+Change = Callable[..., Settings]
+
+
+def test_detect_provider_obeys_the_ai_setting(setting: Change) -> None:
+    everything = {
+        "openai_api_key": "sk-test",
+        "openai_base_url": "http://127.0.0.1:9",
+        "ollama_host": "http://127.0.0.1:9",
+    }
+    for ai in ("openai", "ollama", "local", "none"):
+        assert detect_provider(setting(ai=ai, **everything)) == ai
+        assert detect_provider(setting(ai=ai)) == ai
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"openai_api_key": "sk-test"}, "openai"),
+        ({"openai_base_url": "http://127.0.0.1:9/v1"}, "openai"),
+        ({"openai_api_key": "k", "ollama_host": "there"}, "openai"),
+        ({"ollama_host": "http://127.0.0.1:9"}, "ollama"),
+        ({}, "local"),
+    ],
+)
+def test_detect_provider_follows_other_settings(
+    setting: Change,
+    monkeypatch: pytest.MonkeyPatch,
+    given: dict[str, str],
+    expected: str,
+) -> None:
+    monkeypatch.setattr("shared.ai.provider.has_model", lambda name: False)
+    assert detect_provider(setting(**given)) == expected
+
+
+def test_detect_provider_finds_a_running_ollama(
+    setting: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with OllamaStub() as ollama:
+        monkeypatch.setattr(
+            "shared.ai.provider.has_model",
+            lambda name: has_model(name, ollama.url),
+        )
+        assert detect_provider(setting()) == "ollama"
+        assert detect_provider(setting(ollama_model="mistral")) == "ollama"
+        assert detect_provider(setting(ollama_model="not-pulled")) == "local"
+        assert detect_provider(setting(openai_api_key="sk-test")) == "openai"
+        assert detect_provider(setting(ai="none")) == "none"
+        assert ollama.exchanges == []
+
+
+def test_has_model_knows_pulled_models() -> None:
+    with OllamaStub() as ollama:
+        ollama.models = ["llama3.2:latest", "mistral:7b"]
+        assert has_model("llama3.2", ollama.url)
+        assert has_model("llama3.2:latest", ollama.url)
+        assert has_model("mistral:7b", ollama.url)
+        assert not has_model("mistral", ollama.url)
+        assert not has_model("llama3", ollama.url)
+        ollama.models = []
+        assert not has_model("llama3.2", ollama.url)
+        ollama.fault = "500"
+        assert not has_model("llama3.2", ollama.url)
+    assert not has_model("llama3.2", ollama.url)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "<p>A web page",
+        "[]",
+        "null",
+        "{}",
+        '{"models": null}',
+        '{"models": [null]}',
+        '{"models": [{}]}',
+        '{"models": [{"name": {}}]}',
+        '{"models": "llama3.2"}',
+    ],
+)
+def test_has_model_ignores_other_answers(text: str) -> None:
+    async def tags(request: Asked) -> Response:
+        return PlainTextResponse(text)
+
+    with serve(Starlette(routes=[Route("/api/tags", tags)])) as port:
+        assert not has_model("llama3.2", f"http://127.0.0.1:{port}")
+
+
+@contextmanager
+def answering(reply: bytes) -> Iterator[str]:
+    """Somebody who answers whatever is asked with those bytes, once."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            caller, _ = listener.accept()
+            with caller:
+                caller.recv(65_536)
+                caller.sendall(reply)
+                if not reply:
+                    caller.recv(1)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"SSH-2.0-OpenSSH_9.9\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz",
+        b"",
+    ],
+    ids=["another protocol", "cut", "no chunk", "silence"],
+)
+def test_has_model_ignores_other_protocols(reply: bytes) -> None:
+    with answering(reply) as url:
+        assert not has_model("llama3.2", url)
+
+
+def test_has_model_uses_no_proxy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with OllamaStub() as ollama, OllamaStub() as proxy:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, proxy.url)
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        ollama.models = []
+        assert not has_model("llama3.2", ollama.url)
+        assert len(ollama.paths) == 1
+        assert proxy.paths == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"AI": "none"}, "none"),
+        ({"AI": "", "OPENAI_API_KEY": "sk-test"}, "openai"),
+        ({"AI": "local", "OPENAI_API_KEY": "sk-test"}, "local"),
+    ],
+)
+def test_provider_command_prints_the_provider(
+    settings: dict[str, str], expected: str
+) -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "tools.provider"],
+        cwd=ROOT,
+        env=environment(settings),
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    assert told.stdout.split() == [expected]
+    assert told.stderr == ""

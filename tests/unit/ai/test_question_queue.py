@@ -1,0 +1,138 @@
+"""The queue of questions: one reply at a time in a room."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from shared.ai import (
+    model,
+    one_reply_at_a_time,
+)
+from shared.ai.context import AppContext
+from shared.party import Room, Server
+from shared.party.registry import PartyRegistry
+from shared.settings import Settings
+
+Change = Callable[..., Settings]
+
+
+class Answering(Server):
+    """Answers questions in turn, when it is told to go on."""
+
+    def __init__(self) -> None:
+        parties = PartyRegistry({}, context=AppContext())
+        super().__init__(Room("chat", "1", parties.context))
+        self.answered: list[str] = []
+        self.at_work = 0
+        self.may_go_on = asyncio.Event()
+
+    @one_reply_at_a_time
+    async def answer(self, question: str) -> None:
+        self.at_work += 1
+        assert self.at_work == 1
+        await self.may_go_on.wait()
+        self.answered.append(question)
+        self.at_work -= 1
+        if question.startswith("bad"):
+            raise ValueError(question)
+
+
+async def started(room: Answering, *questions: str) -> list[asyncio.Task[None]]:
+    """Ask questions, all at once."""
+    tasks = [asyncio.create_task(room.answer(each)) for each in questions]
+    for _ in range(
+        10
+    ):  # turns of the loop, in which each gets as far as it can
+        await asyncio.sleep(0)
+    return tasks
+
+
+@pytest.fixture
+def answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have something that answers, as far as turns are concerned."""
+    monkeypatch.setattr(model, "kind", "openai")
+
+
+def test_question_queue_is_unused_without_an_ai() -> None:
+    """Else the whole prompt would be put together, for each message."""
+
+    async def ask() -> None:
+        room = Answering()
+        await asyncio.gather(room.answer("a"), room.answer("b"))
+        assert room.answered == []
+
+    asyncio.run(ask())
+
+
+@pytest.mark.usefixtures("answered")
+def test_question_queue_runs_one_reply_at_a_time() -> None:
+    async def ask() -> None:
+        room = Answering()
+        tasks = await started(room, *"abcde")
+        room.may_go_on.set()
+        await asyncio.gather(*tasks)
+        assert room.answered == list("abcde")
+
+    asyncio.run(ask())
+
+
+@pytest.mark.usefixtures("answered")
+def test_question_queue_replaces_its_last_question() -> None:
+    async def ask() -> None:
+        room = Answering()
+        tasks = await started(room, *"abcdefghij")
+        assert [task.done() for task in tasks] == [False] * 6 + [True] * 4
+        room.may_go_on.set()
+        await asyncio.gather(*tasks)
+        assert room.answered == list("abcdej")
+
+    asyncio.run(ask())
+
+
+@pytest.mark.usefixtures("answered")
+def test_question_queue_size_is_a_setting(setting: Change) -> None:
+    setting(max_queued_questions=2)
+
+    async def ask() -> None:
+        room = Answering()
+        tasks = await started(room, *"abcde")
+        room.may_go_on.set()
+        await asyncio.gather(*tasks)
+        assert room.answered == list("abe")
+
+    asyncio.run(ask())
+
+
+@pytest.mark.usefixtures("answered")
+def test_question_queue_goes_on_after_a_failure() -> None:
+    async def ask() -> None:
+        room = Answering()
+        tasks = await started(room, "a", "bad b", "c", "d", "e", "f", "g")
+        tasks[0].cancel()
+        tasks[2].cancel()
+        room.at_work = 0
+        room.may_go_on.set()
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+        assert room.answered == ["bad b", "d", "e", "g"]
+        kinds = [type(end) for end in ends if end]
+        cancelled = asyncio.CancelledError
+        assert kinds == [cancelled, ValueError, cancelled]
+        await room.answer("at last")
+        assert room.answered[-1] == "at last"
+
+    asyncio.run(ask())
+
+
+@pytest.mark.usefixtures("answered")
+def test_question_queue_belongs_to_one_room() -> None:
+    async def ask() -> None:
+        one, other = Answering(), Answering()
+        tasks = await started(one, "a")
+        other.may_go_on.set()
+        await other.answer("b")
+        assert other.answered == ["b"]
+        one.may_go_on.set()
+        await asyncio.gather(*tasks)
+
+    asyncio.run(ask())
