@@ -63,7 +63,7 @@ class Room:
         self.occupancy = 0
         """Connections and requests in the room, and those on their way."""
         self.page_log: Log[Any] | None = None
-        """The log whose older entries pages fetch over HTTP."""
+        """The room's main log, whose older entries pages fetch over HTTP."""
         self._store = context.store
         self._deliver = context.transport(self.connections_by_id).deliver
         self._reservations = IdReservations()
@@ -86,7 +86,8 @@ class Room:
         A room may have several logs, each with a name of its own.
         """
         log = self._store.log(self.party, self.id, model, name)
-        self.page_log = self.page_log or log
+        if name == MAIN:
+            self.page_log = log
         return log
 
     def broadcast(

@@ -21,6 +21,7 @@ from shared.party import (
 )
 from shared.party.encoding import encode
 from shared.party.paging import MAX_PAGE_BYTES, encode_page
+from shared.party.registry import PartyRegistry
 from shared.party.storage.store import Store
 
 from ..support.party_server import serve_parties
@@ -154,5 +155,19 @@ def test_page_names_the_epoch_of_its_entries() -> None:
         cleared = json.loads(await encode_page(log, 3))
         assert cleared == {"epoch": log.epoch, "messages": []}
         assert cleared["epoch"] != page["epoch"]
+
+    asyncio.run(test())
+
+
+def test_room_with_several_logs_pages_its_main_one() -> None:
+    async def test() -> None:
+        registry = PartyRegistry({"chat": Server})
+        async with registry.enter("chat", "1") as server:
+            marks = server.room.log(Note, name="marks")
+            main = server.room.log(Note)
+            await marks.append(Note(id="a"))
+            assert (len(main), len(marks)) == (0, 1)
+            assert server.room.log(Note, name="marks") is marks
+            assert server.room.page_log is main
 
     asyncio.run(test())
