@@ -94,28 +94,30 @@ async def accepted(kind: type[P]) -> tuple[P, Transport]:
     """Return an open connection, and its transport."""
     config = uvicorn.Config(accept, ws_max_size=200_000, log_config=None)
     config.load()
-    line, transport = kind(config, ServerState(), {}), Transport()
-    line.conn.available_extensions = [DEFLATE_FACTORY]
-    line.connection_made(transport)
+    protocol, transport = kind(config, ServerState(), {}), Transport()
+    protocol.conn.available_extensions = [DEFLATE_FACTORY]
+    protocol.connection_made(transport)
     handshake = ROOM[:-2] + OFFER % b"permessage-deflate"
-    if isinstance(line, BoundedProtocol):
+    if isinstance(protocol, BoundedProtocol):
         request = parse_handshake(handshake)
         assert request
-        line.accept_handshake(request)
+        protocol.accept_handshake(request)
     else:
-        line.data_received(handshake)
+        protocol.data_received(handshake)
     for _ in range(3):
         await asyncio.sleep(0)
-    assert line.handshake_complete
+    assert protocol.handshake_complete
     transport.written = b""
-    return line, transport
+    return protocol, transport
 
 
-async def leave(line: WebSocketsSansIOProtocol, transport: Transport) -> None:
+async def leave(
+    protocol: WebSocketsSansIOProtocol, transport: Transport
+) -> None:
     """Release all that belongs to a connection."""
-    cancelled = [task.cancel() for task in line.tasks]
-    if isinstance(line, BatchingProtocol):
-        line.stop_reading()
+    cancelled = [task.cancel() for task in protocol.tasks]
+    if isinstance(protocol, BatchingProtocol):
+        protocol.stop_reading()
     await asyncio.sleep(0)
     transport.socket.close()
     assert cancelled
@@ -128,25 +130,25 @@ async def outcome(
 
     Of what is answered, the reason for an end is left out.
     """
-    (line, transport), heard = await accepted(kind), list[Any]()
+    (protocol, transport), heard = await accepted(kind), list[Any]()
 
     def hear(message: Any, unpack: Any = None) -> None:
-        message = unpack(message, line.max_size) if unpack else message
+        message = unpack(message, protocol.max_size) if unpack else message
         if message is not None:
             heard.append(message)
 
-    if isinstance(line, BatchingProtocol):
-        line.on_frame = hear
+    if isinstance(protocol, BatchingProtocol):
+        protocol.on_frame = hear
     for chunk in chunks:
         if not transport.closing:
-            line.data_received(chunk)
+            protocol.data_received(chunk)
         for _ in range(10):  # a long frame alone may take an iteration
             await asyncio.sleep(0)
-        while not line.queue.empty():
-            event: Any = line.queue.get_nowait()
+        while not protocol.queue.empty():
+            event: Any = protocol.queue.get_nowait()
             end = event["type"], event.get("code")
             heard.append(event.get("text", event.get("bytes", end)))
-    await leave(line, transport)
+    await leave(protocol, transport)
     # Frames that come with the end may be delivered with it, or dropped.
     ends = [at for at, each in enumerate(heard) if isinstance(each, tuple)]
     answers, rest = parse_frames(transport.written)
@@ -258,13 +260,13 @@ def test_protocol_keeps_the_order_behind_the_queue_of_the_app(
     kind: int,
 ) -> None:
     async def test() -> None:
-        line, transport = await accepted(BatchingProtocol)
-        line.data_received(frame(kind, b"1"))
+        protocol, transport = await accepted(BatchingProtocol)
+        protocol.data_received(frame(kind, b"1"))
         heard: list[Frame] = []
-        line.on_frame = heard.append
-        line.data_received(frame(kind, b"2"))
-        assert (heard, line.queue.qsize()) == ([], 2)
-        await leave(line, transport)
+        protocol.on_frame = heard.append
+        protocol.data_received(frame(kind, b"2"))
+        assert (heard, protocol.queue.qsize()) == ([], 2)
+        await leave(protocol, transport)
 
     asyncio.run(test())
 
@@ -450,15 +452,15 @@ def test_lost_connection_takes_no_frame_from_others(
     def speak() -> None:
         room = server.parties.room("radio", "1")
         assert room
-        line, soon = (
+        protocol, soon = (
             room.connections_by_id["bob"]._direct,
             room_loop().call_soon,
         )
         if when == "amid a turn":
-            # The line is lost behind what is said, and before that leaves.
-            soon(line.transport.abort)
+            # It is lost after the broadcast, and before the batch is written.
+            soon(protocol.transport.abort)
         else:
-            line.transport.abort()
+            protocol.transport.abort()
         soon(room.broadcast, "news")
 
     room_loop = asyncio.get_running_loop
