@@ -1,4 +1,4 @@
-"""A server whose disk is full: what cannot be kept, and what goes on."""
+"""A full disk rejects new messages, and everything else goes on."""
 
 import asyncio
 import resource
@@ -30,7 +30,7 @@ def limit(running: ServerProcess, size: int) -> None:
 
 
 async def fill(file: Path) -> None:
-    """Keep a long history of a room."""
+    """Store a long history of a room."""
     store = open_store(f"sqlite:{file}", LONG)
     await store.start()
     await store.load("chatroom", "room-4")
