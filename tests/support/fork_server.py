@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, Any
 
 PRELOADED = [
@@ -127,8 +128,11 @@ def fork_server() -> ForkServer:
 
 def can_fork(env: dict[str, str]) -> bool:
     """Whether a process with this environment can be a forked one."""
-    return IS_SUPPORTED and read_at_start(env) == read_at_start(
-        fork_server().env
+    folders = env.get("PYTHONPATH", "").split(os.pathsep)
+    return (
+        IS_SUPPORTED
+        and not any(Path(each, "sitecustomize.py").exists() for each in folders)
+        and read_at_start(env) == read_at_start(fork_server().env)
     )
 
 
