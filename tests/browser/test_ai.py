@@ -93,7 +93,7 @@ def replies(person: Person) -> Locator:
 
 
 @pytest.mark.behaviour("In the browser: everybody sees the reply grow")
-def test_everybody_sees_the_ai_think_and_its_reply_grow(
+def test_reply_grows_on_every_page(
     running: ServerProcess, model: OpenAIStub, person: People
 ) -> None:
     model.held = True
@@ -121,7 +121,7 @@ def test_everybody_sees_the_ai_think_and_its_reply_grow(
     late.sees_all("write a haiku about dolphins", "Clicks in the\ndeep")
 
 
-def test_who_comes_in_the_middle_sees_the_rest_of_a_reply(
+def test_reply_is_continued_for_a_newcomer(
     running: ServerProcess, model: OpenAIStub, person: People
 ) -> None:
     model.held = True
@@ -137,7 +137,7 @@ def test_who_comes_in_the_middle_sees_the_rest_of_a_reply(
     ada.sees_all("count", "one two three")
 
 
-def test_the_asker_may_leave_and_the_others_get_the_whole_reply(
+def test_reply_is_completed_after_its_asker_has_left(
     running: ServerProcess, model: OpenAIStub, person: People
 ) -> None:
     model.held = True
@@ -159,7 +159,7 @@ def test_the_asker_may_leave_and_the_others_get_the_whole_reply(
     bob.sees("five")
 
 
-def test_two_questions_at_once_are_answered_in_turn(
+def test_questions_are_answered_one_at_a_time(
     running: ServerProcess, model: OpenAIStub, person: People
 ) -> None:
     model.held = True
@@ -178,7 +178,7 @@ def test_two_questions_at_once_are_answered_in_turn(
         )
 
 
-def test_a_reply_that_fails_says_so_and_the_next_question_works(
+def test_failed_reply_shows_its_error(
     serve: Callable[..., ServerProcess], model: OpenAIStub, person: People
 ) -> None:
     running = serve(
@@ -202,7 +202,7 @@ def test_a_reply_that_fails_says_so_and_the_next_question_works(
         expect(replies(each)).to_have_count(len(FAILURES) + 1)
 
 
-def test_a_reply_that_was_cut_and_a_judge_that_fails_are_told(
+def test_cut_reply_and_failing_classifier_are_shown(
     serve: Callable[..., ServerProcess], model: OpenAIStub, person: People
 ) -> None:
     running = serve(
@@ -232,7 +232,7 @@ def test_a_reply_that_was_cut_and_a_judge_that_fails_are_told(
     expect(notice).not_to_be_visible()
 
 
-def test_the_page_says_which_model_answers(
+def test_room_page_names_the_model(
     running: ServerProcess, person: People
 ) -> None:
     ada = person(running)
@@ -243,7 +243,7 @@ def test_the_page_says_which_model_answers(
     expect(main).not_to_contain_text("stub-1")
 
 
-def test_what_the_model_writes_is_text(
+def test_reply_is_rendered_as_text(
     running: ServerProcess, model: OpenAIStub, person: People
 ) -> None:
     reply = "<img src=x onerror=alert(1)><b>bold</b>"
@@ -254,7 +254,7 @@ def test_what_the_model_writes_is_text(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_all_can_be_read_on_a_phone(
+def test_conversation_is_readable_on_a_phone(
     running: ServerProcess, model: OpenAIStub, person: People, scheme: str
 ) -> None:
     ada = person(
@@ -279,7 +279,7 @@ def test_all_can_be_read_on_a_phone(
 
 
 @pytest.mark.timeout(200)
-def test_the_model_in_here_writes_haikus_for_everybody(
+def test_local_model_answers_everybody(
     serve: Callable[..., ServerProcess], person: People
 ) -> None:
     """The demo script of this stage, with nothing but what is installed."""
@@ -306,7 +306,7 @@ def test_the_model_in_here_writes_haikus_for_everybody(
     assert all(len(reply) > 10 for reply in said[1::2])
 
 
-def test_selection_in_a_growing_reply_stays(
+def test_reply_keeps_a_selection_while_it_grows(
     running: ServerProcess, model: OpenAIStub, person: People
 ) -> None:
     """Also when it ends, although its element is another one then."""

@@ -78,7 +78,7 @@ def sees_at(person: Person, x: float, y: float) -> None:
 
 
 @pytest.mark.stages(1, 4)
-def test_the_stages_before_have_no_cursors(
+def test_cursors_are_absent_before_stage_5(
     at: Callable[..., Person],
     stage: Stage,
     server: ServerProcess,
@@ -96,7 +96,7 @@ def test_the_stages_before_have_no_cursors(
 @pytest.mark.behaviour(
     "In the browser: two people see each other's cursors, with flag and name"
 )
-def test_two_people_see_each_others_cursor_with_flag_and_name(
+def test_cursor_has_a_flag_and_a_name(
     at: Callable[..., Person],
 ) -> None:
     """In windows of different sizes."""
@@ -113,7 +113,7 @@ def test_two_people_see_each_others_cursor_with_flag_and_name(
     expect(cursors(ada)).to_have_class(re.compile("mouse"))
 
 
-def test_who_comes_later_sees_the_cursors_that_are_there(
+def test_cursors_are_sent_to_a_newcomer(
     at: Callable[..., Person],
 ) -> None:
     ada = at("de-AT")
@@ -129,7 +129,7 @@ def test_who_comes_later_sees_the_cursors_that_are_there(
 @pytest.mark.behaviour(
     "In the browser: signing in changes the name at the cursor"
 )
-def test_signing_in_and_out_changes_the_label(
+def test_cursor_label_follows_signing_in_and_out(
     at: Callable[..., Person],
 ) -> None:
     ada, bob = at("de-AT"), at()
@@ -144,14 +144,14 @@ def test_signing_in_and_out_changes_the_label(
     expect(cursors(bob)).to_have_text(FLAGS["AT"])
 
 
-def test_a_name_is_text(at: Callable[..., Person]) -> None:
+def test_cursor_label_is_rendered_as_text(at: Callable[..., Person]) -> None:
     ada, bob = at("de-AT", "<b>x</b><img src=x>"), at()
     point(ada, 0.3, 0.3)
     expect(cursors(bob)).to_have_text(f"{FLAGS['AT']}<b>x</b><img src=x>")
     assert cursors(bob).locator("img").count() == 0
 
 
-def test_a_cursor_is_in_nobodys_way(at: Callable[..., Person]) -> None:
+def test_cursor_does_not_take_clicks(at: Callable[..., Person]) -> None:
     ada, bob = at("de-AT", "Ada"), at("de-DE", "Bob")
     button = bob.button("Log out").bounding_box()
     size = bob.page.viewport_size
@@ -178,7 +178,9 @@ def test_a_cursor_is_in_nobodys_way(at: Callable[..., Person]) -> None:
 
 
 @pytest.mark.behaviour("In the browser: a cursor goes with its owner")
-def test_a_cursor_goes_with_its_owner(at: Callable[..., Person]) -> None:
+def test_cursor_is_removed_with_its_connection(
+    at: Callable[..., Person],
+) -> None:
     ada, bob, eve = at("de-AT"), at(), at("zh-TW")
     point(ada, 0.3, 0.3)
     point(eve, 0.6, 0.6)
@@ -190,7 +192,7 @@ def test_a_cursor_goes_with_its_owner(at: Callable[..., Person]) -> None:
     expect(cursors(bob)).to_have_count(0)
 
 
-def test_a_cursor_goes_when_the_mouse_leaves_the_page(
+def test_cursor_is_removed_when_the_mouse_leaves(
     at: Callable[..., Person],
 ) -> None:
     ada, bob = at("de-AT"), at()
@@ -202,7 +204,7 @@ def test_a_cursor_goes_when_the_mouse_leaves_the_page(
     sees_at(bob, 0.4, 0.4)
 
 
-def test_cursor_goes_at_once_when_the_page_is_hidden(
+def test_cursor_is_removed_when_the_page_is_hidden(
     at: Callable[..., Person],
 ) -> None:
     """A hidden page has no animation frames."""
@@ -236,7 +238,7 @@ def finger(person: Person) -> Touch:
     return touch
 
 
-def test_a_finger_is_a_cursor_while_it_touches(
+def test_cursor_follows_a_finger_while_it_touches(
     at: Callable[..., Person],
 ) -> None:
     ada, bob = at("de-AT", **PHONE), at()
@@ -251,7 +253,7 @@ def test_a_finger_is_a_cursor_while_it_touches(
         expect(cursors(bob)).to_have_count(0)
 
 
-def test_a_tap_leaves_no_cursor_behind(at: Callable[..., Person]) -> None:
+def test_cursor_is_removed_after_a_tap(at: Callable[..., Person]) -> None:
     """Browsers follow a tap with what an old page takes for a mouse."""
     ada, bob = at("de-AT", **PHONE), at()
     touch = finger(ada)
@@ -273,7 +275,7 @@ def test_a_tap_leaves_no_cursor_behind(at: Callable[..., Person]) -> None:
 
 
 @pytest.mark.behaviour("In the browser: moves are sent once a frame at most")
-def test_moves_are_sent_once_a_frame_at_most(
+def test_cursor_moves_are_sent_once_per_animation_frame(
     server: ServerProcess, person: People
 ) -> None:
     sent: list[Any] = []
@@ -321,7 +323,7 @@ def test_moves_are_sent_once_a_frame_at_most(
     assert 3 <= len(sent) - before <= drawn + 2
 
 
-def test_cursors_are_back_soon_after_the_server_was_killed(
+def test_cursors_return_after_a_killed_server(
     serve: Callable[..., ServerProcess],
     person: People,
     record_property: Callable[[str, object], None],
@@ -359,7 +361,7 @@ def test_cursors_are_back_soon_after_the_server_was_killed(
     assert took < SLACK
 
 
-def test_everybody_has_a_colour(
+def test_cursor_colours_differ(
     at: Callable[..., Person],
 ) -> None:
     """People without a name have a colour too, and keep it."""

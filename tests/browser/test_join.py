@@ -99,7 +99,7 @@ def tunnel(tls: SSLContext) -> Iterator[Tunnel]:
 
 
 @pytest.mark.stages(5)
-def test_the_code_on_the_screen_leads_to_the_page(
+def test_qr_code_leads_to_the_page(
     serve: Callable[..., ServerProcess], person: People
 ) -> None:
     running = serve(**LAN)
@@ -120,7 +120,7 @@ def test_the_code_on_the_screen_leads_to_the_page(
 
 
 @pytest.mark.stages(5)
-def test_all_works_at_a_plain_address_of_the_room(
+def test_pages_work_at_a_plain_lan_address(
     serve: Callable[..., ServerProcess], person: People
 ) -> None:
     running = serve(**LAN)
@@ -142,7 +142,7 @@ def test_all_works_at_a_plain_address_of_the_room(
 
 @pytest.mark.stages(5)
 @pytest.mark.parametrize("host", ["the tunnel's", "the server's"])
-def test_a_tunnel_with_https_leads_into_the_room(
+def test_pages_work_through_an_https_tunnel(
     host: str,
     tunnel: Tunnel,
     serve: Callable[..., ServerProcess],

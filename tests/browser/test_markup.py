@@ -193,7 +193,7 @@ def say_all(eve: WebSocketClient, model: OpenAIStub | None) -> list[list[str]]:
     return said
 
 
-def test_what_people_and_the_ai_say_is_text(
+def test_messages_are_rendered_as_text(
     server: ServerProcess, target: Target, model: OpenAIStub
 ) -> None:
     """In a name, a body and an id: as it comes, from the history, and on the
@@ -219,7 +219,7 @@ def test_what_people_and_the_ai_say_is_text(
         target.is_unharmed()
 
 
-def test_what_is_no_text_is_refused(server: ServerProcess) -> None:
+def test_messages_that_are_not_text_are_refused(server: ServerProcess) -> None:
     with server.join() as eve, server.join("room-4", "presence") as ghost:
         eve.wait_for("history")
         for value in NO_TEXTS:
@@ -233,7 +233,7 @@ def test_what_is_no_text_is_refused(server: ServerProcess) -> None:
             assert ghost.next()["type"] == "error"
 
 
-def test_what_somebody_writes_in_their_own_page_is_text(
+def test_own_input_is_rendered_as_text(
     server: ServerProcess, target: Target, model: OpenAIStub
 ) -> None:
     name = "<svg onload=pwned()>"
@@ -251,7 +251,7 @@ def test_what_somebody_writes_in_their_own_page_is_text(
     target.is_unharmed()
 
 
-def test_names_and_ids_at_cursors_are_text(
+def test_cursor_names_and_ids_are_rendered_as_text(
     server: ServerProcess, target: Target, person: People
 ) -> None:
     host = f"127.0.0.1:{server.port}"
@@ -273,7 +273,7 @@ def test_names_and_ids_at_cursors_are_text(
         target.page.reload()
 
 
-def test_the_wire_shows_frames_and_rooms_as_text(
+def test_inspector_renders_frames_and_rooms_as_text(
     server: ServerProcess, target: Target
 ) -> None:
     hand = Presenter(server)
@@ -311,7 +311,7 @@ def test_the_wire_shows_frames_and_rooms_as_text(
     target.is_unharmed()
 
 
-def test_the_presenters_page_shows_names_as_text(
+def test_presenter_page_renders_names_as_text(
     server: ServerProcess, target: Target
 ) -> None:
     hand = Presenter(server)
@@ -337,7 +337,7 @@ def test_the_presenters_page_shows_names_as_text(
         hand.does("unmute", name=name)
 
 
-def test_a_page_that_does_not_exist_repeats_nothing(
+def test_not_found_page_does_not_repeat_the_address(
     server: ServerProcess, target: Target
 ) -> None:
     usual = server.get("/chats/nowhere").text
@@ -352,7 +352,7 @@ def test_a_page_that_does_not_exist_repeats_nothing(
         target.is_unharmed()
 
 
-def test_files_with_markup_are_text_in_whats_new(
+def test_whats_new_renders_files_as_text(
     stage: Stage, person: People, tmp_path: Path
 ) -> None:
     lines = [each for each in PAYLOADS if each.isprintable()]

@@ -49,7 +49,7 @@ class Asked(Person):
         expect(self.button("Sign in")).to_be_visible()
 
 
-def test_a_page_asks_for_what_it_names_and_once_for_each(
+def test_page_requests_each_asset_once(
     serve: Callable[..., ServerProcess], person: People
 ) -> None:
     running = serve(PRESENTER_KEY="a-key-of-16-letters")
@@ -64,9 +64,7 @@ def test_a_page_asks_for_what_it_names_and_once_for_each(
         assert sorted(ada.files) == sorted(named)
 
 
-def test_what_was_fetched_is_not_fetched_again(
-    running: ServerProcess, person: People
-) -> None:
+def test_assets_are_cached(running: ServerProcess, person: People) -> None:
     ada = Asked(person(running))
     ada.opens("/chats/room-4")
     assert len(ada.page.evaluate(FETCHED)) > 30

@@ -26,7 +26,7 @@ def present() -> Iterator[Presenting]:
         yield present
 
 
-def test_every_open_tab_follows_the_presenter(
+def test_open_tabs_reload_for_another_stage(
     present: Presenting, person: People
 ) -> None:
     present.press("2")
@@ -51,7 +51,7 @@ def test_every_open_tab_follows_the_presenter(
     assert room.sockets == []
 
 
-def test_a_page_that_one_goes_back_to_is_of_the_stage_that_runs(
+def test_page_from_the_history_reloads_for_another_stage(
     present: Presenting, person: People
 ) -> None:
     present.press("2")
@@ -75,7 +75,7 @@ def stumbling(tmp_path: Path) -> Iterator[Presenting]:
 
 
 @pytest.mark.soak
-def test_pages_wait_for_a_stage_that_starts(
+def test_pages_wait_for_a_starting_stage(
     stumbling: Presenting, person: People
 ) -> None:
     stumbling.press("2")
@@ -102,7 +102,7 @@ def saved(tmp_path: Path) -> Iterator[ServerProcess]:
 
 
 @pytest.mark.soak
-def test_a_saved_module_runs_at_once_and_nothing_is_lost(
+def test_saved_module_runs_at_once_and_messages_stay(
     saved: ServerProcess, person: People
 ) -> None:
     """Neither what was said, nor what is being written in this room."""
@@ -139,7 +139,7 @@ def test_a_saved_module_runs_at_once_and_nothing_is_lost(
 
 
 @pytest.mark.soak
-def test_a_page_is_reloaded_once_for_a_build_that_it_does_not_get(
+def test_page_reloads_once_for_a_build_it_does_not_get(
     running: ServerProcess, person: People
 ) -> None:
     """As behind a balancer, with servers of two builds."""

@@ -76,7 +76,7 @@ def notice(person: Person, words: str) -> None:
 # The link
 
 
-def test_the_key_goes_out_of_sight_and_outlives_a_refresh(
+def test_presenter_key_is_hidden_and_kept_over_a_reload(
     running: ServerProcess, person: People
 ) -> None:
     presenter = open_link(running, person)
@@ -89,7 +89,7 @@ def test_the_key_goes_out_of_sight_and_outlives_a_refresh(
     expect(presenter.button("Pause the AI")).to_be_visible()
 
 
-def test_without_the_link_the_page_shows_nothing(
+def test_presenter_page_renders_nothing_without_the_key(
     running: ServerProcess, person: People
 ) -> None:
     curious = person(running)
@@ -110,7 +110,7 @@ def test_without_the_link_the_page_shows_nothing(
 
 
 @pytest.mark.stages(1, 1)
-def test_before_there_are_rooms_the_page_says_so(
+def test_presenter_page_shows_that_there_are_no_rooms(
     running: ServerProcess, person: People
 ) -> None:
     presenter = open_link(running, person)
@@ -124,7 +124,7 @@ def test_before_there_are_rooms_the_page_says_so(
 
 
 @pytest.mark.stages(5)
-def test_the_ai_is_paused_for_everybody(
+def test_presenter_pauses_the_ai_for_everybody(
     running: ServerProcess, person: People, model: OpenAIStub
 ) -> None:
     presenter = open_link(running, person)
@@ -157,7 +157,7 @@ def test_the_ai_is_paused_for_everybody(
 
 
 @pytest.mark.stages(5)
-def test_a_room_is_cleared_and_goes_on(
+def test_presenter_clears_a_room(
     running: ServerProcess, person: People
 ) -> None:
     ada, bob = person(running, "Ada"), person(running, "Bob")
@@ -187,7 +187,7 @@ def test_a_room_is_cleared_and_goes_on(
 
 
 @pytest.mark.stages(5)
-def test_the_page_sees_by_itself_who_comes_and_speaks(
+def test_presenter_page_refreshes_itself(
     running: ServerProcess, person: People
 ) -> None:
     presenter = open_link(running, person)
@@ -202,7 +202,7 @@ def test_the_page_sees_by_itself_who_comes_and_speaks(
 
 
 @pytest.mark.stages(5)
-def test_whoever_is_muted_reads_why_and_the_others_nothing(
+def test_muted_user_alone_reads_why(
     running: ServerProcess, person: People
 ) -> None:
     presenter = open_link(running, person)
@@ -233,7 +233,7 @@ def test_whoever_is_muted_reads_why_and_the_others_nothing(
 
 
 @pytest.mark.stages(5)
-def test_a_name_that_has_not_spoken_is_typed(
+def test_presenter_mutes_a_typed_name(
     running: ServerProcess, person: People
 ) -> None:
     presenter = open_link(running, person)
@@ -252,7 +252,7 @@ def test_a_name_that_has_not_spoken_is_typed(
 
 
 @pytest.mark.stages(5)
-def test_cursors_are_hidden_for_everybody(
+def test_presenter_hides_all_cursors(
     running: ServerProcess, person: People
 ) -> None:
     presenter = open_link(running, person)
@@ -284,7 +284,7 @@ def test_cursors_are_hidden_for_everybody(
 
 @pytest.mark.stages(5)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_can_be_read_and_pressed(
+def test_presenter_page_is_usable_on_a_phone(
     running: ServerProcess, person: People, scheme: str
 ) -> None:
     hand = Presenter(running)

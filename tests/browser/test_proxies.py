@@ -179,7 +179,7 @@ def visit(person: Person) -> list[str]:
 
 @pytest.mark.stages(5)
 @pytest.mark.parametrize("kind", PROXIES)
-def test_everything_works_at_a_path_behind_a_proxy(
+def test_pages_work_at_a_path_behind_a_proxy(
     kind: str,
     behind: Callable[..., Proxy],
     serve: Callable[..., ServerProcess],
@@ -214,7 +214,7 @@ def test_everything_works_at_a_path_behind_a_proxy(
 
 @pytest.mark.stages(5)
 @pytest.mark.parametrize("scheme", ["wss", "https", ""])
-def test_sockets_go_to_the_party_host_by_its_scheme(
+def test_sockets_connect_to_the_party_host(
     scheme: str,
     behind: Callable[..., Proxy],
     serve: Callable[..., ServerProcess],
@@ -237,7 +237,7 @@ def test_sockets_go_to_the_party_host_by_its_scheme(
 @pytest.mark.stages(5)
 @pytest.mark.parametrize("kind", BLOCKING)
 @pytest.mark.parametrize("fast", ["1", "0"])
-def test_a_proxy_that_drops_the_upgrade_is_named_on_the_page_and_in_the_log(
+def test_proxy_that_drops_the_upgrade_is_reported(
     fast: str,
     kind: str,
     behind: Callable[..., Proxy],

@@ -45,7 +45,7 @@ def proxy(running: ServerProcess) -> Iterator[TCPProxy]:
 @pytest.mark.behaviour(
     "In the browser: what one says, everybody in the room sees"
 )
-def test_what_one_says_everybody_in_the_room_sees(
+def test_message_is_shown_to_everybody_in_the_room(
     running: ServerProcess, person: People
 ) -> None:
     ada = person(running, "Ada")
@@ -65,7 +65,7 @@ def test_what_one_says_everybody_in_the_room_sees(
 
 
 @pytest.mark.behaviour("In the browser: a refresh shows what was said")
-def test_who_is_alone_and_refreshes_still_sees_what_was_said(
+def test_messages_are_kept_over_a_reload(
     running: ServerProcess, person: People
 ) -> None:
     ada = person(running, "Ada")
@@ -80,7 +80,7 @@ def test_who_is_alone_and_refreshes_still_sees_what_was_said(
     ada.sees_all("first", "second", "third")
 
 
-def test_my_messages_are_those_of_this_tab_and_not_of_my_name(
+def test_own_messages_are_those_of_the_tab(
     running: ServerProcess, person: People
 ) -> None:
     one = person(running, "Ada")
@@ -108,7 +108,7 @@ def on_the_right(person: Person, text: str) -> bool:
     return box["x"] + box["width"] / 2 > size["width"] / 2
 
 
-def test_the_conversation_goes_on_after_the_server_was_killed(
+def test_messages_are_sent_after_a_killed_server(
     serve: Callable[..., ServerProcess], person: People
 ) -> None:
     running = serve()
@@ -146,7 +146,7 @@ def test_the_conversation_goes_on_after_the_server_was_killed(
 @pytest.mark.behaviour(
     "In the browser: who was cut off is told so, and catches up"
 )
-def test_who_was_offline_sees_what_was_said_meanwhile(
+def test_messages_missed_offline_are_shown(
     running: ServerProcess, proxy: TCPProxy, person: People
 ) -> None:
     ada = person(running, "Ada")
@@ -173,7 +173,7 @@ def test_who_was_offline_sees_what_was_said_meanwhile(
 
 
 @pytest.mark.parametrize("way", ["up", "down"])
-def test_a_message_that_a_dead_connection_swallows_is_kept_once(
+def test_message_lost_by_a_dead_connection_is_stored_once(
     running: ServerProcess, proxy: TCPProxy, person: People, way: str
 ) -> None:
     """As on the way out of the Wi-Fi: either the message or its ack is lost."""
@@ -195,7 +195,7 @@ def test_a_message_that_a_dead_connection_swallows_is_kept_once(
     bob.sees_all("one", "two", "three")
 
 
-def test_a_connection_that_only_looks_open_is_given_up(
+def test_connection_without_answers_is_closed(
     running: ServerProcess, proxy: TCPProxy, person: People
 ) -> None:
     ada = person(proxy)
@@ -214,7 +214,7 @@ def test_a_connection_that_only_looks_open_is_given_up(
     ada.sees_all("hello?", "hello!")
 
 
-def test_frozen_connection_is_noticed_and_the_page_catches_up(
+def test_frozen_connection_is_replaced(
     running: ServerProcess, proxy: TCPProxy, person: People
 ) -> None:
     ada = person(proxy)
@@ -271,7 +271,7 @@ def test_page_is_not_superseded_by_its_own_late_handshake(
 
 
 @pytest.mark.stages(5)
-def test_idle_sockets_are_asked_and_answered_out_of_sight(
+def test_heartbeat_is_not_shown_to_the_page(
     rooms: ServerProcess, person: People
 ) -> None:
     """Those of all parties; the wire panel shows none of it."""
@@ -309,7 +309,7 @@ def chat_sockets(person: Person) -> list[str]:
     return [url for url in urls if "/parties/chatroom/" in url]
 
 
-def test_the_same_page_opened_again_takes_over_without_a_fight(
+def test_duplicated_page_supersedes_the_first(
     running: ServerProcess, person: People
 ) -> None:
     """Both have one `_pk`, as a browser's copy of a tab may have."""
@@ -347,7 +347,7 @@ class Line:
             socket.connect_to_server()
 
 
-def test_what_was_not_sent_yet_survives_a_refresh(
+def test_unsent_messages_are_kept_over_a_reload(
     rooms: ServerProcess, person: People
 ) -> None:
     ada = person(rooms)
@@ -374,7 +374,7 @@ def test_what_was_not_sent_yet_survives_a_refresh(
 
 @pytest.mark.soak
 @pytest.mark.stages(3)
-def test_what_was_not_sent_yet_is_sent_to_the_next_stage(
+def test_unsent_messages_are_sent_to_the_next_stage(
     stage: Stage, serve: Callable[..., ServerProcess], person: People
 ) -> None:
     """Its pages reload themselves."""
@@ -397,7 +397,7 @@ def test_what_was_not_sent_yet_is_sent_to_the_next_stage(
     bob.sees_all("one", "two")
 
 
-def test_what_was_refused_can_be_sent_again_or_removed(
+def test_refused_message_can_be_retried_or_removed(
     serve: Callable[..., ServerProcess], person: People
 ) -> None:
     running = serve(PRESENTER_KEY="a-key-of-16-letters")
@@ -463,7 +463,7 @@ def talkative(serve: Callable[..., ServerProcess]) -> ServerProcess:
     return running
 
 
-def test_older_messages_come_as_somebody_scrolls_up(
+def test_older_messages_are_loaded_on_scrolling_up(
     talkative: ServerProcess, person: People
 ) -> None:
     ada = person(talkative)
@@ -500,7 +500,7 @@ def to_the_top(person: Person, top: Locator) -> float:
     return before
 
 
-def test_long_room_is_drawn_in_parts(
+def test_long_room_is_rendered_in_chunks(
     serve: Callable[..., ServerProcess], person: People
 ) -> None:
     """A message far from view costs no time when another one comes."""
@@ -591,7 +591,7 @@ TRIES = "[tries, tried.readyState === WebSocket.CLOSED]"
 
 
 @pytest.mark.soak
-def test_who_was_sent_away_comes_back_later_each_time(
+def test_backoff_grows_with_each_eviction(
     rooms: ServerProcess, person: People
 ) -> None:
     ada = person(rooms)
@@ -643,7 +643,7 @@ def waits_until(person: Person, count: int) -> list[int]:
     raise AssertionError(f"It tried {len(tries)} times.")
 
 
-def test_what_the_server_refuses_says_why_and_is_nobody_elses(
+def test_refusal_is_shown_to_its_sender_alone(
     rooms: ServerProcess, person: People
 ) -> None:
     """Also under a name that was kept from before it was refused."""
@@ -662,7 +662,7 @@ def test_what_the_server_refuses_says_why_and_is_nobody_elses(
     eve.sees("hello Eve")
 
 
-def test_refused_message_is_not_sent_again_and_the_rest_is(
+def test_refused_message_is_not_resent_but_the_others_are(
     serve: Callable[..., ServerProcess], person: People
 ) -> None:
     """It was, every 5 s on a new connection, as nobody knew which it was."""
@@ -680,7 +680,7 @@ def test_refused_message_is_not_sent_again_and_the_rest_is(
     assert len(chat_sockets(ada)) == 1
 
 
-def test_message_that_is_too_early_is_sent_again_by_itself(
+def test_rate_limited_message_is_resent(
     serve: Callable[..., ServerProcess], person: People
 ) -> None:
     ada = person(serve(MAX_MESSAGES_PER_SECOND="2"), "Ada")
@@ -694,7 +694,7 @@ def test_message_that_is_too_early_is_sent_again_by_itself(
     assert len(chat_sockets(ada)) == 1
 
 
-def test_who_reads_further_up_is_not_torn_away(
+def test_scroll_position_is_kept_for_a_reader(
     rooms: ServerProcess, person: People
 ) -> None:
     ada = person(rooms, "Ada", "party-chat")
@@ -718,7 +718,7 @@ def test_who_reads_further_up_is_not_torn_away(
     expect(ada.sees("my own is always shown")).to_be_in_viewport()
 
 
-def test_an_open_page_becomes_one_of_the_next_stage_when_that_starts(
+def test_open_page_reloads_when_the_next_stage_starts(
     stage: Stage, serve: Callable[..., ServerProcess], person: People
 ) -> None:
     """As on a stage: stop one, and start the next."""

@@ -66,7 +66,7 @@ def spend(person: Person, model: OpenAIStub, text: str) -> int:
 
 
 @pytest.mark.behaviour("In the browser: the number goes up when others chat")
-def test_the_number_goes_up_in_a_third_browser_when_two_chat(
+def test_tally_goes_up_in_every_browser(
     running: ServerProcess, model: OpenAIStub, person: People
 ) -> None:
     eve = person(running)
@@ -82,7 +82,7 @@ def test_the_number_goes_up_in_a_third_browser_when_two_chat(
     shows(eve, sum)
 
 
-def test_the_number_counts_up_to_the_tally(
+def test_tally_is_animated(
     running: ServerProcess, model: OpenAIStub, person: People
 ) -> None:
     model.reply = ["word "] * 3000
@@ -99,7 +99,7 @@ def test_the_number_counts_up_to_the_tally(
     assert shown[-1] == sum > 3000
 
 
-def test_who_wants_less_motion_sees_the_tally_at_once(
+def test_tally_is_not_animated_with_reduced_motion(
     running: ServerProcess, model: OpenAIStub, person: People
 ) -> None:
     eve = person(running, reduced_motion="reduce")
@@ -111,7 +111,7 @@ def test_who_wants_less_motion_sees_the_tally_at_once(
     assert set(eve.page.evaluate("shown")) == {"0", str(sum)}
 
 
-def test_the_tally_is_right_again_after_the_server_was_killed(
+def test_tally_is_restored_after_a_killed_server(
     running: ServerProcess, model: OpenAIStub, person: People
 ) -> None:
     """The server forgets; the page does not add the new to the old."""
@@ -133,7 +133,7 @@ def test_the_tally_is_right_again_after_the_server_was_killed(
     shows(eve, second)
 
 
-def test_the_page_names_the_model(
+def test_usage_page_names_the_model(
     running: ServerProcess, person: People
 ) -> None:
     eve = person(running)
@@ -146,7 +146,7 @@ def test_the_page_names_the_model(
 @pytest.mark.behaviour(
     "In the browser: the page has one socket, to the usage party"
 )
-def test_the_page_has_one_socket_and_it_is_the_usage_partys(
+def test_usage_page_has_one_socket(
     running: ServerProcess, person: People
 ) -> None:
     eve = person(running)

@@ -157,7 +157,7 @@ def watch(server: ServerProcess, person: People) -> Callable[..., Watcher]:
     return seat
 
 
-def test_off_it_is_not_loaded_and_touches_no_socket(
+def test_inspector_is_not_loaded_while_it_is_off(
     watch: Callable[..., Watcher],
 ) -> None:
     ada = watch()
@@ -174,7 +174,7 @@ def test_off_it_is_not_loaded_and_touches_no_socket(
     assert ada.page.evaluate(WRAPPED)
 
 
-def test_it_shows_the_frames_of_a_chat_from_the_first(
+def test_inspector_shows_frames_from_the_first(
     watch: Callable[..., Watcher], server: ServerProcess
 ) -> None:
     """Direction and size are those that Playwright saw."""
@@ -200,7 +200,7 @@ def test_it_shows_the_frames_of_a_chat_from_the_first(
     expect(whole).to_have_text(json.dumps(update, indent=2))
 
 
-def test_a_key_switches_it_and_nothing_of_it_stays(
+def test_inspector_is_toggled_by_a_key(
     watch: Callable[..., Watcher],
 ) -> None:
     """Also while somebody writes, who gets back to it."""
@@ -221,7 +221,7 @@ def test_a_key_switches_it_and_nothing_of_it_stays(
     assert not ada.page.evaluate(WRAPPED)
 
 
-def test_it_stays_over_pages_and_reloads_until_it_is_closed(
+def test_inspector_stays_over_a_reload_until_closed(
     watch: Callable[..., Watcher],
 ) -> None:
     ada = watch()
@@ -242,14 +242,16 @@ def test_it_stays_over_pages_and_reloads_until_it_is_closed(
 
 
 @pytest.mark.stages(1, 1)
-def test_a_page_without_sockets_says_so(watch: Callable[..., Watcher]) -> None:
+def test_inspector_shows_that_there_are_no_sockets(
+    watch: Callable[..., Watcher],
+) -> None:
     ada = watch()
     ada.go()
     expect(ada.panel).to_contain_text(NO_SOCKETS)
 
 
 @pytest.mark.stages(5)
-def test_it_decodes_what_is_binary_and_shows_bytes_where_it_cannot(
+def test_inspector_decodes_binary_frames(
     watch: Callable[..., Watcher], server: ServerProcess, person: People
 ) -> None:
     ada = watch()
@@ -272,7 +274,7 @@ def test_it_decodes_what_is_binary_and_shows_bytes_where_it_cannot(
 
 
 @pytest.mark.stages(4, 4)
-def test_a_pause_holds_the_rows_and_counts_what_comes(
+def test_inspector_pause_keeps_rows_and_counts_frames(
     watch: Callable[..., Watcher], server: ServerProcess
 ) -> None:
     """Without presence, which would add frames of its own."""
@@ -295,7 +297,7 @@ def test_a_pause_holds_the_rows_and_counts_what_comes(
         ada.shows("chatroom", '"three"')
 
 
-def test_text_is_never_markup(
+def test_inspector_renders_text_without_markup(
     watch: Callable[..., Watcher], server: ServerProcess
 ) -> None:
     ada = watch()
@@ -310,7 +312,7 @@ def test_text_is_never_markup(
     assert ada.panel.locator("img").count() == 0
 
 
-def test_of_a_thousand_fast_frames_it_keeps_the_last_five_hundred(
+def test_inspector_keeps_the_last_500_frames(
     watch: Callable[..., Watcher],
 ) -> None:
     """And somebody can still write."""
@@ -331,7 +333,7 @@ def test_of_a_thousand_fast_frames_it_keeps_the_last_five_hundred(
     expect(ada.rows.last).not_to_be_in_viewport()
 
 
-def test_of_a_long_frame_it_keeps_the_beginning(
+def test_inspector_truncates_long_frames(
     watch: Callable[..., Watcher],
 ) -> None:
     ada = watch()
@@ -346,7 +348,7 @@ def test_of_a_long_frame_it_keeps_the_beginning(
     assert row.locator("pre").inner_text().count("é") == 20_000
 
 
-def test_a_lost_connection_is_seen_to_close_and_to_open_again(
+def test_inspector_shows_a_reconnection(
     serve: Callable[..., ServerProcess], watch: Callable[..., Watcher]
 ) -> None:
     running = serve()
@@ -368,7 +370,7 @@ def test_a_lost_connection_is_seen_to_close_and_to_open_again(
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_it_covers_nothing_of_the_page(
+def test_inspector_covers_nothing(
     watch: Callable[..., Watcher], width: int
 ) -> None:
     size = {"width": width, "height": 800}

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.stages(2)
 ONE_ID = "crypto.randomUUID = () => 'the-same'"
 
 
-def test_nobody_is_moved_by_who_comes_from_another_browser(
+def test_connection_id_is_refused_to_another_browser(
     running: ServerProcess, person: People
 ) -> None:
     """As two tabs of one browser would be, under one id."""
@@ -45,7 +45,7 @@ def test_nobody_is_moved_by_who_comes_from_another_browser(
 
 
 @pytest.mark.soak
-def test_who_was_there_is_there_again_after_the_server(
+def test_connection_id_is_kept_over_a_restart(
     running: ServerProcess, person: People
 ) -> None:
     ada = person(running, "Ada")
@@ -67,7 +67,7 @@ def test_who_was_there_is_there_again_after_the_server(
     assert len(ada.page.context.cookies()) == 1
 
 
-def test_at_an_address_of_ipv6_the_policy_is_one_that_browsers_know(
+def test_security_policy_is_valid_at_an_ipv6_address(
     serve: Callable[..., ServerProcess], person: People
 ) -> None:
     with socket.socket(socket.AF_INET6) as probe:

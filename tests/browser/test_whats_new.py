@@ -84,7 +84,7 @@ def fits(ada: Person) -> bool:
 
 
 @pytest.mark.parametrize("size", [PROJECTOR, PHONE], ids=["wide", "narrow"])
-def test_exactly_the_files_that_diff_names_are_shown(
+def test_whats_new_shows_the_files_that_diff_names(
     running: ServerProcess, stage: Stage, person: People, size: Any
 ) -> None:
     ada = look(person, running, size)
@@ -95,7 +95,7 @@ def test_exactly_the_files_that_diff_names_are_shown(
     assert sorted(headings.all_text_contents()) == sorted(files)
 
 
-def test_on_a_projector_old_lines_stand_beside_the_new_ones(
+def test_whats_new_has_two_columns_on_a_projector(
     running: ServerProcess, person: People
 ) -> None:
     ada = look(person, running, PROJECTOR)
@@ -111,7 +111,7 @@ def test_on_a_projector_old_lines_stand_beside_the_new_ones(
     assert beside > 50
 
 
-def test_on_a_phone_old_lines_stand_above_the_new_ones(
+def test_whats_new_has_one_column_on_a_phone(
     running: ServerProcess, person: People
 ) -> None:
     ada = look(person, running, PHONE)
@@ -128,7 +128,7 @@ def test_on_a_phone_old_lines_stand_above_the_new_ones(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_colour_can_be_read(
+def test_whats_new_colours_have_contrast(
     running: ServerProcess, person: People, scheme: Any
 ) -> None:
     ada = look(person, running, PROJECTOR, color_scheme=scheme)
@@ -151,7 +151,7 @@ def luminance(colour: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def test_the_footer_leads_there_and_the_list_to_each_file(
+def test_whats_new_is_linked_and_links_its_files(
     running: ServerProcess, person: People
 ) -> None:
     ada = person(running, viewport=PHONE)
@@ -168,7 +168,7 @@ def test_the_footer_leads_there_and_the_list_to_each_file(
         expect(heading).to_be_in_viewport()
 
 
-def test_what_is_folded_opens_by_keyboard(
+def test_whats_new_unfolds_by_keyboard(
     running: ServerProcess, person: People
 ) -> None:
     ada = person(running, viewport=PROJECTOR)
@@ -183,7 +183,7 @@ def test_what_is_folded_opens_by_keyboard(
     expect(folded.locator(".new")).to_have_count(int(number[0]))
 
 
-def test_added_and_removed_are_told_in_signs_and_words(
+def test_whats_new_marks_changes_by_sign_and_word(
     running: ServerProcess, person: People
 ) -> None:
     ada = look(person, running, PROJECTOR)
@@ -197,7 +197,7 @@ def test_added_and_removed_are_told_in_signs_and_words(
         assert shown == sign
 
 
-def test_the_page_needs_no_javascript(
+def test_whats_new_needs_no_javascript(
     running: ServerProcess, person: People
 ) -> None:
     ada = person(running, viewport=PROJECTOR, java_script_enabled=False)

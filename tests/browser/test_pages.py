@@ -42,9 +42,7 @@ def shell(stage: Stage) -> Iterator[ServerProcess]:
         yield running
 
 
-def test_every_page_can_be_reached_by_its_links(
-    shell: ServerProcess, person: People
-) -> None:
+def test_pages_are_linked(shell: ServerProcess, person: People) -> None:
     ada = person(shell)
     heading = ada.page.get_by_role("heading", level=1)
     link = ada.page.get_by_role("link", name="Find a room")
@@ -69,7 +67,7 @@ def test_every_page_can_be_reached_by_its_links(
     expect(heading).to_have_text("Party Chat")
 
 
-def test_an_address_that_leads_nowhere_has_a_way_back(
+def test_not_found_page_links_back(
     shell: ServerProcess, person: People
 ) -> None:
     ada = person(shell)
@@ -84,9 +82,7 @@ def test_an_address_that_leads_nowhere_has_a_way_back(
 
 
 @shared
-def test_people_sign_in_and_log_out(
-    shell: ServerProcess, person: People
-) -> None:
+def test_account_signs_in_and_out(shell: ServerProcess, person: People) -> None:
     ada = person(shell)
     ada.go("/")
     banner = ada.page.get_by_role("banner")
@@ -101,9 +97,7 @@ def test_people_sign_in_and_log_out(
 
 
 @shared
-def test_a_name_is_kept_over_a_refresh_and_belongs_to_its_tab(
-    shell: ServerProcess, person: People
-) -> None:
+def test_name_is_kept_for_its_tab(shell: ServerProcess, person: People) -> None:
     ada = person(shell, "Ada")
     bob = person(shell, "Bob", beside=ada)
     ada.page.reload()
@@ -118,7 +112,7 @@ def test_a_name_is_kept_over_a_refresh_and_belongs_to_its_tab(
 
 
 @shared
-def test_a_name_that_will_not_do_is_refused_in_words(
+def test_invalid_name_is_refused_with_a_reason(
     shell: ServerProcess, person: People
 ) -> None:
     ada = person(shell)
@@ -147,9 +141,7 @@ def test_a_name_that_will_not_do_is_refused_in_words(
     expect(ada.page.get_by_role("banner")).to_contain_text("Hi Ada!")
 
 
-def test_what_is_said_appears_in_the_order_it_was_said(
-    shell: ServerProcess, person: People
-) -> None:
+def test_messages_appear_in_order(shell: ServerProcess, person: People) -> None:
     ada = person(shell, "Ada", "party-chat")
     expect(ada.writing).to_be_focused()  # whichever button she took
     ada.say("first")
@@ -170,7 +162,7 @@ def height(element: Locator) -> float:
 
 
 @shared
-def test_enter_sends_and_breaks_a_line_only_with_shift(
+def test_enter_sends_and_shift_enter_breaks_a_line(
     shell: ServerProcess, person: People
 ) -> None:
     ada = person(shell, "Ada", "on-page-help")
@@ -186,7 +178,7 @@ def test_enter_sends_and_breaks_a_line_only_with_shift(
 
 
 @shared
-def test_a_message_that_is_too_long_or_empty_is_not_sent(
+def test_message_too_long_or_empty_is_not_sent(
     shell: ServerProcess, person: People
 ) -> None:
     ada = person(shell, "Ada", "room-4")
@@ -203,9 +195,7 @@ def test_a_message_that_is_too_long_or_empty_is_not_sent(
     ada.sees_all("🎈" * 4_000)
 
 
-def test_markup_is_shown_as_it_was_typed(
-    shell: ServerProcess, person: People
-) -> None:
+def test_markup_is_shown_as_typed(shell: ServerProcess, person: People) -> None:
     ada = person(shell, MARKUP[1], "room-4")
     ada.page.on("dialog", lambda dialog: ada.problems.append(dialog.message))
     expect(ada.page.get_by_role("banner")).to_contain_text(f"Hi {MARKUP[1]}!")
@@ -216,7 +206,9 @@ def test_markup_is_shown_as_it_was_typed(
         assert message.locator(".body *").count() == 0
 
 
-def test_the_keyboard_is_enough(shell: ServerProcess, person: People) -> None:
+def test_pages_are_usable_by_keyboard(
+    shell: ServerProcess, person: People
+) -> None:
     ada = person(shell)
     ada.go("/chats")
     press = ada.page.keyboard.press
@@ -254,7 +246,7 @@ def reach(person: Person, wanted: Locator) -> None:
     raise AssertionError(f"Tab does not reach {wanted}")
 
 
-def test_a_screen_reader_finds_its_way(
+def test_pages_have_landmarks_and_labels(
     shell: ServerProcess, person: People
 ) -> None:
     ada = person(shell, "Ada", "room-4")
@@ -290,7 +282,9 @@ def hear(person: Person) -> None:
 
 
 @pytest.mark.stages(1, 3)
-def test_usage_is_a_big_zero(shell: ServerProcess, person: People) -> None:
+def test_usage_page_shows_zero_at_first(
+    shell: ServerProcess, person: People
+) -> None:
     ada = person(shell)
     ada.go("/usage")
     number = ada.page.get_by_role("main").get_by_text("0", exact=True)
@@ -301,7 +295,7 @@ def test_usage_is_a_big_zero(shell: ServerProcess, person: People) -> None:
 
 
 @pytest.mark.stages(1, 1)
-def test_in_stage_1_a_message_lives_in_one_page_only(
+def test_messages_stay_in_one_page_in_stage_1(
     shell: ServerProcess, person: People
 ) -> None:
     ada = person(shell, "Ada")
@@ -327,7 +321,7 @@ def first_or_newest(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
         yield each
 
 
-def test_room_is_never_larger_than_the_window(
+def test_room_fits_the_window(
     first_or_newest: ServerProcess, person: People
 ) -> None:
     """In no state, at no size: what is hidden stretched the document."""
@@ -414,7 +408,7 @@ def test_message_is_written_in_the_direction_of_its_script(
 
 @shared
 @pytest.mark.parametrize("name", ["message_list.js", "style.css", "hooks.mjs"])
-def test_page_is_loaded_again_when_a_part_of_it_did_not_load(
+def test_page_reloads_when_a_part_did_not_load(
     shell: ServerProcess, person: People, name: str
 ) -> None:
     ada = person(shell)
@@ -427,7 +421,7 @@ def test_page_is_loaded_again_when_a_part_of_it_did_not_load(
 
 
 @shared
-def test_page_that_does_not_load_says_so_and_can_be_tried_again(
+def test_page_offers_a_retry_after_failed_reloads(
     shell: ServerProcess, person: People
 ) -> None:
     ada = person(shell)
@@ -445,7 +439,7 @@ def test_page_that_does_not_load_says_so_and_can_be_tried_again(
 
 
 @shared
-def test_page_without_the_wire_panel_is_there_all_the_same(
+def test_page_works_without_the_inspector(
     shell: ServerProcess, person: People
 ) -> None:
     ada = person(shell)
@@ -456,7 +450,7 @@ def test_page_without_the_wire_panel_is_there_all_the_same(
 
 
 @pytest.mark.parametrize("path", ["/", "/chats/hello-world"])
-def test_page_asks_seldom_while_a_proxy_answers_for_the_server(
+def test_page_polls_slowly_while_a_proxy_answers(
     shell: ServerProcess, person: People, path: str
 ) -> None:
     """It asked 116 times in 30 s: for each socket, twice a second."""

@@ -81,7 +81,7 @@ def spoken(page: Page) -> list[str]:
 # Sending
 
 
-def test_nothing_is_sent_before_there_is_a_connection(page: Page) -> None:
+def test_messages_are_not_sent_before_the_socket_opens(page: Page) -> None:
     """A frame to a closed socket would be an error here."""
     one, two = page.say("one"), page.say("two")
     assert spoken(page) == []
@@ -91,7 +91,7 @@ def test_nothing_is_sent_before_there_is_a_connection(page: Page) -> None:
     assert states(page) == {one: "sent", two: "sending"}
 
 
-def test_what_was_not_acknowledged_goes_again_under_its_id(page: Page) -> None:
+def test_unacknowledged_messages_are_resent_under_their_ids(page: Page) -> None:
     page.open()
     one, two, three = page.say("one"), page.say("two"), page.say("three")
     page.receive(ack(one, 0))
@@ -107,7 +107,7 @@ def test_what_was_not_acknowledged_goes_again_under_its_id(page: Page) -> None:
     assert set(states(page).values()) == {"sent"}
 
 
-def test_what_was_not_acknowledged_survives_a_reload(page: Page) -> None:
+def test_unacknowledged_messages_are_kept_over_a_reload(page: Page) -> None:
     page.open()
     one, two = page.say("one"), page.say("two")
     page.receive(ack(one, 0))
@@ -126,7 +126,7 @@ def test_what_was_not_acknowledged_survives_a_reload(page: Page) -> None:
     assert page.shown() == spoken(page) == []
 
 
-def test_what_is_written_before_the_connection_comes_after_what_was_kept(
+def test_messages_kept_over_a_reload_are_sent_first(
     page: Page,
 ) -> None:
     one = page.say("one")
@@ -137,7 +137,7 @@ def test_what_is_written_before_the_connection_comes_after_what_was_kept(
     assert spoken(page) == [one, two]
 
 
-def test_a_history_acknowledges_too(page: Page) -> None:
+def test_history_acknowledges_messages(page: Page) -> None:
     page.open()
     one, two = page.say("one"), page.say("two")
     page.receive(error(two, "Too fast."))
@@ -149,7 +149,7 @@ def test_a_history_acknowledges_too(page: Page) -> None:
     assert page.stored() == []
 
 
-def test_a_message_on_its_way_again_is_shown_though_the_room_was_cleared(
+def test_message_in_flight_is_shown_in_a_cleared_room(
     page: Page,
 ) -> None:
     """The server, which has forgotten it, keeps it again."""
@@ -164,7 +164,7 @@ def test_a_message_on_its_way_again_is_shown_though_the_room_was_cleared(
     assert states(page) == {two: "failed", one: "sent"}
 
 
-def test_what_is_refused_is_marked_and_can_be_sent_again(page: Page) -> None:
+def test_refused_message_is_marked_and_can_be_retried(page: Page) -> None:
     page.open()
     page.receive(history(*log(0, 3)))
     one, two = page.say("one"), page.say("two")
@@ -195,7 +195,7 @@ def test_what_is_refused_is_marked_and_can_be_sent_again(page: Page) -> None:
     assert page.stored() == []
 
 
-def test_what_failed_survives_a_reload_and_waits_for_a_word(page: Page) -> None:
+def test_failed_message_is_kept_over_a_reload(page: Page) -> None:
     page.open()
     one, two = page.say("one"), page.say("two")
     page.receive(error(one), error(two))
@@ -215,7 +215,7 @@ def test_what_failed_survives_a_reload_and_waits_for_a_word(page: Page) -> None:
     assert states(page) == {one: "sending"}
 
 
-def test_refusal_without_an_id_is_of_the_oldest_unanswered_message(
+def test_refusal_without_an_id_is_of_the_oldest_in_flight(
     page: Page,
 ) -> None:
     page.open()
@@ -231,7 +231,7 @@ def test_refusal_without_an_id_is_of_the_oldest_unanswered_message(
 
 
 @pytest.mark.parametrize("code", [1007, 1009])
-def test_socket_closed_for_what_it_was_sent_marks_that_as_not_sent(
+def test_close_for_an_invalid_frame_marks_the_message_failed(
     page: Page, code: int
 ) -> None:
     page.open()
@@ -244,9 +244,7 @@ def test_socket_closed_for_what_it_was_sent_marks_that_as_not_sent(
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_message_that_may_come_later_is_sent_again_by_itself(
-    page: Page, named: bool
-) -> None:
+def test_message_with_retry_after_is_resent(page: Page, named: bool) -> None:
     page.open()
     one = page.say("one")
     page.receive(error(one if named else None, "Later.", retry_after=2))
@@ -264,7 +262,7 @@ def test_message_that_may_come_later_is_sent_again_by_itself(
     assert page.stored() == []
 
 
-def test_a_connection_that_does_not_answer_is_given_up(page: Page) -> None:
+def test_connection_without_acks_is_replaced(page: Page) -> None:
     page.open()
     one = page.say("one")
     page.advance(4_000)
@@ -286,7 +284,7 @@ def test_a_connection_that_does_not_answer_is_given_up(page: Page) -> None:
     assert page.is_open
 
 
-def test_a_copy_that_is_refused_takes_nothing_back(page: Page) -> None:
+def test_refused_repetition_changes_nothing(page: Page) -> None:
     """Messages sent again too fast, or to a full disk, are kept."""
     page.open()
     one, two = page.say("one"), page.say("two")
@@ -305,9 +303,7 @@ def test_a_copy_that_is_refused_takes_nothing_back(page: Page) -> None:
 
 
 @pytest.mark.parametrize("away", [True, False])
-def test_who_has_much_to_say_at_once_is_not_too_fast(
-    page: Page, away: bool
-) -> None:
+def test_messages_are_sent_below_the_rate_limit(page: Page, away: bool) -> None:
     """The server takes ten a second, after fifty at once."""
     page.open()
     page.receive(ack(page.say("hello"), 0))
@@ -334,7 +330,7 @@ def test_who_has_much_to_say_at_once_is_not_too_fast(
     assert seconds < 30
 
 
-def test_nothing_more_is_sent_until_something_is_answered(page: Page) -> None:
+def test_messages_in_flight_are_bounded(page: Page) -> None:
     waiting = [page.say(f"message {n}") for n in range(12)]
     page.open()
     page.advance(4_000)
@@ -345,7 +341,7 @@ def test_nothing_more_is_sent_until_something_is_answered(page: Page) -> None:
     assert spoken(page) == waiting[11:]
 
 
-def test_what_is_stored_is_bounded(page: Page) -> None:
+def test_stored_unsent_messages_are_bounded(page: Page) -> None:
     waiting = [page.say("x" * 4_000) for _ in range(203)]
     assert sum(map(len, page.stored())) < 1_000_000
     page.reload()
@@ -368,7 +364,7 @@ LATE = [
 
 
 @pytest.mark.parametrize(("news", "late"), LATE)
-def test_of_two_frames_the_later_one_is_shown_in_whatever_order_they_come(
+def test_newer_version_of_a_reply_wins_in_any_order(
     page: Page, news: Frame, late: Frame
 ) -> None:
     page.receive(history(*log(0, 3)))
@@ -404,7 +400,7 @@ def test_of_two_frames_the_later_one_is_shown_in_whatever_order_they_come(
         [],
     ],
 )
-def test_what_says_nothing_changes_nothing(page: Page, frame: Any) -> None:
+def test_unknown_frames_change_nothing(page: Page, frame: Any) -> None:
     page.open()
     page.receive(history(*log(0, 2)))
     before = page.shown()
@@ -413,7 +409,7 @@ def test_what_says_nothing_changes_nothing(page: Page, frame: Any) -> None:
     assert page.sent() == []
 
 
-def test_frames_may_come_twice(page: Page) -> None:
+def test_repeated_frames_change_nothing(page: Page) -> None:
     page.open()
     page.receive(history(*log(0, 1)))
     one, two = page.say("one"), page.say("two")
@@ -436,7 +432,7 @@ def test_frames_may_come_twice(page: Page) -> None:
     assert states(page)[one] == states(page)[two] == "sent"
 
 
-def test_a_newer_epoch_leaves_what_was_not_acknowledged(page: Page) -> None:
+def test_new_epoch_keeps_unacknowledged_messages(page: Page) -> None:
     page.open()
     page.receive(history(*log(0, 20)))
     kept, failed, sending = (page.say(word) for word in "abc")
@@ -450,7 +446,7 @@ def test_a_newer_epoch_leaves_what_was_not_acknowledged(page: Page) -> None:
     assert ids(page) == [failed, sending]
 
 
-def test_who_was_away_for_long_is_shown_no_gap(page: Page) -> None:
+def test_history_after_a_gap_replaces_older_messages(page: Page) -> None:
     page.open()
     page.receive(history(*log(10, 20)))
     page.receive(update(said("m21", 21)))
@@ -475,7 +471,7 @@ def test_who_was_away_for_long_is_shown_no_gap(page: Page) -> None:
     assert ids(page) == [each["id"] for each in log(55, 62)] + [one]
 
 
-def test_what_has_its_place_further_up_comes_when_somebody_scrolls_there(
+def test_message_before_the_first_is_shown_with_its_page(
     page: Page,
 ) -> None:
     """As a message whose ack was lost long ago, or a reply that took long."""
@@ -495,7 +491,7 @@ def test_what_has_its_place_further_up_comes_when_somebody_scrolls_there(
     assert page.shown()[0]["body"] == "It is"
 
 
-def test_a_history_decides_in_its_range_and_only_there(page: Page) -> None:
+def test_history_replaces_messages_in_its_range_only(page: Page) -> None:
     page.receive(history(*log(0, 9)))
     page.receive(update(said("gone", 5)), update(said("new", 10)))
     page.receive(history(*log(3, 7)))
@@ -504,7 +500,7 @@ def test_a_history_decides_in_its_range_and_only_there(page: Page) -> None:
     assert ids(page) == [each["id"] for each in log(0, 9)] + ["new"]
 
 
-def test_what_was_unfinished_is_not_kept_where_no_history_reaches(
+def test_unfinished_reply_before_a_history_is_dropped(
     page: Page,
 ) -> None:
     """It may be finished by now, and nothing would tell."""
@@ -530,7 +526,7 @@ def test_what_was_unfinished_is_not_kept_where_no_history_reaches(
 # Older messages
 
 
-def test_older_messages_come_when_somebody_scrolls_to_them(page: Page) -> None:
+def test_older_messages_are_requested_at_the_top(page: Page) -> None:
     page.open()
     assert not page.scroll()
     page.receive(history(*log(40, 60)))
@@ -553,7 +549,7 @@ def test_older_messages_come_when_somebody_scrolls_to_them(page: Page) -> None:
     assert page.requested() == [80]
 
 
-def test_nobody_asks_for_what_was_before_the_first_message(page: Page) -> None:
+def test_older_messages_are_not_requested_before_the_first(page: Page) -> None:
     """Nor is the answer to an earlier question taken, in a cleared room."""
     page.open()
     page.receive(history(*log(0, 3)))
@@ -566,7 +562,7 @@ def test_nobody_asks_for_what_was_before_the_first_message(page: Page) -> None:
     assert page.requested() == []
 
 
-def test_nobody_is_asked_while_there_is_no_connection(page: Page) -> None:
+def test_older_messages_are_not_requested_while_offline(page: Page) -> None:
     page.open()
     page.receive(history(*log(40, 60)))
     page.close()
@@ -587,9 +583,7 @@ def test_nobody_is_asked_while_there_is_no_connection(page: Page) -> None:
     ],
     ids=lambda frame: f"{frame['id']} by {frame['user']}, {frame['role']}",
 )
-def test_stored_message_is_replaced_by_nobody_else(
-    page: Page, other: Frame
-) -> None:
+def test_stored_message_is_not_replaced(page: Page, other: Frame) -> None:
     page.open()
     first = [*log(0, 2), reply(None, "Yes.")]
     page.receive(history(*first))
