@@ -91,7 +91,8 @@ class Connection:
             return
         slot = object() if key is None else key
         if slot in self._queue:
-            self._account.remove(self._queue[slot])
+            # At the end, as a frame that came in between may be older.
+            self._account.remove(self._queue.pop(slot))
         self._queue[slot] = frame
         self._wake_writer()
         self._account.add(frame)

@@ -25,7 +25,9 @@ class Reader:
         self.heard.append(code)
 
 
-def test_connection_queue_replaces_a_frame_with_the_same_key() -> None:
+def test_connection_queue_replaces_a_frame_with_a_later_one_of_its_key() -> (
+    None
+):
     async def test() -> None:
         reader = Reader()
         connection = Connection("ada", cast(WebSocket, reader))
@@ -39,7 +41,7 @@ def test_connection_queue_replaces_a_frame_with_the_same_key() -> None:
         connection._enqueue("too late")
         reader.reads.set()
         await connection._wait_sent()
-        assert reader.heard == ["on its way", "ab", "x", "no key", 1000]
+        assert reader.heard == ["on its way", "x", "no key", "ab", 1000]
 
     asyncio.run(test())
 
