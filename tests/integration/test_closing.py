@@ -59,6 +59,7 @@ def the_room(server: TestServer, party: str = "stage") -> Room:
 def fill(server: TestServer, party: str = "stage") -> Any:
     """Fill ada's write buffer below its limit; return the socket."""
     room = the_room(server, party)
+    server.call(int)  # the end of the iteration in which ada joins
     line = room.connections_by_id["ada"].websocket.scope["extensions"][
         "party.socket"
     ]
