@@ -25,9 +25,7 @@ class Reader:
         self.heard.append(code)
 
 
-def test_connection_queue_replaces_a_frame_with_a_later_one_of_its_key() -> (
-    None
-):
+def test_connection_queue_replaces_a_frame_of_the_same_key() -> None:
     async def test() -> None:
         reader = Reader()
         connection = Connection("ada", cast(WebSocket, reader))
