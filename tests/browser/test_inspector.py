@@ -1,4 +1,4 @@
-"""The wire panel, as people see it (stage 2 and later, but for one test)."""
+"""The inspector, or wire panel (stage 2 and later, but for one test)."""
 
 import json
 import re
@@ -29,7 +29,7 @@ globalThis.WebSocket = class extends WebSocket {
   }
 };
 """
-"""So that a test gets at the sockets of a page."""
+"""Makes a page's sockets available to a test."""
 
 WRAPPED = 'raw.some((socket) => Object.hasOwn(socket, "send"))'
 
@@ -52,7 +52,7 @@ UNUSUAL = """
 
 
 class Seen:
-    """The frames that Playwright saw on a socket: the oracle."""
+    """The frames that Playwright saw on a socket, to compare with."""
 
     def __init__(self, socket: WebSocket) -> None:
         self.url = socket.url
@@ -63,7 +63,7 @@ class Seen:
         socket.on("framesent", lambda frame: went.append(frame))
 
     def sizes(self, way: str) -> list[str]:
-        """As the panel says them."""
+        """Return them as the panel shows them."""
         return [
             f"{len(frame.encode()):,} B text"
             if isinstance(frame, str)
@@ -73,7 +73,7 @@ class Seen:
 
 
 class Watcher:
-    """Somebody who has the panel before their eyes."""
+    """A person with an open inspector."""
 
     def __init__(self, person: Person) -> None:
         self.person = person
@@ -95,11 +95,11 @@ class Watcher:
         self.person.go(path)
 
     def press(self, keys: str) -> None:
-        """Press keys, wherever the focus is."""
+        """Press keys at the current focus."""
         self.page.keyboard.press(keys)
 
     def of(self, party: str, way: str = "") -> Locator:
-        """The rows of a party, or those that go one way."""
+        """Return the rows of a party, or of one direction."""
         rows = self.rows.filter(has_text=re.compile(f"{party}/"))
         return rows.and_(self.page.locator(f".{way}")) if way else rows
 
@@ -109,7 +109,7 @@ class Watcher:
         return [json.loads(line) for line in lines]
 
     def agrees_with_playwright(self, party: str) -> None:
-        """Wait until the panel says of each frame what Playwright saw."""
+        """Wait until the panel shows each frame as Playwright saw it."""
         (seen,) = [each for each in self.seen if f"/{party}/" in each.url]
         end = time.monotonic() + 10
         for way in ("in", "out"):
@@ -149,7 +149,7 @@ def server(stage: Stage) -> Iterator[ServerProcess]:
 
 @pytest.fixture
 def watch(server: ServerProcess, person: People) -> Callable[..., Watcher]:
-    """Seat somebody who looks at the wire."""
+    """Return a function that opens a page with the inspector."""
 
     def seat(at: ServerProcess = server, **options: Any) -> Watcher:
         return Watcher(person(at, **options))
@@ -203,7 +203,7 @@ def test_inspector_shows_frames_from_the_first(
 def test_inspector_is_toggled_by_a_key(
     watch: Callable[..., Watcher],
 ) -> None:
-    """Also while somebody writes, who gets back to it."""
+    """Also while somebody writes: the focus returns to the field."""
     ada = watch()
     ada.go("/chats/hello-world")
     ada.person.is_told("Connected")

@@ -1,4 +1,4 @@
-"""The pages as a person sees them, alone (every stage)."""
+"""The pages of every stage, with one person."""
 
 import re
 from collections.abc import Iterator
@@ -15,10 +15,10 @@ EXCESS = """() => {
     const { scrollHeight, scrollWidth } = document.documentElement;
     return [scrollWidth - innerWidth, scrollHeight - innerHeight];
 }"""
-"""How much larger than the window a page is."""
+"""Pixels by which a page is larger than the window."""
 
 shared = pytest.mark.stages(1, 1)
-"""For what no stage can change: all have it from shared/ui."""
+"""For tests of shared/ui alone, which need only one stage."""
 
 HEADINGS = {
     "/": "Party Chat",
@@ -155,7 +155,7 @@ def test_messages_appear_in_order(shell: ServerProcess, person: People) -> None:
 
 
 def height(element: Locator) -> float:
-    """How many pixels it is high."""
+    """Return its height in pixels."""
     box = element.bounding_box()
     assert box
     return box["height"]
@@ -238,7 +238,7 @@ def test_pages_are_usable_by_keyboard(
 
 
 def reach(person: Person, wanted: Locator) -> None:
-    """Press Tab until it has the focus."""
+    """Press Tab until an element has the focus."""
     for _ in range(15):
         person.page.keyboard.press("Tab")
         if wanted.evaluate("(it) => it === document.activeElement"):
@@ -324,7 +324,7 @@ def first_or_newest(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
 def test_room_fits_the_window(
     first_or_newest: ServerProcess, person: People
 ) -> None:
-    """In no state, at no size: what is hidden stretched the document."""
+    """Hidden elements once stretched the document."""
 
     def fits() -> None:
         for width, height in [(390, 844), (640, 700), (1280, 800)]:
@@ -375,14 +375,14 @@ PASTE = """async (isPlain) => {
     if (isPlain) area.remove();
     return time;
 }"""
-"""Milliseconds that 1 MB takes that is pasted."""
+"""Milliseconds to paste 1 MB."""
 
 
 @shared
 def test_pasting_1_mb_takes_little_longer_than_into_a_plain_textarea(
     shell: ServerProcess, person: People
 ) -> None:
-    """It took ten times as long: for its direction, and to grow with it."""
+    """It once took ten times as long, for its direction and its height."""
     ada = person(shell, "Ada")
     took: dict[bool, list[float]] = {True: [], False: []}
     for is_plain in [True, False] * 3:
@@ -453,7 +453,7 @@ def test_page_works_without_the_inspector(
 def test_page_polls_slowly_while_a_proxy_answers(
     shell: ServerProcess, person: People, path: str
 ) -> None:
-    """It asked 116 times in 30 s: for each socket, twice a second."""
+    """It once asked twice a second for each socket."""
 
     def refuse(route: Route) -> None:
         asked.append(route.request.url)

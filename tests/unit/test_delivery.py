@@ -1,4 +1,4 @@
-"""A page sends, keeps and shows messages on any network."""
+"""Sending, resending and showing messages, in simulated pages."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -24,13 +24,13 @@ def page(process: Node) -> Iterator[Page]:
 
 
 def said(id: str, seq: int, **more: Any) -> Frame:
-    """A message, as it is in the room's log."""
+    """Return a message as it is in the room's log."""
     message = {"id": id, "user": "Bob", "body": f"body of {id}", "role": "user"}
     return {**message, "seq": seq, **more}
 
 
 def reply(status: str | None, body: str, seq: int = 7) -> Frame:
-    """A reply of the AI's at some moment."""
+    """Return a version of an AI reply."""
     more = {"status": status} if status else {}
     return said("r", seq, user="AI", role="assistant", body=body, **more)
 
@@ -40,7 +40,7 @@ def history(*messages: Frame, epoch: str = "one") -> Frame:
 
 
 def log(first: int, last: int) -> list[Frame]:
-    """The messages from one sequence number to another."""
+    """Return the messages with these sequence numbers."""
     return [said(f"m{seq}", seq) for seq in range(first, last + 1)]
 
 
@@ -62,7 +62,7 @@ def error(id: str | None, why: str = "No.", **more: Any) -> Frame:
 
 
 def ids(page: Page) -> list[str]:
-    """The ids of what the page shows, from the top."""
+    """Return the ids of the shown messages, from the top."""
     return [each["id"] for each in page.shown()]
 
 
@@ -72,7 +72,7 @@ def states(page: Page) -> dict[str, str]:
 
 
 def spoken(page: Page) -> list[str]:
-    """The ids of the messages that the page has sent meanwhile."""
+    """Return the ids of the messages sent since the last call."""
     frames = page.sent()
     assert {frame["type"] for frame in frames} <= {"message"}
     return [frame["message"]["id"] for frame in frames]
@@ -152,7 +152,7 @@ def test_history_acknowledges_messages(page: Page) -> None:
 def test_message_in_flight_is_shown_in_a_cleared_room(
     page: Page,
 ) -> None:
-    """The server, which has forgotten it, keeps it again."""
+    """The server, whose room was cleared, stores it again."""
     page.open()
     one, two = page.say("one"), page.say("two")
     page.close()
@@ -304,7 +304,7 @@ def test_refused_repetition_changes_nothing(page: Page) -> None:
 
 @pytest.mark.parametrize("away", [True, False])
 def test_messages_are_sent_below_the_rate_limit(page: Page, away: bool) -> None:
-    """The server takes ten a second, after fifty at once."""
+    """The server accepts fifty at once, then ten per second."""
     page.open()
     page.receive(ack(page.say("hello"), 0))
     page.advance(60_000)
@@ -474,7 +474,7 @@ def test_history_after_a_gap_replaces_older_messages(page: Page) -> None:
 def test_message_before_the_first_is_shown_with_its_page(
     page: Page,
 ) -> None:
-    """As a message whose ack was lost long ago, or a reply that took long."""
+    """For example after a lost ack, or a reply that took long."""
     page.open()
     one = page.say("one")
     page.receive(history(*log(40, 42)))
@@ -503,7 +503,7 @@ def test_history_replaces_messages_in_its_range_only(page: Page) -> None:
 def test_unfinished_reply_before_a_history_is_dropped(
     page: Page,
 ) -> None:
-    """It may be finished by now, and nothing would tell."""
+    """It may be finished by now, and no frame would update it."""
     page.open()
     page.receive(history(*log(5, 6), reply("thinking", "…"), *log(8, 12)))
     page.receive(history(*log(10, 12)))
@@ -550,7 +550,7 @@ def test_older_messages_are_requested_at_the_top(page: Page) -> None:
 
 
 def test_older_messages_are_not_requested_before_the_first(page: Page) -> None:
-    """Nor is the answer to an earlier question taken, in a cleared room."""
+    """And in a cleared room, the answer to an earlier request is ignored."""
     page.open()
     page.receive(history(*log(0, 3)))
     assert not page.scroll()
