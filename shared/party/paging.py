@@ -19,6 +19,7 @@ MAX_PAGE_BYTES = 256 * 1024
 """Bytes of JSON of a page."""
 
 MAX_SEQ = 2**62
+"""A larger number does not fit into a column of SQLite."""
 
 
 def is_page_request(request: Request) -> bool:
