@@ -203,7 +203,7 @@ def test_messages_are_rendered_as_text(
     target.enter()
     target.is_told("Connected")
     model.reply = "hello"
-    with server.join(max_queue=None) as eve:
+    with server.join() as eve:
         eve.say("hello", "Eve")
         assert answer(eve) == "hello"
         target.rows(2)
@@ -285,7 +285,7 @@ def test_inspector_renders_frames_and_rooms_as_text(
         target.go("/chats/room-4?wire")
         target.is_told("Connected")
         rows = target.page.locator("#inspector li")
-        with server.join("room-4", max_queue=None) as eve:
+        with server.join("room-4") as eve:
             eve.say("hello", "Eve")
             first = rows.filter(has_text='"hello"').locator("summary")
             first.press("Enter")

@@ -60,7 +60,6 @@ def came(
         party,
         pk=pk,
         additional_headers=headers if browser else None,
-        max_queue=None,
     ) as guest:
         yield guest
 

@@ -273,9 +273,7 @@ def test_sender_that_reconnects_keeps_its_bucket(kind: str) -> None:
         for number in range(40):
             made_up = {"Cookie": f"{BROWSER_COOKIE}={number}.{number}"}
             headers = {"signed": signed, "made up": made_up}.get(kind)
-            with server.join(
-                "1", "counter", additional_headers=headers, max_queue=None
-            ) as eve:
+            with server.join("1", "counter", additional_headers=headers) as eve:
                 for _ in range(50):
                     eve.send("x")
         with server.join("1", "counter", additional_headers=cookie()) as ada:
@@ -336,7 +334,7 @@ def test_flooding_connection_is_closed_and_may_reconnect() -> None:
         serve_parties(bounds=Limits(), teller=Teller) as server,
         server.join("1", "teller", additional_headers=cookie()) as bob,
     ):
-        with server.join("1", "teller", max_queue=None) as eve:
+        with server.join("1", "teller") as eve:
             with suppress(ConnectionClosed):
                 while True:
                     eve.send("x")
@@ -390,7 +388,7 @@ def test_held_back_frame_is_dropped_on_disconnect() -> None:
             left.set()
 
     with serve_parties(short=Short) as server, server.join("1", "short") as bob:
-        with server.join("1", "short", pk="ada", max_queue=None) as ada:
+        with server.join("1", "short", pk="ada") as ada:
             for number in range(30):
                 ada.send(str(number))
         assert left.wait(PATIENCE)

@@ -166,7 +166,6 @@ def enter(
     server: ServerProcess, room: str, pk: str = "", **options: Any
 ) -> Iterator[User]:
     """Be in a room, without having joined yet."""
-    options["max_queue"] = None  # else who does not read takes 10 s to leave
     with server.join(room, "presence", pk=pk, **options) as guest:
         yield User(guest)
 

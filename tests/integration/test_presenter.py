@@ -147,7 +147,7 @@ def guests() -> Iterator[Guests]:
 
         def enter(server: Client, **options: Any) -> WebSocketClient:
             # A client that does not read its frames takes long to leave.
-            joined = server.join(**options, max_queue=None)
+            joined = server.join(**options)
             guest = stack.enter_context(joined)
             guest.wait_for("history")
             return guest
@@ -504,12 +504,12 @@ def test_mute_hides_cursors_of_look_alikes(
         return guest.socket.recv(PATIENCE)
 
     reader = guests(running)
-    with running.join(party="presence", max_queue=None) as eve:
+    with running.join(party="presence") as eve:
         assert b"sync" in join(eve, first)
         presenter.does("mute", name="Eve")
         told = reader.wait_for("presenter")["muted"]
         assert sorted(told) == ["eve", first.lower()]
-        with running.join(party="presence", max_queue=None) as other:
+        with running.join(party="presence") as other:
             assert "muted this name" in str(join(other, later))
             assert b"sync" in join(other, "Eve")
 

@@ -122,6 +122,8 @@ class Client:
         query = f"?_pk={pk}" if pk else ""
         uri = f"ws://127.0.0.1:{self.port}/parties/{party}/{room}{query}"
         options.setdefault("proxy", None)
+        # Behind a full queue, the end of the closing handshake is not read.
+        options.setdefault("max_queue", None)
         try:
             socket = connect(uri, open_timeout=PATIENCE, **options)
         except InvalidStatus as refusal:
