@@ -28,7 +28,7 @@ pytestmark = pytest.mark.stages(5)
 Json = dict[str, Any]
 Serve = Callable[..., ServerProcess]
 
-# As PROTOCOL.md has them, byte for byte.
+# As in docs/protocol.md, byte for byte.
 JOIN = bytes.fromhex(
     "83a474797065a46a6f696ea870726573656e636582a6637572736f72c0a76d6573736167"
     "65c0a4696e666f81a46e616d65ac64656661756c74206e616d65"
