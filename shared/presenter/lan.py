@@ -1,41 +1,41 @@
-"""The machine's own addresses, as others on its network know them (IPv4)."""
+"""The IPv4 addresses at which others on the network reach this machine."""
 
 import socket
-import struct
 import sys
 from contextlib import suppress
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 DOCUMENTATION_ADDRESS = ("198.51.100.1", 9)
-"""An address of documentation's, which is on nobody's network."""
+"""Reserved for documentation (RFC 5737): no network has it."""
 
 INTERFACES = Path("/sys/class/net")
-SIOCGIFADDR = 0x8915
 
 COMMON_LAN_NETWORKS = [ip_network("192.168.0.0/16"), ip_network("10.0.0.0/8")]
-"""Networks of rooms, rather than of containers."""
+"""Networks of homes and offices, rather than of containers."""
 
 
 def lan_address() -> str | None:
-    """Where others on the network find this machine, if anywhere."""
+    """Return this machine's best address, if it has any."""
     return next(iter(lan_addresses()), None)
 
 
 def lan_addresses() -> list[str]:
-    """Where others on the network may find this machine, the best first.
+    """Return this machine's addresses, the best first.
 
-    A real card comes before a VPN, and the way out before other cards. Of
-    what is no card, such as the bridges of containers, only the way out is
-    considered.
+    Hardware comes before a VPN, and the interface of the default route
+    before others. Virtual interfaces, such as the bridges of containers,
+    count only if they have the default route.
     """
-    way, cards = default_route_ip(), by_card()
-    found = {way, *(each for each, real in cards.items() if real)} - {""}
+    default, interfaces = default_route_ip(), ips_by_interface()
+    hardware = (ip for ip, is_hardware in interfaces.items() if is_hardware)
+    found = {default, *hardware} - {""}
 
     def rank(address: str) -> tuple[bool, bool, list[bool], str]:
         ip = ip_address(address)
-        unusual = [ip not in network for network in COMMON_LAN_NETWORKS]
-        return not cards.get(address, True), address != way, unusual, address
+        uncommon = [ip not in network for network in COMMON_LAN_NETWORKS]
+        virtual = not interfaces.get(address, True)
+        return virtual, address != default, uncommon, address
 
     return sorted(
         (each for each in found if not ip_address(each).is_loopback), key=rank
@@ -43,9 +43,9 @@ def lan_addresses() -> list[str]:
 
 
 def default_route_ip() -> str:
-    """The address from which this machine speaks to others, or "".
+    """Return the source address of the default route, or "".
 
-    Nothing is sent: to connect a UDP socket is only to look up the route.
+    Nothing is sent: connecting a UDP socket only looks up the route.
     """
     with (
         suppress(OSError),
@@ -56,26 +56,19 @@ def default_route_ip() -> str:
     return ""
 
 
-def by_card() -> dict[str, bool]:
-    """Each network card's address, and whether the card is a real one."""
-    if sys.platform != "linux":
-        return by_name()
-    import fcntl  # there is none on Windows
+def ips_by_interface() -> dict[str, bool]:
+    """Return each interface's address, and whether it is hardware.
 
+    Only Linux tells; elsewhere, every interface counts as hardware.
+    """
     found = {}
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        for _, name in socket.if_nameindex():
-            wanted = struct.pack("256s", name.encode())
-            with suppress(OSError):  # it has no address
-                told = fcntl.ioctl(probe, SIOCGIFADDR, wanted)
-                address = socket.inet_ntoa(told[20:24])
-                found[address] = (INTERFACES / name / "device").exists()
+    with suppress(ImportError, OSError):
+        import ifaddr  # make doctor works without it
+
+        for adapter in ifaddr.get_adapters():
+            device = INTERFACES / adapter.name / "device"
+            is_hardware = sys.platform != "linux" or device.exists()
+            for each in adapter.ips:
+                if each.is_IPv4:
+                    found[str(each.ip)] = is_hardware
     return found
-
-
-def by_name() -> dict[str, bool]:
-    """The addresses that this machine's name has: its cards, elsewhere."""
-    with suppress(OSError, UnicodeError):
-        name = socket.gethostname()
-        return dict.fromkeys(socket.gethostbyname_ex(name)[2], True)
-    return {}

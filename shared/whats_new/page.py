@@ -110,13 +110,16 @@ def main() -> None:
 def page_context(before: Path, folder: Path) -> dict[str, object]:
     """Return the template's context for the current files."""
     copied = (folder / STARTED_FROM).exists()
+    changes = list(diff_folders(before, folder))
+    names = {each.name for each in changes}
+    readme = folder / "README.md"
     return {
         "old": before.name,
         "new": folder.name,
         "copied": copied,
         "command": diff_command(before.name, folder.name, copied),
-        "sections": [] if copied else read_sections(folder / "README.md"),
-        "changes": list(diff_folders(before, folder)),
+        "sections": () if copied else read_sections(readme, names),
+        "changes": changes,
         "diff_blocks": diff_blocks,
     }
 

@@ -1,59 +1,58 @@
-"""A stage's talking points: the little of Markdown that its README uses."""
+"""A stage's talking points: the sections of its README, as HTML."""
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
+from html import escape
+from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
 
-HEADING = re.compile(r"^#+ +", re.MULTILINE)
-ITEM = re.compile(r"^(?:(\d+\.)|[-*]) +", re.MULTILINE)
-INLINE = re.compile(r"`([^`]+)`|\*([^*]+)\*")
+from markupsafe import Markup
 
-Text: TypeAlias = list[tuple[str, str]]
-"""Pieces of text: the element (`code`, `em` or none), and the text."""
-
-
-class Block(NamedTuple):
-    """A paragraph (`p`), or the items of a list (`ol` or `ul`)."""
-
-    tag: str
-    items: list[Text]
+if TYPE_CHECKING:
+    from markdown_it.token import Token
 
 
 class Section(NamedTuple):
-    """A heading, and what stands below it."""
+    """A heading and the HTML below it."""
 
     heading: str
-    blocks: list[Block]
+    html: Markup
 
 
-def read_sections(path: Path) -> list[Section]:
-    """The sections of a README, none where there is none."""
+def read_sections(path: Path, files: Set[str]) -> Iterator[Section]:
+    """Yield the sections of a README; none if it cannot be read.
+
+    In `code`, the names of `files` become links to them on this page.
+    """
+    # Imported here: it is slow, and the server itself never needs it.
+    from markdown_it import MarkdownIt
+
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError):
-        return []
-    found = (part.partition("\n") for part in HEADING.split(text)[1:])
-    return [Section(head, list(blocks(body))) for head, _, body in found]
+        return
+    markdown = MarkdownIt("commonmark", {"html": False})
+    markdown.add_render_rule("code_inline", render_code)
+    tokens = markdown.parse(text)
+    starts = [n for n, t in enumerate(tokens) if t.type == "heading_open"]
+    for start, end in pairwise([*starts, len(tokens)]):
+        _, heading, _, *body = tokens[start:end]
+        env = {"files": files}
+        html = markdown.renderer.render(body, markdown.options, env)
+        yield Section(heading.content, Markup(html))
 
 
-def blocks(body: str) -> Iterator[Block]:
-    """The paragraphs and lists of a section."""
-    for part in filter(None, re.split(r"\n\s*\n", body.strip())):
-        if item := ITEM.match(part):
-            tag = "ol" if item[1] else "ul"
-            yield Block(tag, [pieces(each) for each in ITEM.split(part)[2::2]])
-        else:
-            yield Block("p", [pieces(part)])
-
-
-def pieces(text: str) -> Text:
-    """Return the pieces of a text: words, code and emphasis."""
-    flat = " ".join(text.split())
-    found: Text = []
-    end = 0
-    for match in INLINE.finditer(flat):
-        found.append(("", flat[end : match.start()]))
-        found.append(("code", match[1]) if match[1] else ("em", match[2]))
-        end = match.end()
-    return [*found, ("", flat[end:])]
+def render_code(
+    _renderer: object,
+    tokens: Sequence["Token"],
+    index: int,
+    _options: object,
+    env: Any,
+) -> str:
+    """Render a code span, linked to its file if it is the name of one."""
+    name = tokens[index].content
+    code = f"<code>{escape(name)}</code>"
+    if name not in env["files"]:
+        return code
+    return f'<a href="#file-{quote(name)}">{code}</a>'

@@ -18,8 +18,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import ifaddr
 import pytest
 import zxingcpp
+from ifaddr import IP, Adapter
 from PIL import Image
 
 from shared.presenter import invite, lan
@@ -148,18 +150,19 @@ def test_lan_addresses_are_ranked(
     assert alone(FIND, commands, str(tmp_path)) == [best, *expected]
 
 
-@pytest.mark.parametrize("error", [socket.gaierror, UnicodeError, None])
+@pytest.mark.parametrize("error", [OSError, None])
 def test_lan_addresses_on_other_systems(
     error: type[Exception] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def known(_: str) -> tuple[str, list[str], list[str]]:
+    def adapters() -> list[Adapter]:
         if error:
             raise error
-        return "laptop", [], ["127.0.1.1", "10.0.0.7", "192.168.7.7"]
+        found = ["127.0.0.1", "10.0.0.7", "192.168.7.7", ("fe80::7", 0, 2)]
+        return [Adapter("en0", "en0", [IP(ip, 24, "en0") for ip in found])]
 
     monkeypatch.setattr(lan.sys, "platform", "darwin")
     monkeypatch.setattr(lan, "default_route_ip", lambda: "")
-    monkeypatch.setattr(lan.socket, "gethostbyname_ex", known)
+    monkeypatch.setattr(ifaddr, "get_adapters", adapters)
     expected = [] if error else ["192.168.7.7", "10.0.0.7"]
     assert lan.lan_addresses() == expected
 
