@@ -5,7 +5,7 @@ from shared.ai import Prompt, Stream, model, require_finish_reason, supervised
 
 @supervised
 async def stream_reply(prompt: Prompt, name: str = "") -> Stream:
-    """Yield the text so far and the tokens so far, for each new piece."""
+    """Yield the text so far, and its tokens: as reported, or an estimate."""
     ask = ask_ollama if model.kind == "ollama" else ask_openai
     async for text, tokens in ask(prompt, name or model.name):
         yield text, tokens

@@ -15,6 +15,9 @@ from .server import Server
 MAX_EXCESS_SECONDS = 100
 """Seconds' worth of excess frames until the connection is closed."""
 
+EXCESS_FACTOR = 3
+"""Times the rate that may come in excess for ever, as a 360 Hz display's."""
+
 RATE_EXCEEDED = 1008, "You were sending too much. Come back in a moment."
 """The close code and reason of a connection that sends far too much."""
 
@@ -53,7 +56,8 @@ class ConnectionRateLimiter:
         self._keeps_latest = bool(server.max_frames_per_second)
         rate = server.max_frames_per_second or limit.sender.rate
         self._bucket = TokenBucket(rate, rate)
-        self._excess = TokenBucket(rate, rate * MAX_EXCESS_SECONDS)
+        factor = EXCESS_FACTOR if self._keeps_latest else 1
+        self._excess = TokenBucket(rate * factor, rate * MAX_EXCESS_SECONDS)
         self._control = TokenBucket(rate, rate * CONTROL_BURST_SECONDS)
         self._is_exceeded = False
         self._latest: tuple[Frame, Inflate | None] = "", None

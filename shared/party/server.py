@@ -58,7 +58,8 @@ class Server:
     max_frames_per_second: float | None = None
     """Frames from one connection; of faster ones, the latest replaces others.
 
-    None: MAX_MESSAGES_PER_SECOND of the settings; faster ones are rejected.
+    Three times as many, for a long time, close the connection. None:
+    MAX_MESSAGES_PER_SECOND of the settings; faster ones are rejected.
     """
 
     def __init__(self, room: Room) -> None:

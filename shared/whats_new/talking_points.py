@@ -32,7 +32,7 @@ def read_sections(path: Path, files: Set[str]) -> Iterator[Section]:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError):
         return
-    markdown = MarkdownIt("commonmark", {"html": False})
+    markdown = MarkdownIt("commonmark", {"html": False}).disable("image")
     markdown.add_render_rule("code_inline", render_code)
     tokens = markdown.parse(text)
     starts = [n for n, t in enumerate(tokens) if t.type == "heading_open"]

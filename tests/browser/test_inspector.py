@@ -14,7 +14,7 @@ from ..support.server_process import ServerProcess, Stage, start
 
 pytestmark = [pytest.mark.soak, pytest.mark.stages(5)]
 
-LOADED = re.compile(r"/wire(_panel|_tape|_tap|_frame)?\.(js|css)$")
+LOADED = re.compile(r"/inspector/(?!toggle)\w+\.(js|css)$")
 NO_SOCKETS = "This page has no sockets."
 MARKUP = "<img src=x onerror=alert(1)><b>not bold</b>"
 
@@ -359,6 +359,7 @@ def test_inspector_shows_a_reconnection(
     running.kill()
     lost = ada.of("chatroom").filter(has_text="closed · 1006 · no reason")
     expect(lost.first).to_be_visible()
+    ada.person.is_told("Reconnecting…")
     running.start()
     ada.person.is_told("Connected again")
     opened = ada.of("chatroom").filter(has_text="opened")

@@ -197,7 +197,7 @@ class Fuzz:
                 size = len(each.encode() if isinstance(each, str) else each)
                 if size > 1024:
                     raise MessageRejected("It is too large.")
-                message = self.schema.unpack(each or "")
+                message = self.schema.decode(each or "")
                 joins += message["type"] == "join"
             except MessageRejected:
                 refused += 1

@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from starlette.requests import HTTPConnection
+from starlette.websockets import WebSocket
 
 from shared.party import Connection, Frame, Room, Server
 from shared.party.frame_rate_limiter import ConnectionRateLimiter, find_id
@@ -54,6 +57,34 @@ def test_connection_closed_for_flooding_is_not_read() -> None:
         await last
 
     asyncio.run(flood(Eve()))
+
+
+def test_pointer_at_360_hertz_is_not_closed_for_flooding(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Five minutes on a fast display, in a party that keeps the latest."""
+    now = 0.0
+
+    class Cursors(Server):
+        max_frames_per_second = 120
+
+    async def move() -> None:
+        nonlocal now
+        parties = PartyRegistry({})
+        server = Cursors(Room("cursors", "1", parties.context))
+        request = HTTPConnection({"type": "websocket", "client": ("::1", 1)})
+        limit = parties.senders.limit(request, Identity(), server.room)
+        sender = Connection("ada", cast(WebSocket, request))
+        limiter = ConnectionRateLimiter(server, sender, limit, 1_024, len)
+        for _ in range(5 * 60 * 360):
+            now += 1 / 360
+            limiter.admit("x")
+        assert not limiter._is_exceeded
+        limiter.close()
+
+    clock = SimpleNamespace(monotonic=lambda: now)
+    monkeypatch.setattr("shared.party.limits.time", clock)
+    asyncio.run(move())
 
 
 @pytest.mark.parametrize(
