@@ -683,7 +683,7 @@ def test_refused_message_is_not_resent_but_the_others_are(
 def test_rate_limited_message_is_resent(
     serve: Callable[..., ServerProcess], person: People
 ) -> None:
-    ada = person(serve(MAX_MESSAGES_PER_SECOND="2"), "Ada")
+    ada = person(serve(MAX_MESSAGES_PER_SECOND="1"), "Ada")
     said = [f"number {number}" for number in range(16)]
     for text in said:
         ada.say(text)
