@@ -19,6 +19,7 @@ import msgpack
 import pytest
 from pydantic import TypeAdapter
 
+from shared.chat.moderation import Moderation
 from shared.party import MessageRejected
 
 from ..support import frame_fuzzer
@@ -198,7 +199,9 @@ class Fuzz:
                 if size > 1024:
                     raise MessageRejected("It is too large.")
                 message = self.schema.decode(each or "")
-                joins += message["type"] == "join"
+                if message["type"] == "join":
+                    Moderation().check_cursor_name(message["info"]["name"])
+                    joins += 1
             except MessageRejected:
                 refused += 1
         return refused, joins
