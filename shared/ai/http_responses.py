@@ -22,6 +22,10 @@ MAX_ERROR_BYTES = 64 * 1024
 PIECE_BYTES = 64 * 1024
 """Decompressed in one step."""
 
+KEEPALIVE_SECONDS = 2.0
+"""How long an idle connection is reused. Many servers close it after 5 s, as
+long as these clients would keep it: a request at that moment would fail."""
+
 ENCODINGS = {"gzip", "x-gzip", "deflate"}
 
 
@@ -49,6 +53,7 @@ def client_options(module: ModuleType) -> dict[str, Any]:
     return {
         "event_hooks": {"response": [check]},
         "headers": {"Accept-Encoding": "identity"},
+        "limits": module.Limits(keepalive_expiry=KEEPALIVE_SECONDS),
     }
 
 

@@ -211,7 +211,10 @@ def test_providers_streams_have_the_right_result(
         ada.say("Go on.")
         heard = hear_out(ada)
         if counts and right.tokens:
-            assert usage.next()["tally"] - before == right.tokens
+            tally = before
+            while tally == before:  # the last test's may be told once more
+                tally = usage.next()["tally"]
+            assert tally - before == right.tokens
         player.body = None
         ada.say("And then?")
         hear_out(ada)
