@@ -56,8 +56,10 @@ async def send_frame(websocket: WebSocket, frame: Frame) -> None:
     """Send a frame, once there is room for it in the write buffer."""
     if isinstance(frame, bytes):
         await websocket.send_bytes(frame)
-    elif isinstance(frame, SharedFrame) and (line := direct_socket(websocket)):
-        line.write_shared(frame)
+    elif isinstance(frame, SharedFrame) and (
+        protocol := direct_socket(websocket)
+    ):
+        protocol.write_shared(frame)
     else:
         await websocket.send_text(frame)
 

@@ -1,8 +1,6 @@
 """The benchmark, and its checks that no message is lost."""
 
 import socket
-import subprocess
-import sys
 import zlib
 from xml.etree import ElementTree
 
@@ -26,7 +24,6 @@ from tools.bench.servers import (
 )
 from tools.bench.stream_checker import DeliveryError, StreamChecker
 
-from ..support.server_process import ROOT
 from ..support.ws_frames import CLOSE, RSV1, TEXT, frame, server_frame
 
 SMALL = Scenario("3 people, 4 at once", "hello-world", 3, 4)
@@ -180,19 +177,3 @@ def test_bench_measures_a_reply() -> None:
         assert size > 1
         assert used > 0
         assert f"\n| {name} " in figures
-
-
-def test_attack_is_measured_while_people_chat() -> None:
-    """The row of `tools.attacks`: others lose nothing, and wait for nothing."""
-    command = [sys.executable, "-m", "tools.attacks", "pongs", "--fast", "1"]
-    done = subprocess.run(
-        [*command, "--seconds", "0.2"],
-        cwd=ROOT,
-        capture_output=True,
-        encoding="utf-8",
-        check=True,
-    )
-    cells = [each.strip() for each in done.stdout.splitlines()[-1].split("|")]
-    assert cells[1:3] == ["D3 pongs", "1"]
-    assert all(len(cell.split(" / ")) == 3 for cell in cells[4:6])
-    assert cells[6] == "nothing"
