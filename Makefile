@@ -73,7 +73,7 @@ diff-%: ## Show what demo_% adds to the stage before it
 
 deploy-%: ## Build and start demo_% where Docker runs (option: PORT)
 	$(a-stage)
-	@$(PYTHON) tools/deploy.py demo_$*
+	@$(PYTHON) -m tools.deploy demo_$*
 
 start-%: ## Begin to build stage % by hand, in my_demo (option: AGAIN=1)
 	@$(PYTHON) tools/start.py $*

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from .former_settings import RENAMED, ineffective_name
 from .party import Limits
 from .party.backlog import MAX_QUEUED_BYTES
 from .party.storage.url import StoreURL
@@ -24,22 +25,6 @@ MIN_KEY_LENGTH = 16
 
 SECRETS = {"presenter_key", "cookie_secret", "openai_api_key"}
 """Settings that are never written to the terminal."""
-
-RENAMED = {
-    "CONNECTIONS_A_ROOM": "MAX_CONNECTIONS_PER_ROOM",
-    "FAST": "FAST_TRANSPORT",
-    "GRACE": "GRACEFUL_TIMEOUT",
-    "HISTORY": "HISTORY_LIMIT",
-    "LARGEST_BODY": "MAX_BODY_BYTES",
-    "LARGEST_FRAME": "MAX_FRAME_BYTES",
-    "LIVE_ROOMS": "MAX_ROOMS",
-    "MESSAGES_A_SECOND": "MAX_MESSAGES_PER_SECOND",
-    "PING": "PING_INTERVAL",
-    "REPLIES_WAITING": "MAX_QUEUED_QUESTIONS",
-    "ROOMS_A_MINUTE": "MAX_NEW_ROOMS_PER_MINUTE",
-    "TOKEN_BUDGET": "DAILY_TOKEN_BUDGET",
-}
-"""Former names of settings, which have no effect, and the new ones."""
 
 DEPLOYMENT_NAMES = {"STAGE", "WITH_LOCAL_MODEL"}
 """Names in `.env` that only `compose.yaml` reads."""
@@ -205,12 +190,10 @@ class Settings(BaseSettings):
         known = [name.upper() for name in type(self).model_fields]
         errors = {}
         for name in sorted(places.keys() - DEPLOYMENT_NAMES):
-            why = "no setting has that name"
-            if name in RENAMED:
-                why = f"the setting is called {RENAMED[name]} now"
-            elif near := get_close_matches(name, known, 1):
+            why = "" if name in RENAMED else "no setting has that name"
+            if why and (near := get_close_matches(name, known, 1)):
                 why += f"; the closest one is {near[0]}"
-            errors[name] = f"{name}, in {places[name]}, has no effect: {why}"
+            errors[name] = ineffective_name(name, places[name], why)
         return errors
 
 

@@ -7,7 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from shared.app import CheckedSettings
-from shared.settings import RENAMED, ROOT, Settings
+from shared.former_settings import RENAMED
+from shared.settings import ROOT, Settings
 
 
 def test_settings_example_documents_each_setting() -> None:
