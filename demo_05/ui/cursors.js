@@ -22,20 +22,16 @@ export function useCursors(room) {
       touchend: hide,
       touchcancel: hide,
     };
-    addEventListener("visibilitychange", hide);
-    return listen(document.documentElement, listeners);
+    const controller = new AbortController();
+    const options = { passive: true, signal: controller.signal };
+    for (const [type, listener] of Object.entries(listeners)) {
+      document.documentElement.addEventListener(type, listener, options);
+    }
+    document.addEventListener("visibilitychange", hide, options);
+    return () => controller.abort();
   }, []);
 
   return others.filter(([, user]) => user.presence.cursor);
-}
-
-function listen(target, listeners) {
-  const controller = new AbortController();
-  const options = { passive: true, signal: controller.signal };
-  for (const [type, listener] of Object.entries(listeners)) {
-    target.addEventListener(type, listener, options);
-  }
-  return () => controller.abort();
 }
 
 function clamp(fraction) {

@@ -222,6 +222,29 @@ def test_cursor_is_removed_when_the_page_is_hidden(
     expect(cursors(bob)).to_have_count(0)
 
 
+def test_cursors_remove_their_listeners_with_their_component(
+    at: Callable[..., Person],
+) -> None:
+    ada = at()
+    ada.page.evaluate(
+        """async () => {
+          const { render } = await import("htm/preact");
+          render(null, document.getElementById("page"));
+        }"""
+    )
+    # Each listener reads `document.hidden`; those of sockets go as they close.
+    ada.page.wait_for_function(
+        """() => {
+          let reads = 0;
+          const hidden = { get: () => reads++ > 0, configurable: true };
+          Object.defineProperty(document, "hidden", hidden);
+          dispatchEvent(new Event("visibilitychange"));
+          document.dispatchEvent(new Event("visibilitychange"));
+          return reads === 0;
+        }"""
+    )
+
+
 Touch = Callable[..., None]
 
 
