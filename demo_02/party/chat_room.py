@@ -32,8 +32,9 @@ class ChatRoom(Server):
 
     async def on_message(self, frame: Frame, sender: Connection) -> None:
         """Store a message, acknowledge it, and send it to everybody else."""
-        message = parse_message(frame)
+        message = parse_message(frame)  # or raise MessageRejected
         self.room.context.moderation.check(message)
+        # Raises DuplicateMessage, sent as an ack, if it is stored already.
         await self.messages.append(message)
         sender.send({"type": "ack", "id": message.id, "seq": message.seq})
         self.room.broadcast(

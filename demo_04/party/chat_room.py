@@ -43,8 +43,9 @@ class ChatRoom(Server):
 
     async def on_message(self, frame: Frame, sender: Connection) -> None:
         """Store a message, acknowledge it, and send it to everybody else."""
-        message = parse_message(frame)
+        message = parse_message(frame)  # or raise MessageRejected
         self.room.context.moderation.check(message)
+        # Raises DuplicateMessage, sent as an ack, if it is stored already.
         await self.messages.append(message)
         sender.send({"type": "ack", "id": message.id, "seq": message.seq})
         self.room.broadcast(
@@ -58,14 +59,14 @@ class ChatRoom(Server):
         prompt = make_prompt(self.messages, question)
         if not await should_reply(prompt):
             return
-        reply = AIMessage()  # its text is "Thinking…"
+        reply = AIMessage()  # body "Thinking…", status "thinking"
         frame = {"type": "update", "message": reply}
         await self.messages.append(reply)
         self.room.broadcast(frame, key=reply.id)
         tokens = 0
         try:
             async for text, tokens in stream_reply(prompt):
-                reply.set_text(text)
+                reply.set_text(text)  # newcomers get it in the history
                 self.room.broadcast(frame, key=reply.id)
             reply.finish()
         except ReplyCut as cut:
@@ -73,7 +74,7 @@ class ChatRoom(Server):
         except asyncio.CancelledError:  # paused, cleared or shut down
             reply.interrupt()
         except Exception as error:
-            reply.fail(failure_message(error))
+            reply.fail(failure_message(error))  # added to the text so far
         await self.messages.update(reply)
         self.room.broadcast(frame, key=reply.id, final=True)
         usage = self.room.parties["usage"].get("total")

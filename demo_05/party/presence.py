@@ -35,7 +35,7 @@ class PresenceRoom(Server):
         self.enqueue()
 
     def enqueue(self, add: Any = (), presence: Any = ()) -> None:
-        """Add to the changes of the next broadcast, and schedule it."""
+        """Add to the changes, sent an interval after the first of them."""
         if not self.changes:
             self.changes = {"add": {}, "presence": {}, "remove": []}
             loop = asyncio.get_running_loop()

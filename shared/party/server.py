@@ -13,6 +13,7 @@ room may be dropped again, but not its log.
     self.room.broadcast(message, without=[connection.id], key=None)
     self.room.log(Message)        # a list that outlives the room
     connection.id, connection.send(message), connection.close()
+    connection.report(error)      # as the runtime does if a hook raises it
 
 A message is text, bytes, or a dict or model that becomes JSON. Sending never
 waits: a client that reads too slowly is closed, and delays nobody else. Of
@@ -44,9 +45,12 @@ class Server:
     it goes on when the connection closes. Calls start in the order in which
     frames arrive. A plain `def` works, too.
 
-    MessageRejected, raised in a hook, is sent to the connection that caused
-    it, as `{"type": "error", …}`. Another exception is logged, and the room
-    goes on. When the process stops, hooks have a few seconds to finish.
+    An exception ends the call, not the connection. A MessageRejected, raised
+    in a hook or in what it calls, is sent to the connection that caused it, as
+    JSON text: `{"type": "error", "message": …}`, with the `id` of the message
+    if it is known. DuplicateMessage, which a log's `append` raises for an entry
+    that it has already, is sent as the `ack` of the first time. Any other
+    exception is logged. When the process stops, hooks have a few seconds.
     """
 
     rooms: Collection[str] | None = None
