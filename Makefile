@@ -109,7 +109,7 @@ crowd: ## Let a crowd move its cursors, and measure it (option: PEOPLE=100)
 	$(SETUP) test
 	@$(VENV) -m tools.crowd $(PEOPLE)
 
-bench: ## Measure what a delivery costs, next to others (option: ROUNDS=5)
+bench: ## Compare the cost of a delivery with others (option: ROUNDS=5)
 	@AI=none $(PYTHON) tools/setup.py bench
 	@$(VENV) -m tools.bench $(ROUNDS)
 

@@ -1,19 +1,18 @@
 """Measure the cost of a delivery: `python -m tools.bench [ROUNDS]`.
 
 Starts each server in turn, on loopback, lets a crowd chat in its rooms, and
-measures what the server computes. Prints a table, and writes it with notes
-and a picture to docs/.
+measures the CPU time of the server. Prints a table, and writes it with notes
+to docs/bench.md.
 """
 
 import sys
 
+from shared.file_descriptors import raise_limit
 from tests.support.server_process import ROOT
-from tools.bench.chart import render_chart
-from tools.bench.machine import CLIENT_CORE, pin, raise_socket_limit
-from tools.bench.measure import bench
+from tools.bench.machine import CLIENT_CORE, pin
+from tools.bench.measure import SCENARIOS, Results, bench
 from tools.bench.replies import ReplyResults, measure_replies
 from tools.bench.report import render_page, tables
-from tools.bench.results import SCENARIOS, Results
 from tools.bench.servers import SERVERS
 from tools.bench.stream_checker import DeliveryError
 
@@ -37,7 +36,7 @@ def main() -> None:
     results = Results(SERVERS, SCENARIOS)
     replies = ReplyResults()
     pin(0, CLIENT_CORE)
-    raise_socket_limit()
+    raise_limit()
     try:
         bench(results, rounds, SECONDS, MAX_SECONDS, report_progress)
         measure_replies(replies, len(results.rounds), report_progress)
@@ -47,10 +46,9 @@ def main() -> None:
         sys.exit("\nInterrupted.")
     report_progress("")
     print(tables(results, replies))
-    docs = ROOT / "docs"
-    (docs / "bench.md").write_text(render_page(results, replies), "utf-8")
-    (docs / "bench.svg").write_text(render_chart(results), "utf-8")
-    print("The picture is docs/bench.svg, and what each is, docs/bench.md.")
+    page = ROOT / "docs" / "bench.md"
+    page.write_text(render_page(results, replies), "utf-8")
+    print("docs/bench.md has the table, with notes on each server.")
 
 
 if __name__ == "__main__":

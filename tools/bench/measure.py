@@ -1,15 +1,60 @@
-"""Measure all servers in turn, round by round."""
+"""Measure the cost of a delivery on all servers in turn, round by round."""
 
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
+from statistics import median
 
 from tools.bench.crowd import Crowd
-from tools.bench.results import Results, Scenario
-from tools.bench.servers import ServerRun, run_server
+from tools.bench.servers import RAW, Server, ServerRun, run_server
 
 SLICES = 5
 """Turns of each server in a scenario, so that load from outside hits all."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """The number of clients in a room, and of messages in flight."""
+
+    name: str
+    room: str
+    people: int
+    in_flight: int
+
+
+SCENARIOS = [
+    Scenario("100 people, 16 at once", "hello-world", 100, 16),
+    Scenario("10 people, 16 at once", "party-chat", 10, 16),
+    Scenario("100 people, one at a time", "room-4", 100, 1),
+]
+
+
+@dataclass
+class Results:
+    """CPU seconds per million deliveries, for each server and round."""
+
+    servers: Sequence[Server]
+    scenarios: Sequence[Scenario]
+    rounds: list[dict[tuple[str, str], float]] = field(default_factory=list)
+    deliveries: int = 0
+
+    def cost(self, server: Server, scenario: Scenario) -> float:
+        """Return the median cost of a server."""
+        return median(each[server.name, scenario.name] for each in self.rounds)
+
+    def ratios(self, server: Server, scenario: Scenario) -> list[float]:
+        """Return the cost as a multiple of raw sockets, lowest round first."""
+        name = scenario.name
+        return sorted(
+            each[server.name, name] / each[RAW.name, name]
+            for each in self.rounds
+        )
+
+    def ranking(self) -> list[Server]:
+        """Return the servers, the cheapest in the first scenario first."""
+        first = self.scenarios[0]
+        return sorted(self.servers, key=lambda each: self.cost(each, first))
 
 
 def bench(
@@ -52,24 +97,13 @@ class Meter:
         with run.attribute_errors():
             self.crowd = Crowd(run.client(scenario.room), scenario.people)
 
-    def chat(self, seconds: float) -> tuple[float, int]:
-        """Let the crowd chat; return CPU seconds, and deliveries."""
+    def chat(self, seconds: float) -> None:
+        """Let the crowd chat, and add that to the figures."""
         before = self.run.cpu_seconds()
         with self.run.attribute_errors():
             messages = self.crowd.chat(self.scenario.in_flight, seconds)
-        used = self.run.cpu_seconds() - before
-        return used, messages * (self.scenario.people - 1)
-
-    def measure(self, seconds: float) -> None:
-        """Let the crowd chat, and add that to the figures."""
-        cpu, deliveries = self.chat(seconds)
-        self.cpu += cpu
-        self.deliveries += deliveries
-
-    def check_silence(self) -> None:
-        """Check that everything has arrived, and nothing else."""
-        with self.run.attribute_errors():
-            self.crowd.check_silence()
+        self.cpu += self.run.cpu_seconds() - before
+        self.deliveries += messages * (self.scenario.people - 1)
 
 
 def measure(
@@ -82,10 +116,11 @@ def measure(
             meter = Meter(run, scenario)
             stack.callback(meter.crowd.close)
             meter.chat(seconds / SLICES)
+            meter.cpu, meter.deliveries = 0, 0  # that was the warm-up
             meters.append(meter)
-        for _ in range(SLICES):
-            for meter in meters:
-                meter.measure(seconds / SLICES)
+        for meter in meters * SLICES:
+            meter.chat(seconds / SLICES)
         for meter in meters:
-            meter.check_silence()
+            with meter.run.attribute_errors():
+                meter.crowd.check_silence()
         return meters

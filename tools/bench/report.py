@@ -1,9 +1,11 @@
 """The results as tables, with notes on how to read them."""
 
+from statistics import median
+
 from tools.bench.machine import description
+from tools.bench.measure import Results, Scenario
 from tools.bench.replies import ReplyResults
-from tools.bench.results import Results, Scenario
-from tools.bench.servers import COMPRESSING, PLAIN_ASGI, RAW, STARLETTE, Server
+from tools.bench.servers import RAW, Server
 
 NOTES = """
 - All servers take turns of a fraction of a second on one core; the clients
@@ -31,8 +33,7 @@ def render_page(results: Results, replies: ReplyResults) -> str:
     """Return the page of the documentation."""
     return "\n".join(
         [
-            "# What a delivery costs\n",
-            "![The table's figures as bars](bench.svg)\n",
+            "# The cost of a delivery\n",
             f"`make bench` made this, on {description()}.\n",
             tables(results, replies),
             NOTES,
@@ -47,7 +48,6 @@ def tables(results: Results, replies: ReplyResults) -> str:
         [
             fan_out(results),
             legend(results),
-            *compare_plain(results),
             "An AI's reply of 500 tokens at 100 per second, streamed to 100",
             "clients, each of which received all of it:\n",
             table([head, *replies.rows()]),
@@ -80,8 +80,7 @@ def cell(results: Results, server: Server, scenario: Scenario) -> str:
     if server == RAW:
         return "1"
     ratios = results.ratios(server, scenario)
-    middle = results.ratio(server, scenario)
-    return f"{middle:.2f} ({ratios[0]:.2f}–{ratios[-1]:.2f})"
+    return f"{median(ratios):.2f} ({ratios[0]:.2f}–{ratios[-1]:.2f})"
 
 
 def legend(results: Results) -> str:
@@ -89,30 +88,12 @@ def legend(results: Results) -> str:
     each = ", ".join(
         f"{results.cost(RAW, scenario):.1f}" for scenario in results.scenarios
     )
+    rounds = len(results.rounds)
     return f"""
 CPU time of the server for each delivery, as a multiple of the time that raw
-sockets need: the median of {results.count()}, with the lowest and the highest
-in brackets. 1 is {each} CPU seconds per million deliveries.
+sockets need: the median of {rounds} rounds, with the lowest and the highest in
+brackets. 1 is {each} CPU seconds per million deliveries.
 
 All {results.deliveries:,} deliveries were checked: none was lost, repeated
 or out of order, for any reader.
 """
-
-
-def compare_plain(results: Results) -> list[str]:
-    """Compare Party Chat on plain ASGI with Starlette, if both were run."""
-    if PLAIN_ASGI not in results.servers:
-        return []
-    lines = []
-    for other in (STARLETTE, COMPRESSING):
-        if other in results.servers:
-            ratios = ", ".join(
-                f"{results.ratio(PLAIN_ASGI, scenario, other):.2f}"
-                for scenario in results.scenarios
-            )
-            lines.append(f"- as a multiple of *{other.name}*: {ratios}")
-    return [
-        f"The cost of *{PLAIN_ASGI.name}*, in the same order:\n",
-        *lines,
-        "",
-    ]
