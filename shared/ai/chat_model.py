@@ -150,7 +150,7 @@ class ChatModel:
     def _use_local(self) -> None:
         self.options = local.OPTIONS
         self.instructions = local.INSTRUCTIONS
-        self.context_bytes = local.CONTEXT_BYTES
+        self.context_bytes = local.MAX_CONTEXT_BYTES
         self.prefix_names = False
         self._loading = asyncio.create_task(self._load())
 

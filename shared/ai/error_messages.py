@@ -23,7 +23,7 @@ PROMPT = re.compile(
     r"|filter|policy|policies|safety|flagged|moderation",
     re.I,
 )
-"""How providers refuse a prompt: other words may help."""
+"""Words of providers that refuse a prompt; another one may be accepted."""
 
 SETTING = re.compile(
     r"api.?key|auth|credential|model|param|argument|unsupported|support"
@@ -32,7 +32,7 @@ SETTING = re.compile(
     r"|version|billing|account|temperature|max_tokens",
     re.I,
 )
-"""How providers refuse a request for reasons that no visitor can change."""
+"""Words of providers that refuse a request because of a setting."""
 
 
 def visitor_message(error: Exception) -> str:
@@ -93,12 +93,12 @@ def full_text(error: Exception) -> str:
 def is_elsewhere(error: Exception) -> bool:
     """Whether no API answers, as OPENAI_BASE_URL may lack its /v1."""
     status = getattr(error, "status_code", None)
-    odd = type(error).__name__ in ("WebPage", "BadStream")
-    odd = odd or "unexpected endpoint" in str(error).lower()
-    odd = odd or (
+    is_no_api = type(error).__name__ in ("UnexpectedWebPage", "BadStream")
+    is_no_api = is_no_api or "unexpected endpoint" in str(error).lower()
+    is_no_api = is_no_api or (
         status in (404, 405) and "model" not in full_text(error).lower()
     )
-    return odd and lacks_version(settings())
+    return is_no_api and lacks_version(settings())
 
 
 def log_message(error: Exception, file: str) -> str:

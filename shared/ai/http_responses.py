@@ -14,17 +14,20 @@ from .stream_lines import BadStream, LineReader, OllamaReader
 from .watchdog import watchdog
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
-"""Of a response that is not streamed, such as a list of models."""
+"""Bytes of a response that is not streamed, such as a list of models."""
 
 MAX_ERROR_BYTES = 64 * 1024
-"""Of an error's response."""
+"""Bytes of an error response."""
 
-PIECE_BYTES = 64 * 1024
-"""Decompressed in one step."""
+MAX_PIECE_BYTES = 64 * 1024
+"""Bytes that are decompressed in one step."""
 
 KEEPALIVE_SECONDS = 2.0
-"""How long an idle connection is reused. Many servers close it after 5 s, as
-long as these clients would keep it: a request at that moment would fail."""
+"""Seconds after which an idle connection is not reused.
+
+Many servers close it after 5 s, the default of these clients, too: a request
+at that moment would fail.
+"""
 
 ENCODINGS = {"gzip", "x-gzip", "deflate"}
 
@@ -33,8 +36,8 @@ class RedirectRefused(Exception):
     """Raised for a redirect to another host."""
 
 
-class WebPage(Exception):
-    """Raised when a web page comes instead of a reply."""
+class UnexpectedWebPage(Exception):
+    """Raised for a web page in the place of a reply."""
 
 
 def client_options(module: ModuleType) -> dict[str, Any]:
@@ -60,11 +63,11 @@ def client_options(module: ModuleType) -> dict[str, Any]:
 def check_redirect(response: Any) -> None:
     """Refuse redirects to another host, and from HTTPS to HTTP."""
     if response.has_redirect_location:
-        here = response.request.url
-        there = here.join(response.headers["location"])
-        downgraded = here.scheme == "https" != there.scheme
-        if there.host != here.host or downgraded:
-            raise RedirectRefused(f"{here.host} redirects to {there.host}")
+        url = response.request.url
+        target = url.join(response.headers["location"])
+        is_downgraded = url.scheme == "https" != target.scheme
+        if target.host != url.host or is_downgraded:
+            raise RedirectRefused(f"{url.host} redirects to {target.host}")
 
 
 class _Body:
@@ -75,7 +78,9 @@ class _Body:
         self._watchdog = watchdog.get()
         self._encoding = response.headers.get("content-encoding", "").strip()
         self._reader = self._reader_for(response)
-        self._left = MAX_ERROR_BYTES if response.is_error else MAX_BODY_BYTES
+        self._remaining_bytes = (
+            MAX_ERROR_BYTES if response.is_error else MAX_BODY_BYTES
+        )
         if self._encoding in ("", "identity"):
             self._inflate = None
         elif self._encoding in ENCODINGS:
@@ -86,11 +91,11 @@ class _Body:
 
     def _reader_for(self, response: Any) -> LineReader | None:
         path = response.request.url.path
-        kind = response.headers.get("content-type", "").lower()
+        content_type = response.headers.get("content-type", "").lower()
         if response.request.method != "POST" or not response.is_success:
             return None
-        if "text/html" in kind:
-            raise WebPage("a web page came instead of a reply")
+        if "text/html" in content_type:
+            raise UnexpectedWebPage("a web page came instead of a reply")
         if path.endswith("/chat/completions"):
             return EventReader(self._watchdog)
         if path.endswith("/api/chat"):
@@ -106,9 +111,9 @@ class _Body:
                     for line in self._reader.feed(piece):
                         yield line
                     continue
-                yield piece[: self._left]
-                self._left -= len(piece)
-                if self._left <= 0:
+                yield piece[: self._remaining_bytes]
+                self._remaining_bytes -= len(piece)
+                if self._remaining_bytes <= 0:
                     return
         for line in self._reader.end() if self._reader else ():
             yield line
@@ -119,7 +124,7 @@ class _Body:
             return
         while data:
             try:
-                piece = self._inflate.decompress(data, PIECE_BYTES)
+                piece = self._inflate.decompress(data, MAX_PIECE_BYTES)
             except zlib.error:
                 raise BadStream("its compression is broken") from None
             if piece:

@@ -20,7 +20,7 @@ def make_prompt(messages: Sequence[Message], question: Message) -> Prompt:
     It leaves out replies that are unfinished or failed, and questions after
     this one, which get replies of their own.
     """
-    said = (
+    earlier = (
         each
         for each in reversed(messages)
         if each.status is None and each.id != question.id
@@ -28,16 +28,19 @@ def make_prompt(messages: Sequence[Message], question: Message) -> Prompt:
     )
     window = [question]
     size = body_bytes(question)
-    for message in islice(said, MAX_PROMPT_MESSAGES - 1):
+    for message in islice(earlier, MAX_PROMPT_MESSAGES - 1):
         size += body_bytes(message)
         if size > model.context_bytes:
             break
         window.insert(0, message)
     people = {each.user for each in window if each.role == "user"}
-    named = model.prefix_names and len(people) > 1
+    prefix_name = model.prefix_names and len(people) > 1
     return [
         {"role": "system", "content": model.instructions},
-        *({"role": m.role, "content": prompt_text(m, named)} for m in window),
+        *(
+            {"role": m.role, "content": prompt_text(m, prefix_name)}
+            for m in window
+        ),
     ]
 
 
@@ -48,30 +51,31 @@ def for_template(prompt: Prompt) -> Prompt:
     in turn. So neighbours of one role become one message, and a later system
     message, such as a classifier's, is appended to the user's before it.
     """
-    taken: Prompt = []
+    merged: Prompt = []
     for message in prompt:
         role, text = message["role"], message["content"]
         separator = "\n"
-        if role == "system" and any(each["role"] == "user" for each in taken):
+        if role == "system" and any(each["role"] == "user" for each in merged):
             role, separator = "user", "\n\n"
-        last = taken[-1] if taken else {"role": "", "content": ""}
+        last = merged[-1] if merged else {"role": "", "content": ""}
         if last["role"] == role:
             text = last["content"] + separator + text
-            taken[-1] = {"role": role, "content": text}
+            merged[-1] = {"role": role, "content": text}
         elif role != "assistant" or last["role"] == "user":
-            taken.append({"role": role, "content": text})
-    return taken
+            merged.append({"role": role, "content": text})
+    return merged
 
 
-def prompt_text(message: Message, named: bool) -> str:
-    """Return a message's text, after its author's name if `named`."""
-    if named and message.role == "user":
+def prompt_text(message: Message, prefix_name: bool) -> str:
+    """Return a message's text, after its author's name if `prefix_name`."""
+    if prefix_name and message.role == "user":
         return f"{one_line(message.user)}: {message.body}"
     return message.body
 
 
 def body_bytes(message: Message) -> int:
-    """Return a message's bytes: a letter of some scripts is several tokens."""
+    """Return the size of a message's body in bytes."""
+    # Not characters: one of some scripts is several tokens.
     return len(message.body.encode())
 
 

@@ -15,7 +15,7 @@ OLLAMA = "http://127.0.0.1:11434"
 """Ollama's default address."""
 
 MAX_RESPONSE_BYTES = 8 * 1024 * 1024
-"""Of Ollama's list of models."""
+"""Bytes of Ollama's list of models."""
 
 UNFIT_FOR_A_KEY = {
     "\n": "a newline",
@@ -121,9 +121,9 @@ def runs_on_this_machine(settings: Settings, kind: str) -> bool:
 
 def ignored_settings(settings: Settings, kind: str) -> list[str]:
     """Return a line for each setting that this provider ignores."""
-    told = []
+    lines = []
     if settings.should_reply and kind in ("local", "replay"):
-        told.append("SHOULD_REPLY is ignored: this AI cannot judge it")
+        lines.append("SHOULD_REPLY is ignored: this AI cannot judge it")
     if settings.ai_record and kind == "replay":
-        told.append("AI_RECORD is ignored: these are recordings")
-    return told
+        lines.append("AI_RECORD is ignored: these are recordings")
+    return lines

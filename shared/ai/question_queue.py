@@ -33,7 +33,7 @@ class QuestionQueue:
             raise
 
     def release(self) -> None:
-        """Let the next question have its reply."""
+        """Let the next reply begin."""
         self._lock.release()
 
 
@@ -56,15 +56,15 @@ def one_reply_at_a_time(
         if len(queue.waiting) >= settings().max_queued_questions:
             queue.waiting[-1][0] = question
             return
-        ticket = [question]
-        queue.waiting.append(ticket)
+        slot = [question]  # a later question may replace it
+        queue.waiting.append(slot)
         try:
             await queue.acquire(self.room.context.moderation)
         finally:
-            queue.waiting.remove(ticket)
+            queue.waiting.remove(slot)
         current_context.set(self.room.context)
         try:
-            await reply(self, ticket[0])
+            await reply(self, slot[0])
         finally:
             queue.release()
 

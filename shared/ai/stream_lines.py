@@ -9,7 +9,7 @@ from pydantic_core import from_json
 from .watchdog import Watchdog
 
 MAX_LINE_BYTES = 1024 * 1024
-"""Of a longer line, only the beginning is read and kept in memory."""
+"""Bytes of a line; only the beginning of a longer one is read."""
 
 MAX_TOKENS = 10_000_000
 """Per reply; a larger number from a provider is ignored."""

@@ -24,7 +24,7 @@ MAX_REPLY_CHARACTERS = 20_000
 """A longer reply is cut off."""
 
 MAX_HIDDEN_CHARACTERS = 500_000
-"""Of reasoning in one reply, which is never shown."""
+"""Characters of reasoning in one reply, which is never shown."""
 
 TOO_LONG = f"Cut off: a reply has at most {MAX_REPLY_CHARACTERS:,} characters."
 CUT_NOTES = {

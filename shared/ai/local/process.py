@@ -23,9 +23,11 @@ INSTRUCTIONS = (
 )
 """The first sentence is the one that this model was trained with."""
 
-CONTEXT_BYTES = 2_000
-"""Of messages in a prompt: a byte may be a token, and a core reads 200
-tokens a second."""
+MAX_CONTEXT_BYTES = 2_000
+"""Bytes of messages in a prompt.
+
+A byte may be a token, and a core reads 200 tokens a second.
+"""
 
 DESCRIPTION = f"{NAME}, a small and often silly model on this machine"
 STATUS_LINE = f"AI: {DESCRIPTION}"
@@ -74,7 +76,7 @@ async def start_llama() -> LlamaProcess:
     try:
         address = (await process.stdout.readline()).decode().strip()
     except asyncio.CancelledError:
-        # While it loads, it does not notice that its input has ended.
+        # While it loads the model, it does not read its input.
         process.kill()
         await process.wait()
         raise

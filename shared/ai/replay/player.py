@@ -98,8 +98,8 @@ class ReplayClient:
     def suggest(self) -> str:
         """Return a message with questions that were recorded."""
         questions = [
-            shorten(said[-1], 80, placeholder="…")
-            for said, _ in self.conversations
+            shorten(messages[-1], 80, placeholder="…")
+            for messages, _ in self.conversations
         ]
         return "\n• ".join(
             [

@@ -60,8 +60,8 @@ def read_recordings(file: str) -> list[Recording]:
                 found.append(Recording.model_validate_json(line))
         except ValidationError as error:
             first = error.errors()[0]
-            why = " ".join([*map(str, first["loc"]), first["msg"]])
-            raise ValueError(f"{path}, line {number}: {why}") from None
+            reason = " ".join([*map(str, first["loc"]), first["msg"]])
+            raise ValueError(f"{path}, line {number}: {reason}") from None
     if not found:
         raise ValueError(f"{path} has no recordings")
     return found
@@ -71,22 +71,22 @@ async def record_stream(
     stream: Stream, file: str, prompt: Any, model: str
 ) -> Stream:
     """Yield a stream, and append it to a file once it is finished."""
-    asked, said, tokens = time.monotonic(), "", 0
+    started_at, recorded, tokens = time.monotonic(), "", 0
     reply: list[tuple[float, str]] = []
     async with aclosing(stream):
         async for text, tokens in stream:
             # Models may cut an emoji in two: keep half of it for the next part.
             both = text.encode("utf-16", "surrogatepass")
             whole = both.decode("utf-16", "ignore")
-            if not whole.startswith(said):
+            if not whole.startswith(recorded):
                 # Its end has just shown that all of it was reasoning.
-                reply, said = [], ""
-            seconds = round(time.monotonic() - asked, 3)
-            reply.append((seconds, whole[len(said) :]))
-            said = whole
+                reply, recorded = [], ""
+            seconds = round(time.monotonic() - started_at, 3)
+            reply.append((seconds, whole[len(recorded) :]))
+            recorded = whole
             yield text, tokens
     # A question whether to reply ends with a system message.
-    if said and prompt[-1]["role"] == "user":
+    if recorded and prompt[-1]["role"] == "user":
         append_recording(
             file, prompt=prompt, reply=reply, tokens=tokens, model=model
         )
