@@ -9,6 +9,7 @@ from shared.settings import ROOT
 
 LAYERS = [
     {"party"},
+    {"former_settings"},
     {"settings"},
     {"chat"},
     {"ai"},
