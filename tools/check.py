@@ -1,7 +1,7 @@
-"""Says which behaviours a folder has: `python -m tools.check 03 [FOLDER]`.
+"""Check the behaviours of a folder: `python -m tools.check 03 [FOLDER]`.
 
-It runs the stages' tests against the folder, by default `my_demo`; the name of
-an exercise in tests/exercises may stand instead of a stage's number.
+It runs the stages' tests against the folder, by default `my_demo`. Instead of a
+stage's number, it takes the name of an exercise in tests/exercises.
 """
 
 import os
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TESTS = ROOT / "tests"
 NEWEST = 5
 PATIENCE = "2"
-"""Seconds that is waited for what does not come; `make test` waits longer."""
+"""Seconds that tests wait for an event; with `make test` they wait longer."""
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def check(what: str, folder: Path) -> int | str:
-    """Print a line a behaviour; the exit status, or why there is none."""
+    """Print a line for each behaviour; return an exit status or an error."""
     files, level = files_for(what)
     if not files:
         return f"There is no check-{what}. `make` lists what there is."
@@ -49,7 +49,7 @@ def check(what: str, folder: Path) -> int | str:
 
 
 def files_for(what: str) -> tuple[list[Path], int]:
-    """The tests that hold the behaviours, and as which stage to run them."""
+    """Return the test files, and the stage to run them for."""
     exercise = TESTS / "exercises" / f"test_{what}.py"
     if exercise.exists():
         return [exercise], NEWEST
@@ -66,7 +66,7 @@ def text_of(path: Path) -> str:
 
 
 def does_not_start(folder: Path) -> str:
-    """Why the folder's app does not start; empty if it does."""
+    """Return why the folder's app does not start; empty if it does."""
     from tests.support.server_process import Stage, start
 
     try:

@@ -1,9 +1,7 @@
-"""Runs the stages in turn, on one port, as keys in the terminal say.
+"""Run one stage at a time, chosen by keys: `python -m tools.present`.
 
-    python -m tools.present
-
-The port stays open between two stages: who comes meanwhile waits for the
-next one, and finds it.
+The port stays open between two stages: a browser that connects meanwhile waits
+for the next one.
 """
 
 import os
@@ -33,10 +31,10 @@ STAGES = [path.parent for path in sorted(ROOT.glob("demo_*/app.py"))]
 RECORDED = "replay:shared/ai/replay/demo_replies.jsonl,local"
 """The AI to use where only the small local model would answer."""
 
-PATIENCE = 0.8
-"""Seconds that a stage has to end: what it remembers is lost anyway."""
+STOP_TIMEOUT = 0.8
+"""Seconds that a stage has to end: its messages are lost anyway."""
 
-OFTEN = 0.5
+POLL_INTERVAL = 0.5
 """Seconds between two looks at the files of the stage that runs."""
 
 NEXT = ["n", " ", "\r", "\n", "\033[C", "\033OC", "\033[6~"]
@@ -44,8 +42,8 @@ BACK = ["b", "\033[D", "\033OD", "\033[5~"]
 END = ["q", "\3", "\4", ""]
 """Among them: arrows, a clicker's Page Down and Page Up, Ctrl+C, Ctrl+D."""
 
-BANNER = 26
-"""Lines that the address for others takes with its QR code, and the rest."""
+BANNER_LINES = 26
+"""Lines of the address for others with its QR code, and of the rest."""
 
 KEYS = f"n next   b back   1-{len(STAGES)} that stage, afresh   q end"
 
@@ -71,11 +69,11 @@ def main() -> None:
         presentation.end()
 
 
-class Turn:
-    """A stage's process: it gets ready, and serves once it is let in."""
+class StageProcess:
+    """A stage's process: it loads, and serves once `begin` is called."""
 
     def __init__(self, stage: str, sock: socket.socket) -> None:
-        self.mourned = False
+        self.has_reported_exit = False
         # Its own session: a key that is pressed is for the parent alone.
         self.process = subprocess.Popen(
             [
@@ -102,7 +100,7 @@ class Turn:
         """End it, and all that it started; at worst, by force."""
         self.process.terminate()
         with suppress(subprocess.TimeoutExpired):
-            self.process.wait(PATIENCE)
+            self.process.wait(STOP_TIMEOUT)
         with suppress(OSError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -117,27 +115,27 @@ class Presentation:
         self.sock = sock
         self.reload = choice.reload
         self.at = 0
-        self.turn: Turn | None = None
+        self.stage: StageProcess | None = None
         self.saved: dict[Path, int] = {}
-        self.chosen = choosing(choice)
+        self.ai_settings = choose_ai_settings(choice)
         if choice.graceful_timeout is None:
             os.environ["GRACEFUL_TIMEOUT"] = "0"
 
     def run(self) -> None:
-        """Start with the first stage; then do what the keys say."""
+        """Start with the first stage; then follow the keys."""
         self.go(0)
         while True:
-            keys = pressed(OFTEN)
+            keys = pressed_keys(POLL_INTERVAL)
             wanted = self.wanted(keys)
             if wanted is None:
                 return
             afresh = any(key.isdecimal() for key in keys)
             if afresh or wanted != self.at or self.is_saved():
                 self.go(wanted)
-            self.mourn()
+            self.report_exit()
 
     def wanted(self, keys: list[str]) -> int | None:
-        """The stage that these keys lead to, None for the end."""
+        """Return the stage that these keys lead to, None for the end."""
         at = self.at
         for key in keys:
             if key in END:
@@ -149,27 +147,28 @@ class Presentation:
         return at
 
     def go(self, at: int) -> None:
-        """Let a stage take the place of the one that runs.
+        """Replace the stage that runs.
 
-        It gets ready while that one ends, but never serves beside it: else
-        a page that reloads could meet the old one again.
+        The new one loads while the old one ends, but never serves beside it: a
+        page that reloads could reach the old one again.
         """
         self.at = at
         self.show()
-        if self.turn:  # the first one has no AI
-            os.environ.update(self.chosen.result())
+        if self.stage:  # the first one has no AI
+            os.environ.update(self.ai_settings.result())
         self.is_saved()
-        before, self.turn = self.turn, Turn(STAGES[at].name, self.sock)
+        before = self.stage
+        self.stage = StageProcess(STAGES[at].name, self.sock)
         if before:
             before.end()
-        self.turn.begin()
+        self.stage.begin()
 
     def show(self) -> None:
-        """Clear the screen, and write what there is to say."""
+        """Clear the screen, and print the talking points and the address."""
         address = url(self.sock)
         width, height = shutil.get_terminal_size()
         text = talking_points(STAGES[self.at] / "README.md", address, width)
-        if self.turn or text.count("\n") + BANNER > height:
+        if self.stage or text.count("\n") + BANNER_LINES > height:
             os.environ[QR_SHOWN_ENV] = "1"  # the start page has the code, too
         keys = f"\033[7m {address}   {KEYS} \033[0m"
         print(f"\033[2J\033[H{text}\n\n{keys}\n", flush=True)
@@ -184,21 +183,23 @@ class Presentation:
             return before != self.saved
         return False
 
-    def mourn(self) -> None:
-        """Say once that the stage has ended by itself."""
-        turn = self.turn
-        if turn and not turn.mourned and turn.process.poll() is not None:
-            turn.mourned = True
+    def report_exit(self) -> None:
+        """Print once that the stage has ended by itself."""
+        stage = self.stage
+        if stage is None or stage.has_reported_exit:
+            return
+        if stage.process.poll() is not None:
+            stage.has_reported_exit = True
             print(f"It does not run. Mend it, or press {self.at + 1} again.")
 
     def end(self) -> None:
         """End the stage that runs."""
-        if self.turn:
-            self.turn.end()
+        if self.stage:
+            self.stage.end()
 
 
-def choosing(choice: Settings) -> Future[dict[str, str]]:
-    """The AI settings for the stages, once they are known."""
+def choose_ai_settings(choice: Settings) -> Future[dict[str, str]]:
+    """Return the AI settings for the stages, once they are known."""
 
     def choose_ai() -> dict[str, str]:
         if choice.ai or detect_provider(choice) != "local":
@@ -226,8 +227,8 @@ def single_keys() -> Iterator[None]:
             termios.tcsetattr(0, termios.TCSANOW, before)
 
 
-def pressed(timeout: float) -> list[str]:
-    """The keys that were pressed; "" among them if none can be any more."""
+def pressed_keys(timeout: float) -> list[str]:
+    """Return the keys pressed; "" among them if the terminal is gone."""
     ready, _, _ = select.select([0], [], [], timeout)
     if not ready:
         return []

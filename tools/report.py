@@ -1,4 +1,4 @@
-"""A plugin of pytest: a plain line a behaviour, and nothing else."""
+"""A plugin of pytest that prints one plain line for each behaviour."""
 
 import os
 import re
@@ -14,10 +14,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from shared.web.traceback_summary import summarize_traceback
 from tests.support.server_process import ServerProcess, started
 
-LONGEST = 300
-"""Characters that are shown of what came instead."""
+MAX_SHOWN = 300
+"""Characters of an actual result that are shown."""
 
-NOTHING_CAME = re.compile(
+PLAYWRIGHT_TIMEOUT = re.compile(
     r'Timeout (\d+)000ms exceeded while waiting for event "(\w+)"'
 )
 LOGGED = re.compile(
@@ -37,34 +37,34 @@ class Report:
             encoding=sys.stdout.encoding,
             errors="replace",
         )
-        self.left: Counter[str] = Counter()
-        self.wrong: dict[str, str] = {}
+        self.remaining: Counter[str] = Counter()
+        self.failed: dict[str, str] = {}
         self.skipped: dict[str, str] = {}
         self.logged: dict[ServerProcess, int] = {}
-        self.said = ""
-        self.headed = False
+        self.last_server_error = ""
+        self.has_headings = False
         self.stage = 0
 
     def print(self, line: str) -> None:
         print(line, file=self.out, flush=True)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Say which test file cannot be read: that is nobody's homework."""
+        """Print a test file that cannot be collected: that is our mistake."""
         if report.failed:
             self.print(f"{report.nodeid}: {report.longreprtext}")
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Take the stages in order, and one kind of model: OpenAI's."""
+        """Order the tests by stage, and keep one kind of model: OpenAI's."""
         kept = [item for item in items if "ollama" not in parameters(item)]
         items[:] = sorted(kept, key=lambda i: (stage_of(i), in_browser(i)))
-        self.left.update(map(name_of, items))
-        self.headed = len(set(map(stage_of, items))) > 1
+        self.remaining.update(map(name_of, items))
+        self.has_headings = len(set(map(stage_of, items))) > 1
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Leave out the rest of a behaviour of which a part is missing."""
-        if name_of(item) in self.wrong:
+        """Skip the rest of a behaviour of which a part has failed."""
+        if name_of(item) in self.failed:
             pytest.skip()
         self.logged = {each: len(each.errors()) for each in started}
 
@@ -72,101 +72,102 @@ class Report:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Note how a test went; tell of its behaviour after the last one."""
+        """Record a test's result; print its behaviour's after the last test."""
         report = yield
         name = name_of(item)
-        if call.excinfo and report.failed and name not in self.wrong:
-            self.wrong[name] = self.words(item, call.excinfo.value)
+        if call.excinfo and report.failed and name not in self.failed:
+            self.failed[name] = self.explain(item, call.excinfo.value)
         if call.excinfo and report.skipped:
             self.skipped[name] = str(call.excinfo.value)
         if report.when == "teardown":
-            self.left[name] -= 1
-            if not self.left[name]:
-                self.tell(name, stage_of(item))
+            self.remaining[name] -= 1
+            if not self.remaining[name]:
+                self.print_result(name, stage_of(item))
         return report
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_assertrepr_compare(
         self, op: str, left: object, right: object
     ) -> list[str]:
-        """Put a comparison in words; what came stands on the left."""
+        """Describe a comparison; the actual value is on the left."""
         if isinstance(left, dict) and isinstance(right, dict):
             same = [key for key in left if right.get(key, ...) == left[key]]
-            left, right = without(left, same), without(right, same)
+            left, right = omit_keys(left, same), omit_keys(right, same)
         if op == "==":
             return [f"expected {right!r:.150}; came: {left!r:.150}"]
         return [f"expected {left!r:.150} {op} {right!r:.150}"]
 
-    def words(self, item: pytest.Item, error: BaseException) -> str:
+    def explain(self, item: pytest.Item, error: BaseException) -> str:
         """Return the expectation, the result, and the server's last error."""
-        words = in_words(error, self.folder)
+        words = describe(error, self.folder)
         if not words.startswith("expected"):
             marker = item.get_closest_marker("behaviour")
             expected = marker.kwargs.get("expected") if marker else None
             words = f"expected {expected or 'just that'}; came: {words}"
         for server in started:
             errors = server.errors()[self.logged.get(server, 0) :]
-            if said := last_words(errors, self.folder):
-                told = "as above" if said == self.said else said
-                self.said = said
+            if said := last_error(errors, self.folder):
+                told = "as above" if said == self.last_server_error else said
+                self.last_server_error = said
                 return f"{words} (the server says: {told})"
         return words
 
-    def tell(self, name: str, stage: int) -> None:
-        """Print a behaviour's line."""
-        if self.headed and stage != self.stage:
+    def print_result(self, name: str, stage: int) -> None:
+        """Print the line of a behaviour."""
+        if self.has_headings and stage != self.stage:
             self.print(f"Stage {stage}")
             self.stage = stage
-        if name in self.wrong:
-            self.print(f"  todo  {name}: {self.wrong[name]}")
+        if name in self.failed:
+            self.print(f"  todo  {name}: {self.failed[name]}")
         elif name in self.skipped:
             self.print(f"  left out  {name}: {self.skipped[name]}")
         else:
             self.print(f"  done  {name}")
 
     def end(self) -> int:
-        """Print the sum; the exit status."""
-        missing = {*self.wrong, *self.skipped, *+self.left}
-        done = len(self.left) - len(missing)
+        """Print the count of what is done; return the exit status."""
+        missing = {*self.failed, *self.skipped, *+self.remaining}
+        done = len(self.remaining) - len(missing)
         first = " Begin with the first: others may come of it."
-        more = first if len(self.wrong) > 1 else ""
-        self.print(f"{done} of {len(self.left)} done.{more}")
-        return 0 if self.left and not (self.wrong or +self.left) else 1
+        more = first if len(self.failed) > 1 else ""
+        self.print(f"{done} of {len(self.remaining)} done.{more}")
+        is_done = self.remaining and not (self.failed or +self.remaining)
+        return 0 if is_done else 1
 
 
 def name_of(item: pytest.Item) -> str:
-    """The behaviour that a test is about."""
+    """Return the behaviour that a test is about."""
     marker = item.get_closest_marker("behaviour")
     return str(marker.args[0]) if marker else item.name
 
 
 def stage_of(item: pytest.Item) -> int:
-    """The stage that adds it."""
+    """Return the stage that adds the behaviour."""
     marker = item.get_closest_marker("stages")
     return int(marker.args[0]) if marker else 1
 
 
 def in_browser(item: pytest.Item) -> bool:
-    """Whether a test takes a browser: those come last."""
+    """Return whether a test needs a browser: those run last."""
     return "test_browser" in item.nodeid
 
 
 def parameters(item: pytest.Item) -> list[Any]:
-    """With what a test is run."""
+    """Return the parameters of a test."""
     return (
         list(item.callspec.params.values()) if hasattr(item, "callspec") else []
     )
 
 
-def without(values: dict[Any, Any], keys: list[Any]) -> dict[Any, Any]:
-    """All but those keys."""
+def omit_keys(values: dict[Any, Any], keys: list[Any]) -> dict[Any, Any]:
+    """Return all but those keys."""
     return {key: value for key, value in values.items() if key not in keys}
 
 
-def in_words(error: BaseException, folder: Path) -> str:
+def describe(error: BaseException, folder: Path) -> str:
     """Return a test's failure in one line, without its code."""
     if isinstance(error, BaseExceptionGroup):
-        return in_words(error.exceptions[0], folder)
+        return describe(error.exceptions[0], folder)
     if isinstance(error, InvalidStatus):
         where = "".join(getattr(error, "__notes__", []))
         status = error.response.status_code
@@ -182,22 +183,22 @@ def in_words(error: BaseException, folder: Path) -> str:
         return (
             summarize_traceback(text, folder) or text.strip().splitlines()[-1]
         )
-    if waited := NOTHING_CAME.search(text):
+    if waited := PLAYWRIGHT_TIMEOUT.search(text):
         return f"expected a {waited[2]} within {waited[1]} s; came: nothing"
     if "Call log:" in text:  # as Playwright says it
         text, _, _ = text.partition("Call log:")
         text = text.replace("None\nError: element(s) not found", "nothing")
         text = " ".join(text.replace("Actual value:", "; came:").split())
-        return text.removeprefix("Locator ").replace(" ;", ";")[:LONGEST]
-    first = (text.splitlines() or [""])[0].removeprefix("assert ")[:LONGEST]
+        return text.removeprefix("Locator ").replace(" ;", ";")[:MAX_SHOWN]
+    first = (text.splitlines() or [""])[0].removeprefix("assert ")[:MAX_SHOWN]
     if isinstance(error, AssertionError):
         return first or "something else"
     return f"{type(error).__name__}: {first}"
 
 
-def last_words(errors: str, folder: Path) -> str:
+def last_error(errors: str, folder: Path) -> str:
     """Return the last line of a server's log, if it is an error."""
     logged = LOGGED.findall(errors)
     return summarize_traceback(errors, folder) or (
-        logged[-1][:LONGEST] if logged else ""
+        logged[-1][:MAX_SHOWN] if logged else ""
     )

@@ -1,8 +1,8 @@
-"""Runs a stage on a socket of `make present`, when its turn has come.
+"""Run a stage for `make present`, on a socket that stays open.
 
     python -m tools.run_on_socket STAGE DESCRIPTOR
 
-The turn begins with a byte on standard input, and lasts until that ends.
+It serves from the first byte on standard input until that is closed.
 """
 
 import os
@@ -16,20 +16,20 @@ from shared.serve import configure, print_name_errors, read_settings, run
 
 
 def main() -> None:
-    """Get ready, wait, and serve."""
+    """Load the stage, wait, and serve."""
     choice = read_settings()
     _, config = configure(sys.argv[1:2], choice)
     print_name_errors(choice)
     sock = socket.socket(fileno=int(sys.argv[2]))
-    with suppress(Exception):  # `run` says what is wrong
+    with suppress(Exception):  # `run` reports the error
         config.load()
     if os.read(0, 1):
-        threading.Thread(target=end_in_turn, daemon=True).start()
+        threading.Thread(target=exit_at_end_of_input, daemon=True).start()
         run(config, [sock])
 
 
-def end_in_turn() -> None:
-    """End this process when the one that started it says so, or is gone."""
+def exit_at_end_of_input() -> None:
+    """End this process when the one that started it ends it, or is gone."""
     os.read(0, 1)
     os.kill(os.getpid(), signal.SIGTERM)
 

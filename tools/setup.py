@@ -12,14 +12,12 @@ Python package brings. It needs nothing but Python itself.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -150,41 +148,25 @@ def install_browser_libraries(test: bool) -> None:
 
 
 def step(title: str, command: list[str], folder: Path = ROOT) -> None:
-    """Run a command behind one line; show what it said only if it failed."""
+    """Run a command behind one line; show its output only if it failed."""
     start = time.monotonic()
-    live = "\r" + title + " … " if sys.stdout.isatty() else ""
-
-    def seconds() -> str:
-        return f"{time.monotonic() - start:.0f} s"
-
-    print(title, "… ", end="", flush=True)
-    with tempfile.TemporaryFile(
-        "w+", encoding="utf-8", errors="replace"
-    ) as output:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
+    print(title, "…", end=" ", flush=True)
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    )
+    print(f"{time.monotonic() - start:.0f} s")
+    if done.returncode != 0:
+        print(done.stdout, file=sys.stderr)
+        sys.exit(
+            f"{title} failed: see above. Check the network, then give "
+            "the same command again: it goes on from here."
         )
-        try:
-            while process.poll() is None:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(timeout=1)
-                if live:
-                    print(live + seconds(), end="", flush=True)
-        except KeyboardInterrupt:
-            process.kill()
-            raise
-        print(live + seconds())
-        if process.returncode != 0:
-            output.seek(0)
-            print(output.read(), file=sys.stderr)
-            sys.exit(
-                f"{title} failed: see above. Check the network, then give "
-                "the same command again: it goes on from here."
-            )
 
 
 def remove(folder: Path) -> None:

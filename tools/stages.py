@@ -76,27 +76,32 @@ def files(stage: Path) -> dict[str, str]:
     }
 
 
+def step_files(level: int) -> tuple[list[FileDiff], int, int]:
+    """Return the files of a step, and the lines added and deleted."""
+    changes = list(diff_folders(folder(level - 1), folder(level)))
+    added = sum(change.added for change in changes)
+    return changes, added, sum(change.deleted for change in changes)
+
+
 def table() -> str:
-    """The stages in Markdown: their ideas, and the files of each step."""
+    """Return the stages in Markdown, with the files of each step."""
     rows = [
         "| run | what is new | adds | changes | lines |",
         "|---|---|---|---|---|",
         f"| `make demo-01` | {FIRST} | | | |",
     ]
     for level, step in STEPS.items():
-        changes = list(diff_folders(folder(level - 1), folder(level)))
-        added = sum(change.added for change in changes)
-        deleted = sum(change.deleted for change in changes)
+        changes, added, deleted = step_files(level)
         rows.append(
             f"| `make demo-{level:02}` | {step.idea} "
-            f"| {listed(changes, 'adds')} | {listed(changes, 'changes')} "
-            f"| +{added} −{deleted} |"
+            f"| {list_files(changes, 'adds')} "
+            f"| {list_files(changes, 'changes')} | +{added} −{deleted} |"
         )
     return "\n".join(rows)
 
 
-def listed(changes: list[FileDiff], kind: str) -> str:
-    """The files of one kind that have any lines, with how many came."""
+def list_files(changes: list[FileDiff], kind: str) -> str:
+    """Return the files of one kind that have any lines, with their number."""
     return ", ".join(
         f"`{change.name}` +{change.added}"
         for change in changes
@@ -105,25 +110,23 @@ def listed(changes: list[FileDiff], kind: str) -> str:
 
 
 def written(readme: str) -> str:
-    """The README with the table in its place."""
+    """Return the README with the table in its place."""
     before, _, rest = readme.partition(START)
     _, _, after = rest.partition(END)
     return f"{before}{START}\n\n{table()}\n\n{END}{after}"
 
 
 def main() -> None:
-    """Print what each step does, or write it into the README."""
+    """Print each step, or write the table into the README."""
     if "--write" in sys.argv[1:]:
         README.write_text(written(README.read_text("utf-8")), "utf-8")
         return
     for level, step in STEPS.items():
+        changes, added, deleted = step_files(level)
         print(f"demo_{level:02}: {step.idea}")
-        changes = list(diff_folders(folder(level - 1), folder(level)))
         for change in changes:
             numbers = f"+{change.added} -{change.deleted}"
             print(f"  {change.kind:8} {change.name:24} {numbers}")
-        added = sum(change.added for change in changes)
-        deleted = sum(change.deleted for change in changes)
         print(
             f"  in all: {added} of {step.max_added} lines added, "
             f"{deleted} of {MAX_DELETED} deleted\n"

@@ -1,6 +1,6 @@
-"""Makes my_demo, to build a stage in by hand: `python3 tools/start.py 03`.
+"""Make my_demo, to build a stage by hand: `python3 tools/start.py 03`.
 
-It is a copy of the stage before; one that is there already is never touched,
+It is a copy of the stage before. One that is there already is never changed,
 or with AGAIN=1 moved aside. It needs nothing but Python itself.
 """
 

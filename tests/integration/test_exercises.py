@@ -12,7 +12,6 @@ from .test_check import NO_BROWSER, check, copy
 
 WORKSHOP = ROOT / "docs" / "workshop.md"
 EXERCISES = ("who", "typing", "stop")
-PAGES = [WORKSHOP, *(ROOT / f"docs/exercises/{each}.md" for each in EXERCISES)]
 
 SOLVED = {
     "who-2": {"done"},
@@ -50,28 +49,6 @@ def test_the_plan_fills_two_hours() -> None:
         assert int(hour) * 60 + int(minute) == passed
         passed += int(length)
     assert passed == 120
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_what_a_page_names_exists(page: Path) -> None:
-    text = text_of(page)
-    commands = re.findall(r"(?:`|^ *)(?:\w+=\S+ )*make ([\w-]+)", text, re.M)
-    assert commands
-    assert [each for each in commands if not is_target(each)] == []
-    links = re.findall(r"\]\(([^)#]+)", text)
-    named = re.findall(r"`([\w.]+/[\w./]+)`", text)
-    paths = [page.parent / each for each in links] + [
-        ROOT / re.sub("^my_demo", "demo_05", each) for each in named
-    ]
-    assert [path for path in paths if not path.exists()] == []
-
-
-def is_target(command: str) -> bool:
-    """Whether make knows a command."""
-    targets = re.findall(r"^([a-z-]+%?):", text_of(ROOT / "Makefile"), re.M)
-    name, _, what = command.rpartition("-")
-    there = (ROOT / f"demo_{what}").exists() or what in EXERCISES
-    return command in targets or (f"{name}-%" in targets and there)
 
 
 # The exercises
