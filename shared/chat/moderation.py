@@ -13,7 +13,7 @@ from .messages import Message
 from .names import name_error, normalize_name, skeletons
 
 MAX_MUTED_NAMES = 100
-"""How many names can be muted."""
+"""Names that can be muted."""
 
 MAX_CURSOR_NAMES = 1_000
 """Recent names of cursors to compare with muted names."""

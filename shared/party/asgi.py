@@ -13,7 +13,7 @@ from .connection import Connection
 from .encoding import Frame, frame_size
 from .errors import MessageRejected
 from .frame_rate_limiter import ConnectionRateLimiter, find_id
-from .message_rate_limiter import Identify, Identity, MessageLimit
+from .message_rate_limiter import Identify, Identity, MessageRateLimiter
 from .paths import parse_connection_id, parse_room_path
 from .registry import PartyRegistry
 from .responses import SHUTTING_DOWN, error_response
@@ -66,19 +66,22 @@ class PartyApp:
         max_occupancy = parties.limits.max_connections_per_room
         async with parties.enter(party, room_id, max_occupancy) as server:
             room = server.room
-            limit = parties.senders.limit(websocket, identity, room)
+            messages = parties.senders.get_limiter(websocket, identity, room)
             with room._reservations.reserve(id, websocket, identity.browser):
                 await websocket.accept()
                 name = f"{room} {quote(id)}"
                 connection = Connection(id, websocket, name, parties.backlog)
                 try:
-                    await self._serve(server, connection, limit)
+                    await self._serve(server, connection, messages)
                 except asyncio.CancelledError:
                     if not connection._is_evicted:
                         raise
 
     async def _serve(
-        self, server: Server, connection: Connection, limit: MessageLimit
+        self,
+        server: Server,
+        connection: Connection,
+        messages: MessageRateLimiter,
     ) -> None:
         """Run the hooks of a connection, from on_connect to on_close."""
         room, websocket = server.room, connection.websocket
@@ -100,7 +103,7 @@ class PartyApp:
                     )
 
         limiter = ConnectionRateLimiter(
-            server, connection, limit, max_bytes, on_frame
+            server, connection, messages, max_bytes, on_frame
         )
         room._join(connection)
         if control := socket_control(websocket):

@@ -17,7 +17,7 @@ class SharedFrame(str):
     """A text frame for many connections: encoded once, and held once."""
 
     def __new__(cls, data: bytes) -> "SharedFrame":
-        """Make a frame of UTF-8, which is kept as `data`."""
+        """Return a frame with a text in UTF-8; `data` holds the bytes."""
         frame = super().__new__(cls, data.decode())
         frame.data = data
         return frame
@@ -54,12 +54,12 @@ ID_SCAN_BYTES = 4_096
 """Bytes of a rejected frame that are searched for the message's id."""
 
 CALLED_IN_THREAD = (
-    "A thread cannot send or broadcast. There, it takes the event loop: "
-    "loop.call_soon_threadsafe(room.broadcast, message)"
+    "Only the event loop can send or broadcast. In a thread, write "
+    "loop.call_soon_threadsafe(room.broadcast, message)."
 )
 
 
-class Oversized(bytes):
+class OversizedFrame(bytes):
     """The beginning of a frame that is too large; the rest was dropped."""
 
     def __len__(self) -> int:

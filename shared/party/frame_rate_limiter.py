@@ -9,14 +9,14 @@ from .connection import Connection
 from .encoding import HEARTBEAT, HEARTBEAT_REPLY, ID_SCAN_BYTES, Frame
 from .errors import MessageRejected
 from .limits import TokenBucket
-from .message_rate_limiter import MessageLimit
+from .message_rate_limiter import MessageRateLimiter
 from .server import Server
 
 MAX_EXCESS_SECONDS = 100
 """Seconds' worth of excess frames until the connection is closed."""
 
 EXCESS_FACTOR = 3
-"""Times the rate that may come in excess for ever, as a 360 Hz display's."""
+"""Times the rate that is tolerated in excess, as of a 360 Hz display."""
 
 RATE_EXCEEDED = 1008, "You were sending too much. Come back in a moment."
 """The close code and reason of a connection that sends far too much."""
@@ -45,16 +45,16 @@ class ConnectionRateLimiter:
         self,
         server: Server,
         sender: Connection,
-        limit: MessageLimit,
+        messages: MessageRateLimiter,
         max_bytes: int,
         on_frame: Callable[[Frame], object],
     ) -> None:
         self.max_bytes = max_bytes
         self._sender = sender
-        self._limit = limit
+        self._messages = messages
         self._on_frame = on_frame
         self._keeps_latest = bool(server.max_frames_per_second)
-        rate = server.max_frames_per_second or limit.sender.rate
+        rate = server.max_frames_per_second or messages.sender.rate
         self._bucket = TokenBucket(rate, rate)
         factor = EXCESS_FACTOR if self._keeps_latest else 1
         self._excess = TokenBucket(rate * factor, rate * MAX_EXCESS_SECONDS)
@@ -83,13 +83,13 @@ class ConnectionRateLimiter:
                 self._sender.send(HEARTBEAT_REPLY)
         elif self._keeps_latest:
             self._admit_latest(frame, inflate)
-        elif not (refusal := self._limit.consume()):
+        elif not (refusal := self._messages.consume()):
             self._hand_over(frame, inflate)
         elif self._excess.try_consume():
             start = inflate(frame, ID_SCAN_BYTES) if inflate else frame
             if start is not None:
-                why, seconds = refusal
-                error = MessageRejected(why, find_id(start), seconds)
+                reason, seconds = refusal
+                error = MessageRejected(reason, find_id(start), seconds)
                 self._sender.send(error.frame)
         else:
             self._close_connection()
@@ -103,7 +103,7 @@ class ConnectionRateLimiter:
         return False
 
     def close(self) -> None:
-        """Hand nothing over any more."""
+        """Stop handing frames over."""
         if self._timer:
             self._timer.cancel()
 

@@ -43,7 +43,7 @@ They may be one flooder that takes a new cookie for each few messages.
 """
 
 MAX_SENDERS = 10_000
-"""Senders that are remembered; the least recently seen are forgotten."""
+"""Senders in memory; the least recently seen are dropped."""
 
 BUSY_ROOM = "Many people are talking here: your message has to wait."
 
@@ -55,7 +55,7 @@ IPV6_PREFIX = 64
 class Identity:
     """The browser of a connection, as its cookie names it.
 
-    `is_proven`: the server itself has given it that name.
+    `is_proven` says whether the cookie is one that this server has issued.
     """
 
     browser: str = ""
@@ -92,8 +92,8 @@ class Sender(TokenBucket):
         return min(max(INITIAL_RECENT, self.recent), MAX_INITIAL_RECENT)
 
 
-class MessageLimit:
-    """The message rate limit of one connection: its sender's and its room's.
+class MessageRateLimiter:
+    """Limit one connection's messages by its sender's rate and its room's.
 
     When a room's bucket is less than half full, the heaviest senders are
     refused first: a sender of n recent messages leaves n / (n + 10) of that
@@ -105,20 +105,20 @@ class MessageLimit:
     ) -> None:
         self.sender = sender
         self.room = room
-        own = sender.rate * GUARANTEED_SHARE if is_shared else 0
-        self._own = TokenBucket(own, own * BURST_SECONDS, 0)
+        rate = sender.rate * GUARANTEED_SHARE if is_shared else 0
+        self._guaranteed = TokenBucket(rate, rate * BURST_SECONDS, 0)
 
     def consume(self) -> tuple[str, float] | None:
-        """Count a message; if it is refused, return why, and for how long.
+        """Count a message; return None, or a refusal.
 
-        That is a text for the sender, and the seconds to wait.
+        A refusal is a text for the sender, and the seconds to wait.
         """
         sender, room = self.sender, self.room
-        bucket = sender if sender.try_consume() else self._own
+        bucket = sender if sender.try_consume() else self._guaranteed
         if bucket is not sender and not bucket.try_consume():
             wait = (1 - sender.tokens) / sender.rate
-            why = f"At most {sender.rate:,} messages a second, please."
-            return why, round(wait + 0.1, 1)
+            reason = f"At most {sender.rate:,} messages a second, please."
+            return reason, round(wait + 0.1, 1)
         now = sender.updated_at
         if now - sender.decayed_at > DECAY_INTERVAL:
             sender.decay(now)
@@ -133,7 +133,7 @@ class MessageLimit:
         return BUSY_ROOM, round(random.uniform(0.5, 2.0), 1)
 
 
-class Senders:
+class SenderRegistry:
     """The senders of a process, by browser or address."""
 
     def __init__(self, limits: Limits) -> None:
@@ -147,20 +147,21 @@ class Senders:
             WeakKeyDictionary()
         )
 
-    def limit(
+    def get_limiter(
         self, connection: HTTPConnection, identity: Identity, room: Hashable
-    ) -> MessageLimit:
-        """Return the limit of a connection in a room."""
+    ) -> MessageRateLimiter:
+        """Return the rate limiter of a connection in a room."""
         rate = self._room_per_second
         bucket = self._rooms.setdefault(room, TokenBucket(rate, rate))
-        proven = identity.is_proven
         network = client_network(connection)
-        name = f"browser {identity.browser}" if proven else network
+        name = f"browser {identity.browser}" if identity.is_proven else network
         is_new = name not in self._senders
         sender = self._find(name)
-        if proven and is_new:
+        if identity.is_proven and is_new:
             sender.recent = self._find(network).add_browser()
-        return MessageLimit(sender, bucket, is_shared=not proven)
+        return MessageRateLimiter(
+            sender, bucket, is_shared=not identity.is_proven
+        )
 
     def _find(self, name: str) -> Sender:
         sender = self._senders.pop(name, None) or Sender(self._per_second)

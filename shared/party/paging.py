@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .encoding import EncodedJSON, Frame, encode, encode_newest
-from .message_rate_limiter import Senders
+from .message_rate_limiter import SenderRegistry
 from .room import Room
 from .storage.log import Log
 
@@ -28,7 +28,7 @@ def is_page_request(request: Request) -> bool:
 
 
 async def page_response(
-    senders: Senders, room: Room, request: Request
+    senders: SenderRegistry, room: Room, request: Request
 ) -> Response:
     """Return the page before the sequence number in the query.
 
@@ -36,8 +36,8 @@ async def page_response(
     """
     log = room.page_log
     identity = request.scope.get("party.identity")
-    limit = senders.limit(request, identity, room) if identity else None
-    if limit and (refusal := limit.consume()):
+    limiter = senders.get_limiter(request, identity, room) if identity else None
+    if limiter and (refusal := limiter.consume()):
         reason, seconds = refusal
         retry = {"Retry-After": str(math.ceil(seconds))}
         raise HTTPException(429, reason, retry)

@@ -16,7 +16,7 @@ from .connection import Connection
 from .delivery import QueueTransport, TransportFactory
 from .fetch import PartyNamespace
 from .limits import Limits, TokenBucket
-from .message_rate_limiter import Senders
+from .message_rate_limiter import SenderRegistry
 from .paging import is_page_request, page_response
 from .responses import RETRY_LATER, call_on_request, error_response
 from .room import Room, RoomContext
@@ -145,7 +145,7 @@ class PartyRegistry:
         self.context = RoomContext(self, self.store, transport, context)
         self.backlog = Backlog(self.limits.max_queued_bytes)
         self.rooms = RoomRegistry(self.limits, self.store.release)
-        self.senders = Senders(self.limits)
+        self.senders = SenderRegistry(self.limits)
         self.closed = False
 
     def __getitem__(self, name: str) -> PartyNamespace:

@@ -1,4 +1,4 @@
-"""Call a room's on_request; exceptions become responses, too."""
+"""Responses of a room's on_request, and of the exceptions it raises."""
 
 import asyncio
 import logging
@@ -43,7 +43,7 @@ async def call_on_request(server: Server, request: Request) -> Response:
 
 
 def error_response(error: Exception, where: str = "") -> Response:
-    """Return an error as JSON; one that is no refusal is logged."""
+    """Return an error as a JSON response; log an unexpected one."""
     if isinstance(error, HTTPException):
         return JSONResponse(
             {"error": error.detail}, error.status_code, error.headers

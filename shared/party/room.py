@@ -23,7 +23,7 @@ from .storage.log import MAIN, Log, M
 from .storage.store import Store
 
 MAX_KEYED_FRAMES_PER_SECOND = 30
-"""How often frames that share a key are sent."""
+"""Frames that share a key; of more, the latest is sent."""
 
 SUPERSEDED = 4001, "Your place was taken from another window."
 """The close code and reason of a connection whose id connects again."""

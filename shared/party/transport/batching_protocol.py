@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from websockets.http11 import Request
 
 from ..connection import Connection
-from ..encoding import ID_SCAN_BYTES, Frame, Oversized, SharedFrame
+from ..encoding import ID_SCAN_BYTES, Frame, OversizedFrame, SharedFrame
 from ..frame_rate_limiter import ConnectionRateLimiter
 from .bounded_protocol import BoundedProtocol
 from .deflate import DEFLATE_FACTORY, FLUSH_TRAILER, SharedDeflate
@@ -146,7 +146,7 @@ class BatchingProtocol(BoundedProtocol):
             return None
         self._inflated += len(plain) >> 10
         if len(plain) > max_size:
-            return Oversized(plain[:ID_SCAN_BYTES])
+            return OversizedFrame(plain[:ID_SCAN_BYTES])
         return plain
 
     def inflate_text(self, data: bytes, max_size: int) -> Frame | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from websockets.frames import Opcode
 
-from ..encoding import ID_SCAN_BYTES, Oversized
+from ..encoding import ID_SCAN_BYTES, OversizedFrame
 from .frame_codec import (
     BINARY,
     CLOSE,
@@ -218,7 +218,7 @@ class BoundedProtocol(WebSocketProtocol):
         self._parts = bytearray()
         if is_oversized:
             self._clear_deadline()
-            self.hand_over(Oversized(payload))
+            self.hand_over(OversizedFrame(payload))
         else:
             self._take_message(first, payload)
 

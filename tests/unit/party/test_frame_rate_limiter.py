@@ -43,7 +43,7 @@ def test_connection_closed_for_flooding_is_not_read() -> None:
         heard: list[Frame] = []
         request = HTTPConnection({"type": "websocket", "client": ("::1", 1)})
         identity = Identity("eve", is_proven=True)
-        limit = parties.senders.limit(request, identity, server.room)
+        limit = parties.senders.get_limiter(request, identity, server.room)
         limiter = ConnectionRateLimiter(server, eve, limit, 1_024, heard.append)
         for _ in range(105):
             await limiter.receive("x")
@@ -73,7 +73,7 @@ def test_pointer_at_360_hertz_is_not_closed_for_flooding(
         parties = PartyRegistry({})
         server = Cursors(Room("cursors", "1", parties.context))
         request = HTTPConnection({"type": "websocket", "client": ("::1", 1)})
-        limit = parties.senders.limit(request, Identity(), server.room)
+        limit = parties.senders.get_limiter(request, Identity(), server.room)
         sender = Connection("ada", cast(WebSocket, request))
         limiter = ConnectionRateLimiter(server, sender, limit, 1_024, len)
         for _ in range(5 * 60 * 360):

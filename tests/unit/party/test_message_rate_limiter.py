@@ -7,7 +7,11 @@ from starlette.requests import HTTPConnection
 
 from shared.party import message_rate_limiter
 from shared.party.limits import Limits, TokenBucket
-from shared.party.message_rate_limiter import Identity, MessageLimit, Senders
+from shared.party.message_rate_limiter import (
+    Identity,
+    MessageRateLimiter,
+    SenderRegistry,
+)
 
 
 class StubRoom:
@@ -18,12 +22,12 @@ ROOM = StubRoom()
 
 
 def limit_in(
-    senders: Senders, browser: str = "ada", host: str = "::1"
-) -> MessageLimit:
+    senders: SenderRegistry, browser: str = "ada", host: str = "::1"
+) -> MessageRateLimiter:
     """Return the limit of a browser's connection in a room."""
     connection = HTTPConnection({"type": "websocket", "client": (host, 1)})
     identity = Identity(browser, is_proven=bool(browser))
-    return senders.limit(connection, identity, ROOM)
+    return senders.get_limiter(connection, identity, ROOM)
 
 
 def test_busy_room_refuses_its_heaviest_senders_first(
@@ -32,7 +36,7 @@ def test_busy_room_refuses_its_heaviest_senders_first(
     """Fifty senders at their limit leave room for lighter ones."""
     now = 1_000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    senders = Senders(Limits())
+    senders = SenderRegistry(Limits())
     heavy = [limit_in(senders, f"heavy {number}") for number in range(50)]
     taken = refused = 0
     for step in range(1, 401):
@@ -58,7 +62,7 @@ def test_endless_new_browsers_do_not_delay_present_senders(
     """
     now = 1_000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    senders = Senders(Limits())
+    senders = SenderRegistry(Limits())
     ada = limit_in(senders)
     now += 30
     for step in range(1, 401):
@@ -76,7 +80,7 @@ def test_room_rate_is_never_below_one_senders() -> None:
     limits = Limits(
         max_messages_per_second=1_000, max_room_messages_per_second=1
     )
-    ada = limit_in(Senders(limits))
+    ada = limit_in(SenderRegistry(limits))
     assert [ada.consume() for _ in range(400)] == [None] * 400
 
 
@@ -84,11 +88,11 @@ def test_senders_are_bounded_and_an_ipv6_network_is_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(message_rate_limiter, "MAX_SENDERS", 3)
-    senders = Senders(Limits())
+    senders = SenderRegistry(Limits())
 
     def sender_at(host: str) -> TokenBucket:
         connection = HTTPConnection({"type": "websocket", "client": (host, 1)})
-        return senders.limit(connection, Identity(), ROOM).sender
+        return senders.get_limiter(connection, Identity(), ROOM).sender
 
     first = sender_at("2001:db8::1")
     assert sender_at("2001:db8::ffff:1") is first
