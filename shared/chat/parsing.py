@@ -1,9 +1,10 @@
 """Parse the frames that a chat room receives."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, with_config
 from pydantic_core import from_json
+from typing_extensions import TypedDict
 
 from ..party import Frame, MessageRejected
 from ..party.frame_rate_limiter import find_id
@@ -17,23 +18,24 @@ MAX_BODY_LENGTH = 4_000
 """Characters of a message; `shared/ui/chat/message_form.js` has it too."""
 
 
-class MessageInput(BaseModel):
+@with_config(strict=True)
+class MessageInput(TypedDict):
     """The fields of a message that a page sets."""
 
-    model_config = ConfigDict(strict=True)
-
-    id: str = Field(min_length=1, max_length=64)
-    user: str = Field(min_length=1, max_length=MAX_NAME_LENGTH)
-    body: str = Field(min_length=1, max_length=MAX_BODY_LENGTH)
-    role: Literal["user"] = "user"
+    id: Annotated[str, Field(min_length=1, max_length=64)]
+    user: Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
+    body: Annotated[str, Field(min_length=1, max_length=MAX_BODY_LENGTH)]
+    role: NotRequired[Literal["user"]]
 
 
-class MessageFrame(BaseModel):
+class MessageFrame(TypedDict):
     """A frame with a message."""
 
     type: Literal["message"]
     message: MessageInput
 
+
+MESSAGE_INPUT = TypeAdapter(MessageInput)
 
 VALIDATOR = TypeAdapter(MessageFrame).validator
 """Parses and validates a frame in one call."""
@@ -59,15 +61,15 @@ def parse_message(frame: Frame) -> Message:
     Raise MessageRejected, in words for the sender, if the frame is not valid.
     """
     try:
-        message = VALIDATOR.validate_json(frame).message
+        message: MessageInput = VALIDATOR.validate_json(frame)["message"]
     except ValidationError:
         raise parse_error(frame) from None
-    error = name_error(message.user)
-    if is_blank(message.body):
+    error = name_error(message["user"])
+    if is_blank(message["body"]):
         error = FIELD_ERRORS["body"]
     if error:
-        raise MessageRejected(error, message.id)
-    return Message(id=message.id, user=message.user, body=message.body)
+        raise MessageRejected(error, message["id"])
+    return Message(**message)
 
 
 def parse_error(frame: Frame) -> MessageRejected:
@@ -88,7 +90,7 @@ def parse_error(frame: Frame) -> MessageRejected:
     id = message.get("id")
     id = id if isinstance(id, str) else None
     try:
-        MessageInput.model_validate(message)
+        MESSAGE_INPUT.validate_python(message)
     except ValidationError as error:
         field = str(error.errors()[0]["loc"][0])
         return MessageRejected(FIELD_ERRORS[field], id)

@@ -77,16 +77,16 @@ def encode(message: object) -> Frame:
         asyncio.get_running_loop()
     except RuntimeError:
         raise RuntimeError(CALLED_IN_THREAD) from None
-    if isinstance(message, (bytes, SharedFrame)):
+    if isinstance(message, dict):
+        for key, value in message.items():
+            if type(value) is EncodedJSON:
+                return value.frame(message, key)
+    elif isinstance(message, (bytes, SharedFrame)):
         return message
-    if isinstance(message, str):
+    elif isinstance(message, str):
         if not message.isascii():
             message.encode()
         return message
-    if isinstance(message, dict):
-        for key, value in message.items():
-            if isinstance(value, EncodedJSON):
-                return value.frame(message, key)
     return to_json(message, exclude_none=True, inf_nan_mode="null").decode()
 
 
@@ -109,8 +109,9 @@ def as_ids(without: Collection[str]) -> Collection[str]:
     """Return a collection of ids; a single id may be given as a string."""
     if isinstance(without, str):
         return (without,)
-    if not all(isinstance(each, str) for each in without):
-        raise TypeError("without takes ids, as in without=[sender.id]")
+    for each in without:
+        if not isinstance(each, str):
+            raise TypeError("without takes ids, as in without=[sender.id]")
     return without
 
 
