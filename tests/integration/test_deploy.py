@@ -179,40 +179,29 @@ def test_deploy_starts_with_compose_and_prints_the_address(
     assert env["OPENAI_API_KEY"] == SECRET
 
 
-def test_deploy_starts_without_compose_alike(machine: Machine) -> None:
-    machine.install(NO_COMPOSE)
-    done = machine.deploy(NEWEST, OPENAI_API_KEY=SECRET, WITH_LOCAL_MODEL="0")
-    assert done.returncode == 0, done.stderr
-    last = done.stdout.splitlines()[-1]
-    assert last.startswith(f"{NEWEST} runs at http://127.0.0.1:1999 ")
-    ((given, _),) = machine.asked("build")
-    assert "--build-arg=WITH_LOCAL_MODEL=0" in given
-    ((given, env),) = machine.asked("run")
-    assert {"--read-only", "--publish=1999:1999", "--cap-drop=ALL"} < set(given)
-    assert {"--env=STAGE", "--env=OPENAI_API_KEY"} < set(given)
-    assert "--env=AI" not in given
-    assert (env["STAGE"], env["OPENAI_API_KEY"]) == (NEWEST, SECRET)
-    assert not any(SECRET in " ".join(asked) for asked, _ in machine.asked())
-
-
-def test_deploy_allows_the_name_of_its_host(machine: Machine) -> None:
-    machine.install(WORKS)
+@pytest.mark.parametrize(
+    ("engine", "address", "allowed"),
+    [
+        ("ssh://me@box:2222", "box.example.org", "box.example.org"),
+        ("tcp://[2001:db8::7]:2376", "[2001:db8::7]", None),
+    ],
+    ids=["name", "address"],
+)
+@pytest.mark.parametrize("variable", ["DOCKER_HOST", "DOCKER_CONTEXT"])
+def test_deploy_prints_and_allows_the_name_of_its_host(
+    machine: Machine,
+    engine: str,
+    address: str,
+    allowed: str | None,
+    variable: str,
+) -> None:
+    machine.install({**WORKS, "context inspect": (0, engine)})
     machine.install({"-G": (0, "user me\nhostname box.example.org")}, "ssh")
-    done = machine.deploy("demo_02", DOCKER_HOST="ssh://me@box:2222")
+    done = machine.deploy("demo_02", **{variable: engine})
     last = done.stdout.splitlines()[-1]
-    assert last.startswith("demo_02 runs at http://box.example.org:1999 ")
+    assert last.startswith(f"demo_02 runs at http://{address}:1999 ")
     ((_, env),) = machine.asked("compose", "up")
-    assert env["ALLOWED_HOSTS"] == "box.example.org"
-
-
-def test_deploy_finds_the_host_in_the_docker_context(machine: Machine) -> None:
-    there = {**WORKS, "context inspect": (0, "tcp://[2001:db8::7]:2376")}
-    machine.install(there)
-    done = machine.deploy("demo_02", DOCKER_CONTEXT="there")
-    last = done.stdout.splitlines()[-1]
-    assert last.startswith("demo_02 runs at http://[2001:db8::7]:1999 ")
-    ((_, env),) = machine.asked("compose", "up")
-    assert "ALLOWED_HOSTS" not in env
+    assert env.get("ALLOWED_HOSTS") == allowed
 
 
 def test_deploy_prints_the_public_url_and_former_names(
@@ -300,31 +289,41 @@ def test_deploy_passes_each_setting_to_the_container() -> None:
     assert (names - own) | {"STAGE"} == set(deploy.container_settings())
 
 
-def test_deploy_has_the_same_options_with_and_without_compose(
-    machine: Machine,
-) -> None:
+COMPOSE_OPTIONS = {
+    "container_name: party-chat": "--name=party-chat",
+    "- ${PORT:-1999}:1999": "--publish=1999:1999",
+    "- data:/data": "--volume=party-chat_data:/data",
+    "- host.docker.internal:host-gateway": (
+        "--add-host=host.docker.internal:host-gateway"
+    ),
+    "restart: unless-stopped": "--restart=unless-stopped",
+    "stop_grace_period: 15s": "--stop-timeout=15",
+    "read_only: true": "--read-only",
+    "cap_drop: [ALL]": "--cap-drop=ALL",
+    'security_opt: ["no-new-privileges:true"]': (
+        "--security-opt=no-new-privileges:true"
+    ),
+}
+
+
+def test_deploy_starts_without_compose_alike(machine: Machine) -> None:
     machine.install(NO_COMPOSE)
-    machine.deploy("demo_02")
-    ((given, _),) = machine.asked("run")
+    done = machine.deploy(NEWEST, OPENAI_API_KEY=SECRET, WITH_LOCAL_MODEL="0")
+    assert done.returncode == 0, done.stderr
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith(f"{NEWEST} runs at http://127.0.0.1:1999 ")
+    ((given, _),) = machine.asked("build")
+    assert "--build-arg=WITH_LOCAL_MODEL=0" in given
+    ((given, env),) = machine.asked("run")
     compose = (ROOT / "compose.yaml").read_text("utf-8")
-    for line, option in {
-        "container_name: party-chat": "--name=party-chat",
-        "- ${PORT:-1999}:1999": "--publish=1999:1999",
-        "- data:/data": "--volume=party-chat_data:/data",
-        "- host.docker.internal:host-gateway": (
-            "--add-host=host.docker.internal:host-gateway"
-        ),
-        "restart: unless-stopped": "--restart=unless-stopped",
-        "stop_grace_period: 15s": "--stop-timeout=15",
-        "read_only: true": "--read-only",
-        "cap_drop: [ALL]": "--cap-drop=ALL",
-        'security_opt: ["no-new-privileges:true"]': (
-            "--security-opt=no-new-privileges:true"
-        ),
-    }.items():
+    assert compose.endswith("\nvolumes:\n  data:\n")
+    for line, option in COMPOSE_OPTIONS.items():
         assert f"    {line}\n" in compose
         assert option in given
-    assert compose.endswith("\nvolumes:\n  data:\n")
+    assert {"--env=STAGE", "--env=OPENAI_API_KEY"} < set(given)
+    assert "--env=AI" not in given
+    assert (env["STAGE"], env["OPENAI_API_KEY"]) == (NEWEST, SECRET)
+    assert not any(SECRET in " ".join(asked) for asked, _ in machine.asked())
 
 
 # The image itself, built and run without Docker
