@@ -149,7 +149,7 @@ def stage_of(item: pytest.Item) -> int:
 
 def in_browser(item: pytest.Item) -> bool:
     """Return whether a test needs a browser: those run last."""
-    return "test_browser" in item.nodeid
+    return "person" in getattr(item, "fixturenames", ())
 
 
 def parameters(item: pytest.Item) -> list[Any]:
