@@ -11,7 +11,8 @@ from ..support.browser import NO_SERVER, People
 from ..support.server_process import ServerProcess
 from .test_join import Address
 
-pytestmark = pytest.mark.stages(2)
+pytestmark = pytest.mark.stages(4)
+"""It is all in shared/; stage 4 runs without the fast transport."""
 
 ONE_ID = "crypto.randomUUID = () => 'the-same'"
 
@@ -82,6 +83,7 @@ def test_security_policy_is_valid_at_an_ipv6_address(
     ada.is_sent("from afar")
 
 
+@pytest.mark.stages(5)
 @pytest.mark.parametrize("fast", ["1", "0"])
 def test_cookies_of_another_port_are_accepted_or_named(
     serve: Callable[..., ServerProcess], person: People, fast: str

@@ -29,40 +29,31 @@ def present() -> Iterator[Presenting]:
 def test_open_tabs_reload_for_another_stage(
     present: Presenting, person: People
 ) -> None:
+    """Also those that somebody goes back to, in their history."""
     present.press("2")
     present.runs(2)
-    room, home, usage = tabs = [person(present) for _ in range(3)]
+    room, home, usage, back = tabs = [person(present) for _ in range(4)]
     room.enter()
     room.sign_in("Ada")
     room.is_told("Connected")
     home.go("/")
     usage.go("/usage")
-    for stage in (3, 4, 5, 1):
+    back.enter()
+    back.go("/chats")
+    for stage in (5, 1):
         room.writing.fill(f"written before stage {stage}")
         present.press(str(stage))
         for tab in tabs:
             is_of(tab, stage)
         expect(room.writing).to_have_value(f"written before stage {stage}")
         expect(room.writing).to_be_focused()
+    back.page.go_back()
+    is_of(back, 1)
     room.sockets.clear()
     room.page.reload()
     room.say("nobody hears this")
     room.sees_all("nobody hears this")
     assert room.sockets == []
-
-
-def test_page_from_the_history_reloads_for_another_stage(
-    present: Presenting, person: People
-) -> None:
-    present.press("2")
-    present.runs(2)
-    tab = person(present)
-    tab.enter()
-    tab.go("/chats")
-    present.press("3")
-    is_of(tab, 3)
-    tab.page.go_back()
-    is_of(tab, 3)
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """The usage page as people see it (stage 4 and later)."""
 
-from collections.abc import Callable, Iterator
-
 import pytest
 from playwright.sync_api import expect
 
@@ -20,25 +18,6 @@ RECORD = """
 }
 """
 """Note down every number that the page shows."""
-
-
-@pytest.fixture
-def model() -> Iterator[OpenAIStub]:
-    with OpenAIStub() as stub:
-        yield stub
-
-
-@pytest.fixture
-def running(
-    serve: Callable[..., ServerProcess], model: OpenAIStub
-) -> ServerProcess:
-    """The stage, with that model."""
-    return serve(
-        AI="openai",
-        OPENAI_BASE_URL=model.base_url,
-        OPENAI_API_KEY="sk-test",
-        OPENAI_MODEL="stub-1",
-    )
 
 
 def watch(watcher: Person) -> None:
@@ -67,13 +46,15 @@ def spend(person: Person, model: OpenAIStub, text: str) -> int:
 
 @pytest.mark.behaviour("In the browser: the number goes up when others chat")
 def test_tally_goes_up_in_every_browser(
-    running: ServerProcess, model: OpenAIStub, person: People
+    ai_server: ServerProcess, model: OpenAIStub, person: People
 ) -> None:
-    eve = person(running)
+    eve = person(ai_server)
     watch(eve)
     shows(eve, 0)
-    ada = person(running, "Ada")
-    bob = person(running, "Bob", "party-chat")
+    main = eve.page.get_by_role("main")
+    expect(main).to_contain_text("stub-1 (OpenAI)")
+    ada = person(ai_server, "Ada")
+    bob = person(ai_server, "Bob", "party-chat")
     sum = 0
     for asker, text in [(ada, "one"), (bob, "two"), (ada, "three")]:
         sum += spend(asker, model, text)
@@ -82,50 +63,38 @@ def test_tally_goes_up_in_every_browser(
     shows(eve, sum)
 
 
-def test_tally_is_animated(
-    running: ServerProcess, model: OpenAIStub, person: People
+@pytest.mark.parametrize("motion", ["no-preference", "reduce"])
+def test_tally_is_animated_unless_motion_is_reduced(
+    ai_server: ServerProcess, model: OpenAIStub, person: People, motion: str
 ) -> None:
     model.reply = ["word "] * 3000
-    eve = person(running, reduced_motion="no-preference")
+    eve = person(ai_server, reduced_motion=motion)
     watch(eve)
     shows(eve, 0)
     eve.page.evaluate(RECORD)
-    sum = spend(person(running, "Ada"), model, "a long story, please")
+    sum = spend(person(ai_server, "Ada"), model, "a long story, please")
     shows(eve, sum)
     shown = [int(each.replace(",", "")) for each in eve.page.evaluate("shown")]
-    assert len(shown) > 3
     assert shown == sorted(shown)
-    assert shown[0] == 0
-    assert shown[-1] == sum > 3000
-
-
-def test_tally_is_not_animated_with_reduced_motion(
-    running: ServerProcess, model: OpenAIStub, person: People
-) -> None:
-    eve = person(running, reduced_motion="reduce")
-    watch(eve)
-    shows(eve, 0)
-    eve.page.evaluate(RECORD)
-    sum = spend(person(running, "Ada"), model, "hello")
-    shows(eve, sum)
-    assert set(eve.page.evaluate("shown")) == {"0", str(sum)}
+    assert (shown[0], shown[-1]) == (0, sum)
+    assert len({*shown}) == 2 if motion == "reduce" else len(shown) > 3
 
 
 def test_tally_is_restored_after_a_killed_server(
-    running: ServerProcess, model: OpenAIStub, person: People
+    ai_server: ServerProcess, model: OpenAIStub, person: People
 ) -> None:
     """The server forgets; the page does not add the new to the old."""
-    eve = person(running)
+    eve = person(ai_server)
     eve.expect_error(NO_SERVER)
     watch(eve)
-    ada = person(running, "Ada")
+    ada = person(ai_server, "Ada")
     ada.expect_error(NO_SERVER)
     first = spend(ada, model, "before")
     shows(eve, first)
-    running.kill()
+    ai_server.kill()
     eve.tries_to_connect(1)
     shows(eve, first)
-    running.start()
+    ai_server.start()
     shows(eve, 0)
     ada.is_told("Connected again")
     second = spend(ada, model, "after that")
@@ -133,23 +102,13 @@ def test_tally_is_restored_after_a_killed_server(
     shows(eve, second)
 
 
-def test_usage_page_names_the_model(
-    running: ServerProcess, person: People
-) -> None:
-    eve = person(running)
-    watch(eve)
-    main = eve.page.get_by_role("main")
-    expect(main).to_contain_text("stub-1 (OpenAI)")
-    expect(eve.page.get_by_text("stub-1")).to_be_visible()
-
-
 @pytest.mark.behaviour(
     "In the browser: the page has one socket, to the usage party"
 )
 def test_usage_page_has_one_socket(
-    running: ServerProcess, person: People
+    ai_server: ServerProcess, person: People
 ) -> None:
-    eve = person(running)
+    eve = person(ai_server)
     watch(eve)
     shows(eve, 0)
     (url,) = eve.sockets

@@ -9,18 +9,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from playwright.sync_api import (
     Browser,
     BrowserContext,
     ConsoleMessage,
+    FloatRect,
     Locator,
     Playwright,
     expect,
     sync_playwright,
 )
 
-from .server_process import PATIENCE, Client
+from .server_process import PATIENCE, Client, skip_or_fail
 
 NAMES = ["chromium", "chromium-browser", "google-chrome"]
 FLAGS = [
@@ -42,6 +42,54 @@ NO_SERVER = (
     "WebSocket connection to '.*' failed|Failed to load resource: net::ERR_"
 )
 
+WIDER = """
+() => [...document.querySelectorAll("html, body, .messages")]
+  .filter((box) => box.scrollWidth > box.clientWidth)
+  .map((box) => `${box.className || box.tagName}: ${box.scrollWidth}px`)
+"""
+"""Which boxes scroll sideways."""
+
+FADED = r"""
+() => {
+  const brush = document.createElement("canvas").getContext("2d", {
+    willReadFrequently: true,
+  });
+  function rgba(color) {
+    brush.clearRect(0, 0, 1, 1);
+    brush.fillStyle = color;
+    brush.fillRect(0, 0, 1, 1);
+    return brush.getImageData(0, 0, 1, 1).data;
+  }
+  function light(color) {
+    const [r, g, b] = [...rgba(color)].slice(0, 3).map((part) =>
+      part > 10 ? ((part / 255 + 0.055) / 1.055) ** 2.4 : part / 3295);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+  }
+  function behind(element) {
+    const { backgroundColor } = getComputedStyle(element);
+    if (rgba(backgroundColor)[3] === 255) return backgroundColor;
+    return behind(element.parentElement);
+  }
+  function contrast([element, pseudo]) {
+    const both = [getComputedStyle(element, pseudo).color, behind(element)];
+    const [dark, bright] = both.map(light).sort((a, b) => a - b);
+    return bright / dark;
+  }
+  function hasText([element, pseudo]) {
+    if (pseudo) return /^"./.test(getComputedStyle(element, pseudo).content);
+    return [...element.childNodes].some(
+      (node) => node.nodeType === 3 && node.data.trim());
+  }
+  return [...document.body.querySelectorAll("*")]
+    .filter((each) => each.checkVisibility() && !each.closest("script"))
+    .flatMap((each) => [[each, null], [each, "::before"]])
+    .filter(hasText)
+    .filter((each) => contrast(each) < 4.5)
+    .map((each) => `${each[0].textContent.trim()}: ${contrast(each)}`);
+}
+"""
+"""Which texts have too little contrast to what is behind them (WCAG AA)."""
+
 expect.set_options(timeout=SLOW)
 
 
@@ -61,20 +109,13 @@ def launch(playwright: Playwright) -> Browser:
     """The machine's own Chromium, else the one that Playwright brought."""
     found = [path for name in NAMES if (path := shutil.which(name))]
     if not found and not Path(playwright.chromium.executable_path).exists():
-        no_browser("There is no Chromium on this machine.")
+        skip_or_fail("There is no Chromium on this machine.")
     # Its sandbox does not start for root, as whom containers run.
     root = hasattr(os, "geteuid") and os.geteuid() == 0
     return playwright.chromium.launch(
         executable_path=found[0] if found else None,
         args=[*FLAGS, "--no-sandbox"] if root else FLAGS,
     )
-
-
-def no_browser(why: str) -> None:
-    """Skip here, and fail in CI, where it would go unnoticed."""
-    if os.environ.get("CI"):
-        pytest.fail(why)
-    pytest.skip(why)
 
 
 @contextmanager
@@ -99,6 +140,19 @@ def something_runs(browser: Browser) -> Iterator[None]:
         yield
     finally:
         asyncio._set_running_loop(None)
+
+
+def box_of(element: Locator) -> FloatRect:
+    """Return the place of an element on the screen, in pixels."""
+    box = element.bounding_box()
+    assert box
+    return box
+
+
+def is_easy_to_tap(button: Locator) -> bool:
+    """Whether a button is as large as a fingertip."""
+    box = box_of(button)
+    return box["height"] >= 44 and box["width"] >= 44
 
 
 class Person:
@@ -184,6 +238,11 @@ class Person:
     def is_told(self, words: str) -> None:
         """Wait until the sign of the connection says that."""
         expect(self.sign).to_have_text(words)
+
+    def can_read(self) -> None:
+        """Fail if a text is too faint, or if a box scrolls sideways."""
+        assert self.page.evaluate(WIDER) == []
+        assert self.page.evaluate(FADED) == []
 
     def saying(self, text: str) -> Locator:
         """The messages that say exactly that."""

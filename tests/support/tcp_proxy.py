@@ -4,7 +4,6 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from ssl import SSLContext
 from typing import TypeVar
 
 from .server_process import PATIENCE, Client
@@ -14,8 +13,6 @@ AnyProxy = TypeVar("AnyProxy", bound="TCPProxy")
 
 class TCPProxy(Client):
     """A TCP proxy in front of a server."""
-
-    tls: SSLContext | None = None
 
     def __init__(self, server: Client) -> None:
         self.server = server
@@ -29,9 +26,7 @@ class TCPProxy(Client):
         """Take connections, on a port of its own, until it is stopped."""
         self.loop = asyncio.get_running_loop()
         self.stopped = asyncio.Event()
-        listener = await asyncio.start_server(
-            self.connect, "127.0.0.1", 0, ssl=self.tls
-        )
+        listener = await asyncio.start_server(self.connect, "127.0.0.1", 0)
         async with listener:
             self.port = listener.sockets[0].getsockname()[1]
             ready.set()
@@ -87,7 +82,7 @@ class TCPProxy(Client):
         self.call(swallow)
 
     def freeze(self) -> None:
-        """Carry nothing over any connection until mended; end none."""
+        """Carry nothing over any connection until mended; end none of them."""
 
         def freeze() -> None:
             self.frozen = True
@@ -106,10 +101,12 @@ class TCPProxy(Client):
         self.call(cut)
 
     def mend(self) -> None:
-        """Take connections again."""
+        """Take connections again; end those over which nothing is carried."""
 
         def mend() -> None:
             self.open, self.frozen = True, False
+            for end in self.deaf & {*self.ends}:
+                end.transport.abort()
 
         self.call(mend)
 
