@@ -240,23 +240,27 @@ def test_what_cannot_be_checked_is_one_line(what: str, words: str) -> None:
 
 
 Found = dict[int, dict[str, str]]
-"""By stage, each behaviour and what came of it."""
+"""By stage, or 0 without headings, each behaviour and what came of it."""
+
+LINE = re.compile(
+    r"  (?P<result>done|todo|left out)  (?P<name>.+?)"
+    rf"(?P<expected>: expected .+; came: .+)?(: {CHROMIUM})?"
+)
 
 
 def found(lines: list[str]) -> Found:
     """Read what a check printed; nothing else may be in it."""
     *lines, last = lines
     found: Found = {}
+    now = 0
     for line in lines:
         if heading := re.fullmatch(r"Stage (\d)", line):
-            now = found.setdefault(int(heading[1]), {})
+            now = int(heading[1])
             continue
-        told = re.fullmatch(r"  (done|todo|left out)  (.+)", line)
+        told = LINE.fullmatch(line)
         assert told, line
-        name, _, words = told[2].partition(": expected")
-        now[name] = told[1]
-        if told[1] == "todo":
-            assert "; came: " in words, line
+        assert (told["result"] == "todo") == bool(told["expected"]), line
+        found.setdefault(now, {})[told["name"]] = told["result"]
     outcomes = [each for names in found.values() for each in names.values()]
     sum = f"{outcomes.count('done')} of {len(outcomes)} done."
     assert last.startswith(sum)

@@ -8,7 +8,7 @@ import pytest
 from ..conftest import STAGES
 from ..exercises.solutions import contents, solutions, unpack
 from ..support.server_process import ROOT
-from .test_check import NO_BROWSER, check, copy
+from .test_check import NO_BROWSER, check, copy, found
 
 WORKSHOP = ROOT / "docs" / "workshop.md"
 EXERCISES = ("who", "typing", "stop")
@@ -73,21 +73,12 @@ def test_each_solution_is_tried() -> None:
 
 
 def outcomes(what: str, lines: list[str]) -> dict[str, str]:
-    """Return a check's line for each behaviour of an exercise."""
+    """Return a check's result for each behaviour of an exercise."""
     tests = text_of(ROOT / f"tests/exercises/test_{what}.py")
     names = re.findall(r'mark\.behaviour\(\s*"([^"]+)"', tests)
-    *lines, last = lines
-    found = {}
-    for line in lines:
-        told = re.fullmatch(r"  (done|todo|left out)  (.+)", line)
-        assert told, line
-        (name,) = [each for each in names if told[2].startswith(each)]
-        found[name] = told[1]
-        if told[1] == "todo":
-            assert re.search(r": expected .+; came: .", line), line
-    assert list(found.values()).count("done") == int(last.split()[0])
-    assert found.keys() == set(names)
-    return found
+    results = found(lines)[0]
+    assert results.keys() == set(names)
+    return results
 
 
 @pytest.mark.soak
@@ -122,5 +113,5 @@ def test_what_people_get_wrong_is_said_in_lines_of_its_own(
     environment = {"PATIENCE": "3", **NO_BROWSER}
     status, lines = check(what, tmp_path / "my_demo", **environment)
     assert status == 1
-    found = outcomes(what, lines)
-    assert [each for each in found if found[each] == "todo"] == WRONG[name]
+    results = outcomes(what, lines)
+    assert [each for each in results if results[each] == "todo"] == WRONG[name]
