@@ -59,9 +59,6 @@ def pytest_configure(config: pytest.Config) -> None:
         "stages(first, last=None): the stages that have what is tested",
     )
     config.addinivalue_line(
-        "markers", "soak: kills, fuzzes, floods, or takes long"
-    )
-    config.addinivalue_line(
         "markers",
         "behaviour(name, expected=''): a line of `make check-NN`, and what to "
         "expect where the test itself does not say it",

@@ -163,6 +163,7 @@ def test_conversation_is_readable_on_a_phone(
 
 
 @pytest.mark.soak
+@pytest.mark.stages(5)
 @pytest.mark.timeout(200)
 def test_local_model_answers_everybody(
     serve: Callable[..., ServerProcess], person: People

@@ -198,7 +198,6 @@ def test_inspector_stays_over_a_reload_until_closed(
     expect(ada.panel).to_have_count(0)
 
 
-@pytest.mark.stages(5)
 def test_inspector_decodes_binary_frames(
     watch: Callable[..., Watcher], server: ServerProcess, person: People
 ) -> None:

@@ -35,7 +35,6 @@ def read_codes(page: Page) -> list[str]:
     return [found.text for found in zxingcpp.read_barcodes(picture)]
 
 
-@pytest.mark.stages(5)
 def test_qr_code_leads_to_the_page(
     serve: Callable[..., ServerProcess], person: People
 ) -> None:
@@ -56,7 +55,6 @@ def test_qr_code_leads_to_the_page(
     assert read_codes(bob.page) == [address]
 
 
-@pytest.mark.stages(5)
 def test_pages_work_at_a_plain_lan_address(
     serve: Callable[..., ServerProcess], person: People
 ) -> None:

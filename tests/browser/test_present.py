@@ -130,6 +130,7 @@ def test_saved_module_runs_at_once_and_messages_stay(
 
 
 @pytest.mark.soak
+@pytest.mark.stages(5)
 def test_page_reloads_once_for_a_build_it_does_not_get(
     running: ServerProcess, person: People
 ) -> None:

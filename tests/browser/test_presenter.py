@@ -114,7 +114,6 @@ def test_presenter_page_shows_that_there_are_no_rooms(
 # The AI
 
 
-@pytest.mark.stages(5)
 def test_presenter_pauses_the_ai_for_everybody(
     running: ServerProcess, person: People, model: OpenAIStub
 ) -> None:
@@ -147,7 +146,6 @@ def test_presenter_pauses_the_ai_for_everybody(
 # Rooms
 
 
-@pytest.mark.stages(5)
 def test_presenter_clears_a_room(
     running: ServerProcess, person: People
 ) -> None:
@@ -177,7 +175,6 @@ def test_presenter_clears_a_room(
     expect(ada.saying("forget this")).to_have_count(0)
 
 
-@pytest.mark.stages(5)
 def test_presenter_page_refreshes_itself(
     running: ServerProcess, person: People
 ) -> None:
@@ -202,7 +199,6 @@ def test_presenter_page_refreshes_itself(
 # Names
 
 
-@pytest.mark.stages(5)
 def test_muted_user_alone_reads_why(
     running: ServerProcess, person: People
 ) -> None:
@@ -236,7 +232,6 @@ def test_muted_user_alone_reads_why(
 # Cursors
 
 
-@pytest.mark.stages(5)
 def test_presenter_hides_all_cursors(
     running: ServerProcess, person: People
 ) -> None:
@@ -267,7 +262,6 @@ def test_presenter_hides_all_cursors(
 # How it looks
 
 
-@pytest.mark.stages(5)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_presenter_page_is_usable_on_a_phone(
     running: ServerProcess, person: People, scheme: str

@@ -200,7 +200,6 @@ def visit(person: Person, path: str) -> list[str]:
     return asked
 
 
-@pytest.mark.stages(5)
 @pytest.mark.parametrize("kind", PROXIES)
 def test_pages_work_behind_a_proxy(
     kind: str,
@@ -235,7 +234,6 @@ def test_pages_work_behind_a_proxy(
     visit(bob, proxy.path)
 
 
-@pytest.mark.stages(5)
 def test_sockets_connect_to_the_party_host(
     behind: Callable[..., Proxy],
     serve: Callable[..., ServerProcess],
@@ -252,7 +250,6 @@ def test_sockets_connect_to_the_party_host(
     ada.is_told("Connected")
 
 
-@pytest.mark.stages(5)
 @pytest.mark.parametrize("kind", BLOCKING)
 @pytest.mark.parametrize("fast", ["1", "0"])
 def test_proxy_that_drops_the_upgrade_is_reported(
