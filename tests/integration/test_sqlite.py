@@ -18,7 +18,7 @@ from websockets.exceptions import InvalidStatus
 from shared.chat.messages import AIMessage, Message
 from shared.chat.usage import UsageReport
 from shared.party import Entry, Log, MessageRejected
-from shared.party.storage import sqlite_schema, stored_log
+from shared.party.storage import sqlite, sqlite_schema, stored_log
 from shared.party.storage.log import StorageError
 from shared.party.storage.sqlite import SQLiteBackend
 from shared.party.storage.sqlite_schema import (
@@ -43,7 +43,7 @@ class Note(Entry):
     text: str = ""
 
 
-def fail(database: sqlite3.Connection) -> None:
+def fail(*_: object) -> None:
     raise sqlite3.DataError
 
 
@@ -377,6 +377,24 @@ def test_sqlite_rejects_messages_while_its_file_is_gone(run: Run) -> None:
             await asyncio.to_thread(moved.rename, file)
             await log.append(Note(id="b"))
             assert [each.seq for each in log] == [0, 1]
+
+    run(test)
+
+
+def test_sqlite_polls_again_for_what_it_failed_to_read(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test(file: Path) -> None:
+        async with stored(file) as store, opened(file) as other:
+            log = await log_of(store, "1")
+            await other.append(Note(id="a"))
+            with monkeypatch.context() as patch:
+                patch.setattr(sqlite, "read_from", fail)
+                for _ in range(2):
+                    with pytest.raises(StorageError):
+                        await store._poll()
+            await store._poll()
+            assert [each.id for each in log] == ["a"]
 
     run(test)
 

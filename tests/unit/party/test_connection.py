@@ -7,6 +7,7 @@ import pytest
 from starlette.websockets import WebSocket
 
 from shared.party import Connection
+from shared.party.backlog import Backlog
 
 
 class Reader:
@@ -116,12 +117,14 @@ def test_queued_size_is_the_memory_of_the_frames(
     frame: str | bytes,
 ) -> None:
     async def test() -> None:
-        connection = Connection("ada", cast(WebSocket, Trickle([9])))
+        websocket, backlog = cast(WebSocket, Trickle([9])), Backlog()
+        connection = Connection("ada", websocket, backlog=backlog)
         connection._receiver = None
         count = 0
         while not connection._is_evicted:
             connection._enqueue(frame)
             count += 1
         assert count * (100 + 4 * len(frame)) < 600_000
+        assert backlog.bytes == 0
 
     asyncio.run(test())
