@@ -20,7 +20,7 @@ from tools.bench.machine import cpu_seconds
 
 MOVES_PER_SECOND = 30
 PARSERS = 10
-"""How many of the crowd parse each frame; the others only count them."""
+"""People of the crowd who parse each frame; the others only count them."""
 
 CLOCK = 10_000.0
 """Seconds that x stands for: a move carries the time when it was sent."""

@@ -206,7 +206,7 @@ def give_up(env: Environment) -> None:
 
 
 class Answer(NamedTuple):
-    """Whether a command succeeded, and its output or error."""
+    """The result of a command: its success, and its output or error."""
 
     works: bool
     text: str

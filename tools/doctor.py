@@ -144,7 +144,7 @@ def has_libraries() -> bool:
 
 
 def ask_the_app() -> tuple[dict[str, Any], list[Finding]]:
-    """Where it would listen, and what else it says of itself."""
+    """Return the app's settings, and its findings about itself."""
     if not has_packages():
         return read_settings(), []
     result = run(str(setup.PYTHON), "-m", "tools.doctor_checks")
@@ -198,7 +198,7 @@ def has_packages() -> bool:
 
 
 def read_settings() -> dict[str, Any]:
-    """Where it would listen, as far as nothing is installed to tell."""
+    """Return the settings of the address, without the app's packages."""
     from . import deploy  # it breaks on Python 3.8
 
     env: dict[str, str] = {}

@@ -48,7 +48,7 @@ async def check_model() -> None:
 
 
 async def ask_openai(model: ChatModel) -> Finding:
-    """Whether it takes the key, and has the models."""
+    """Check that the provider accepts the key, and has the models."""
     # Imported late, as it takes a second.
     from openai import APIConnectionError, APIStatusError
 
@@ -97,7 +97,7 @@ def refused(where: str, status: int, why: str) -> Finding:
 
 
 def another_model(model: ChatModel, names: list[str]) -> str:
-    """The command that takes a model which is there."""
+    """Return the command that names a model which is there."""
     usual = str(Settings.model_fields["openai_model"].default)
     known = [name for name in (model.name, usual) if name in names]
     (name, *_) = map(shlex.quote, [*known, *names, usual])
@@ -106,7 +106,7 @@ def another_model(model: ChatModel, names: list[str]) -> str:
 
 
 async def ask_ollama(model: ChatModel) -> Finding:
-    """Whether it runs, and has the models."""
+    """Check that Ollama runs, and has the models."""
     names = await pulled(model.client)
     host = settings().ollama_host
     if names is None:
@@ -117,7 +117,7 @@ async def ask_ollama(model: ChatModel) -> Finding:
 
 
 async def pulled(client: Any) -> list[str] | None:
-    """The models that Ollama has; nothing if there is no Ollama."""
+    """Return the models that Ollama has; None if there is no Ollama."""
     try:
         async with asyncio.timeout(ANSWER_TIMEOUT):
             models = (await client.list()).models
@@ -130,7 +130,7 @@ async def pulled(client: Any) -> list[str] | None:
 def having(
     model: ChatModel, where: str, names: list[str], mend: str
 ) -> Finding:
-    """Whether all models are there that would be asked."""
+    """Check that all models are there that would be asked."""
     missing = [
         name
         for name in dict.fromkeys([model.name, model.classifier])
@@ -143,7 +143,7 @@ def having(
 
 
 async def load(model: ChatModel) -> Finding:
-    """Whether the local model starts."""
+    """Check that the local model starts."""
     try:
         await model.ready()
     except Exception as error:
@@ -152,7 +152,7 @@ async def load(model: ChatModel) -> Finding:
 
 
 def local_again() -> str:
-    """The command that installs it, also if that seems to be done."""
+    """Return the command that installs the local model, or does so again."""
     done = setup.installed("requirements/local.txt")
     return f"{REINSTALL.format('.venv') if done else 'make setup'} AI=local"
 

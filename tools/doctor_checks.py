@@ -38,7 +38,7 @@ def listening() -> dict[str, object]:
 
 
 def check_recordings() -> Finding:
-    """Whether there is something to play back."""
+    """Check that there is something to play back."""
     try:
         recordings.read_recordings(SCRIPT)
     except ValueError as error:

@@ -33,7 +33,7 @@ def check_python() -> Finding:
 
 
 def check_port(settings: dict[str, Any]) -> Finding:
-    """Whether the app can listen there, or who does instead."""
+    """Check that the app can listen on its port, or name who does."""
     host, port = settings["host"], settings["port"]
     try:
         bind(host, port)
@@ -69,8 +69,8 @@ def who_listens(port: int) -> tuple[str, str]:
     """Return who listens on a port, and the command that gets around it."""
     pids = listeners(port)
     for pid in pids:
-        told = output_of("ps", "-ww", "-o", "ppid=,args=", "-p", str(pid))
-        parent, _, command = told.strip().partition(" ")
+        line = output_of("ps", "-ww", "-o", "ppid=,args=", "-p", str(pid))
+        parent, _, command = line.strip().partition(" ")
         # A server that reloads has two; the parent ends the child.
         if parent not in map(str, pids):
             ours = re.search(r"shared\.serve|tools\.present", command) or (
@@ -112,7 +112,7 @@ def listeners(port: int) -> list[int]:
 
 
 def check_network(settings: dict[str, Any]) -> Finding:
-    """Where phones would find the app."""
+    """Check that there is an address for phones."""
     from shared.presenter.lan import lan_address
 
     if url := settings.get("public_url"):
@@ -139,7 +139,7 @@ def check_disk(is_installed: bool) -> Finding:
 
 
 def check_descriptors() -> Finding:
-    """How many people the limit of open files lets in."""
+    """Check that the limit of open files suffices for a crowd."""
     from shared.file_descriptors import MIN_PEOPLE, people_within, raise_limit
 
     limit = raise_limit()  # as the app does

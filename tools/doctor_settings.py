@@ -65,7 +65,7 @@ def wrong_setting(name: str, why: str) -> Finding:
 
 
 def place_of(name: str) -> tuple[str, str]:
-    """Where a setting comes from, and the command that takes it away."""
+    """Return the place of a setting, and the command that removes it."""
     given = {each.upper() for each, value in os.environ.items() if value}
     if name not in given and FILE.is_file():
         lines = FILE.read_text("utf-8").splitlines()

@@ -19,7 +19,7 @@ STARTED = time.monotonic()
 
 
 class Finding(NamedTuple):
-    """How something is, and the commands that mend it."""
+    """A result of a check, and the commands that fix what is wrong."""
 
     level: str
     text: str
@@ -39,7 +39,7 @@ def wrong(text: str, *mends: str) -> Finding:
 
 
 class Result(NamedTuple):
-    """How a command ended; without a status, it took too long."""
+    """The result of a command; without a status, it took too long."""
 
     status: int | None
     lines: list[str]
@@ -65,9 +65,9 @@ def run(*command: str) -> Result:
         return Result(None, (late.stdout or b"").decode().splitlines(), "")
     except OSError as error:
         return Result(127, [], str(error))
-    said = done.stderr.decode(errors="replace").strip().splitlines()
+    errors = done.stderr.decode(errors="replace").strip().splitlines()
     lines = done.stdout.decode(errors="replace").splitlines()
-    return Result(done.returncode, lines, said[-1] if said else "")
+    return Result(done.returncode, lines, errors[-1] if errors else "")
 
 
 def output_of(*command: str) -> str:

@@ -1,4 +1,4 @@
-"""Takes the pictures of the pages.
+"""Take the pictures of the pages.
 
 `python -m tools.screenshots` makes those of the README: conversations that
 really take place, with the model in here unless `AI` says otherwise.

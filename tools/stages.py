@@ -64,7 +64,7 @@ STEPS = {
 
 
 def folder(level: int) -> Path:
-    """Where a stage is."""
+    """Return the folder of a stage."""
     return ROOT / f"demo_{level:02}"
 
 

@@ -13,7 +13,7 @@ USUAL = "http://127.0.0.1:1999"
 
 
 def talking_points(readme: Path, address: str, width: int) -> str:
-    """Its heading and its sections, wrapped, without what marks them up."""
+    """Return a README's text, wrapped, without its markup."""
     text = readme.read_text("utf-8").replace(USUAL, address)
     text = re.sub(r"\*(\w.*?)\*", r"\1", text, flags=re.DOTALL)
     lines = [wrapped(each, min(width, WIDEST)) for each in blocks(text)]
@@ -22,9 +22,9 @@ def talking_points(readme: Path, address: str, width: int) -> str:
 
 
 def blocks(text: str) -> list[str]:
-    """Headings, paragraphs and items, each in one line."""
-    apart = re.sub(r"^(#.*)$", r"\1\n", text, flags=re.MULTILINE)
-    joined = re.sub(r"(?<!\n)\n(?!\n|- |\d+\. ) *", " ", apart)
+    """Return headings, paragraphs and items, each in one line."""
+    separated = re.sub(r"^(#.*)$", r"\1\n", text, flags=re.MULTILINE)
+    joined = re.sub(r"(?<!\n)\n(?!\n|- |\d+\. ) *", " ", separated)
     return [line for line in joined.split("\n") if line]
 
 

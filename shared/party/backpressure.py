@@ -15,7 +15,7 @@ STALL_TIMEOUT = 4.0
 """Seconds after which a client that reads nothing counts as stalled."""
 
 STALL_CHECKS = 4
-"""Checks in that time for whether the client has read anything."""
+"""The number of checks for progress in STALL_TIMEOUT."""
 
 
 class SocketControl(Protocol):

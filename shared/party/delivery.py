@@ -27,7 +27,7 @@ class Transport(Protocol):
 
 
 TransportFactory: TypeAlias = Callable[[ConnectionMap], Transport]
-"""Makes the transport of a room, from the room's connections."""
+"""A function that makes a room's transport from its connections."""
 
 
 class QueueTransport:

@@ -64,8 +64,8 @@ def invitation_banner(port: int) -> list[str]:
     best, *others = join_urls(port) or [""]
     if not best:
         return [NO_NETWORK] if settings().lan else []
-    said = [f"Others join at {best}", *terminal_qr_code(best)]
-    return said + [f"or at {each}" for each in others]
+    lines = [f"Others join at {best}", *terminal_qr_code(best)]
+    return lines + [f"or at {each}" for each in others]
 
 
 def terminal_qr_code(address: str) -> list[str]:

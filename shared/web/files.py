@@ -17,7 +17,7 @@ MISSING_ERRORS = (FileNotFoundError, NotADirectoryError, PermissionError)
 """Errors that mean that there is nothing to read, now and later."""
 
 Transform = Callable[[str, bytes], bytes]
-"""Takes a file's name and content, and returns the content to serve."""
+"""A function of a file's name and content, which returns what to serve."""
 
 
 class File:

@@ -34,7 +34,7 @@ PEOPLE = 100
 
 
 class ReplyChecker(StreamChecker):
-    """Checks that one client sees the reply grow."""
+    """A check that one client sees the reply grow."""
 
     def __init__(self) -> None:
         super().__init__()

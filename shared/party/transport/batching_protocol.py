@@ -46,7 +46,7 @@ class BatchingProtocol(BoundedProtocol):
     """The connection in its room, once it has joined."""
 
     on_frame: Callable[..., object] | None = None
-    """Takes a message, and a function that inflates it if compressed."""
+    """Called with a message, and a function that inflates a compressed one."""
 
     broadcaster: BatchWriter | None = None
     """The one that writes for this connection, while it is `synced`."""
