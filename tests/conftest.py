@@ -14,7 +14,9 @@ from playwright.sync_api import Browser
 from shared.settings import Settings
 
 from .support.browser import People, open_chromium, people
+from .support.conversation import Talk
 from .support.party_server import use_fast_transport
+from .support.presenter import KEY
 from .support.server_process import (
     ROOT,
     ServerProcess,
@@ -22,6 +24,7 @@ from .support.server_process import (
     environment,
     start,
 )
+from .support.stubs import OllamaStub, OpenAIStub
 
 sys.path.insert(0, str(ROOT))
 
@@ -63,6 +66,9 @@ def pytest_configure(config: pytest.Config) -> None:
         "behaviour(name, expected=''): a line of `make check-NN`, and what to "
         "expect where the test itself does not say it",
     )
+    config.addinivalue_line(
+        "markers", "each_provider: with the stub of OpenAI, and of Ollama"
+    )
     if bool(config.getoption("app")) != bool(config.getoption("level")):
         raise pytest.UsageError("--app FOLDER and --level N go together")
 
@@ -85,6 +91,10 @@ def stages_of(config: pytest.Config, marker: pytest.Mark | None) -> list[Stage]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "serve_parties" in metafunc.function.__code__.co_names:
         metafunc.parametrize("way", ["fast", "plain"], indirect=True)
+    if "stub_kind" in metafunc.fixturenames:
+        both = metafunc.definition.get_closest_marker("each_provider")
+        kinds = [OpenAIStub, OllamaStub] if both else [OpenAIStub]
+        metafunc.parametrize("stub_kind", kinds, scope="module")
     if "stage" in metafunc.fixturenames:
         marker = metafunc.definition.get_closest_marker("stages")
         stages = stages_of(metafunc.config, marker)
@@ -148,6 +158,51 @@ def running(serve: Callable[..., ServerProcess]) -> ServerProcess:
 
 
 @pytest.fixture
+def openai() -> Iterator[OpenAIStub]:
+    """A stub of OpenAI."""
+    with OpenAIStub() as stub:
+        yield stub
+
+
+@pytest.fixture
+def ollama() -> Iterator[OllamaStub]:
+    """A stub of Ollama."""
+    with OllamaStub() as stub:
+        yield stub
+
+
+@pytest.fixture
+def stub(
+    stub_kind: type[OpenAIStub | OllamaStub],
+) -> Iterator[OpenAIStub | OllamaStub]:
+    """A stub of OpenAI; with `each_provider`, one of Ollama as well."""
+    with stub_kind() as stub:
+        yield stub
+
+
+@pytest.fixture(scope="module")
+def shared_talk(
+    stage: Stage, stub_kind: type[OpenAIStub | OllamaStub]
+) -> Iterator[Talk]:
+    """A stage in which a stub answers, for `talk`."""
+    with (
+        stub_kind() as stub,
+        start(stage, **stub.settings, PRESENTER_KEY=KEY) as running,
+    ):
+        yield Talk(running, stub)
+
+
+@pytest.fixture
+def talk(shared_talk: Talk) -> Iterator[Talk]:
+    """A stage in which a stub answers; its rooms are empty.
+
+    The tests of a file share the server, and what it remembers elsewhere.
+    """
+    yield shared_talk
+    shared_talk.reset()
+
+
+@pytest.fixture
 def memory() -> Callable[[ServerProcess], int]:
     """How many KiB of memory a server's process holds."""
 
@@ -187,8 +242,12 @@ def setting(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
         monkeypatch.delenv(name)
 
     def change(**values: Any) -> Settings:
-        settings = Settings(_env_file=None, **values)
-        for name in ("chat_model", "clients", "streaming", "question_queue"):
+        given = {name.lower(): value for name, value in values.items()}
+        settings = Settings(_env_file=None, **given)
+        for name in (
+            *("chat_model", "clients", "error_messages", "question_queue"),
+            *("streaming", "tokens"),
+        ):
             module = importlib.import_module(f"shared.ai.{name}")
             monkeypatch.setattr(module, "settings", lambda: settings)
         return settings

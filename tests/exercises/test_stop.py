@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import expect
 from websockets.exceptions import InvalidStatus
 
-from ..integration.test_ai import DONE, hear_ai, using
 from ..support.browser import People
+from ..support.conversation import DONE, hear_ai
 from ..support.server_process import ServerProcess, WebSocketClient
 from ..support.stubs import OpenAIStub
 from .hearing import hear_refusals
@@ -30,7 +30,7 @@ def model() -> Iterator[OpenAIStub]:
 def chat(
     serve: Callable[..., ServerProcess], model: OpenAIStub
 ) -> ServerProcess:
-    return serve(**using(model))
+    return serve(**model.settings)
 
 
 def begun(asker: WebSocketClient) -> dict[str, Any]:

@@ -1,87 +1,49 @@
 """Tokens, as the stages stream them from stubs and the local model."""
 
 import asyncio
-import importlib
 import json
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 
-from shared.ai import (
-    Prompt,
-    Stream,
-    model,
-)
+from shared.ai import Prompt, model
 from shared.settings import ROOT, Settings
 
+from ..support.chat_model import run_replies, started_model, stream_reply
+from ..support.conversation import Stub
 from ..support.server_process import PATIENCE, Stage, environment
-from ..support.stubs import Fault, OllamaStub, OpenAIStub
-from ..unit.ai.test_streaming import collect
+from ..support.stubs import OllamaStub
 
 Change = Callable[..., Settings]
 
 
-@asynccontextmanager
-async def started_model() -> AsyncIterator[None]:
-    """The model of this process, as if an app had started it."""
-    model.__init__()  # type: ignore[misc]
-    try:
-        await model.start()
-        await model.ready()
-        yield
-    finally:
-        await model.stop()
-        model.__init__()  # type: ignore[misc]
-
-
-def ask(stage: Stage, *prompt: str) -> list[tuple[str, int]]:
-    """Return all that the stage's `stream_reply` yields for a prompt."""
-
-    async def go() -> list[tuple[str, int]]:
-        async with started_model():
-            return await collect(stream_of(stage, *prompt))
-
-    return asyncio.run(go())
-
-
-def stream_of(stage: Stage, *prompt: str) -> Stream:
-    """The stage's own stream of a reply."""
-    ai = importlib.import_module(f"{stage.folder.name}.party.ai")
-    messages: Prompt = [{"role": "user", "content": each} for each in prompt]
-    stream: Stream = ai.stream_reply(messages)
-    return stream
-
-
-@pytest.fixture(params=[OpenAIStub, OllamaStub])
-def stub(
-    request: pytest.FixtureRequest, setting: Change
-) -> Iterator[OpenAIStub | OllamaStub]:
-    """A model behind the stage's own code, in this process."""
-    with request.param() as stub:
-        if isinstance(stub, OpenAIStub):
-            setting(ai="openai", openai_base_url=stub.base_url, ai_timeout=5)
-        else:
-            setting(ai="ollama", ollama_host=stub.url, ai_timeout=5)
-        yield stub
+def last_part(question: str, stage: Stage) -> tuple[str, int]:
+    """Return the last of what the stage's reply to a question yields."""
+    (parts,) = run_replies(question, stage=stage.folder.name)
+    return parts[-1]
 
 
 @pytest.mark.stages(3)
+@pytest.mark.each_provider
 def test_supervised_yields_the_reported_tokens(
-    stage: Stage, stub: OpenAIStub | OllamaStub
+    stage: Stage, stub: Stub, setting: Change
 ) -> None:
     """Those of the prompt and of the reply, as the model reports them.
 
     As long as it does not, they are estimated, at four bytes a token.
     """
-    parts = ask(stage, "how are you?", "And you?")
+    setting(**stub.settings)
+    prompt: Prompt = [
+        {"role": "user", "content": each}
+        for each in ("how are you?", "And you?")
+    ]
+    (parts,) = run_replies(prompt, stage=stage.folder.name)
     assert parts[-1] == ("You said: And you?", 5 + 4)
     growing = list(dict.fromkeys(part for part in parts[:-1] if part[0]))
     assert growing[:3] == [("You", 6), ("You said:", 8), ("You said: And", 9)]
@@ -89,60 +51,45 @@ def test_supervised_yields_the_reported_tokens(
 
 
 @pytest.mark.stages(3)
+@pytest.mark.each_provider
 def test_token_counter_estimates_unreported_tokens(
-    stage: Stage, stub: OpenAIStub | OllamaStub
+    stage: Stage, stub: Stub, setting: Change
 ) -> None:
-    """Also of letters that take several bytes, of which half may be missing."""
+    """Also of letters that take several bytes, of which half may be missing.
+
+    Nobody sees the reasoning, and it is paid for.
+    """
+    setting(**stub.settings)
     stub.reports_usage = False
-    assert ask(stage, "hello")[-1] == ("You said: hello", 5)
+    assert last_part("hello", stage) == ("You said: hello", 5)
     stub.reply = ["語語語", "\ud83d"]
-    assert ask(stage, "😀")[-1] == ("語語語\ud83d", 4)
+    assert last_part("😀", stage) == ("語語語\ud83d", 4)
+    if isinstance(stub, OllamaStub):
+        stub.thoughts = ["hmm, " * 8]
+        assert last_part("😀", stage) == ("語語語\ud83d", 4 + 10)
 
 
-@pytest.mark.stages(3)
-def test_token_counter_includes_reasoning(
-    stage: Stage, setting: Change
-) -> None:
-    """Nobody sees it, and it is paid for."""
-    with OllamaStub() as stub:
-        setting(ai="ollama", ollama_host=stub.url, ai_timeout=5)
-        stub.reports_usage, stub.thoughts = False, ["hmm, " * 8]
-        assert ask(stage, "hello")[-1] == ("You said: hello", 5 + 10)
-
-
-@pytest.mark.stages(3)
-@pytest.mark.parametrize("fault", ["401", "cut", "error", "garbage"])
-def test_token_counter_counts_failed_replies(
-    stage: Stage, stub: OpenAIStub | OllamaStub, fault: Fault
-) -> None:
-    """They are estimated, as both report them at the end."""
-    stub.fault = fault
-    *parts, (why, failed) = ask(stage, "hello")
-    assert failed == -1
-    assert why.endswith(".")
-    expected = [] if fault == "401" else [("You said:", 4)]
-    assert parts[-1:] == expected
-
-
-@pytest.mark.stages(3)
+@pytest.mark.stages(5)
+@pytest.mark.each_provider
 def test_supervised_closes_an_abandoned_stream(
-    stage: Stage, stub: OpenAIStub | OllamaStub
+    stage: Stage, stub: Stub, setting: Change
 ) -> None:
+    setting(**stub.settings)
     stub.held = True
-    steps = threading.Thread(target=lambda: stub.next_request().step(1))
-    steps.start()
 
     async def leave() -> None:
         async with started_model():
-            stream = stream_of(stage, "hello")
-            while await anext(stream) != ("You", 2):
-                pass
+            stream = stream_reply("hello")
+            first = asyncio.ensure_future(anext(stream))
+            exchange = await asyncio.to_thread(stub.next_request)
+            exchange.step()
+            text, _ = await first
+            while not text:
+                text, _ = await anext(stream)
             await stream.aclose()
-            over = stub.exchanges[0].wait_until_over
-            assert not await asyncio.to_thread(over)
+            assert not await asyncio.to_thread(exchange.wait_until_over)
 
     asyncio.run(leave())
-    steps.join()
 
 
 def test_openai_client_has_a_default_url(
@@ -164,10 +111,10 @@ def test_openai_client_has_a_default_url(
 # The local model
 
 
-@pytest.mark.stages(3)
+@pytest.mark.stages(5)
 def test_local_model_reports_tokens(stage: Stage, setting: Change) -> None:
     setting(ai="local", ai_timeout=50)
-    text, tokens = ask(stage, "Say hello.")[-1]
+    text, tokens = last_part("Say hello.", stage)
     assert text.strip()
     assert tokens > 10
 
@@ -191,6 +138,7 @@ def test_local_model_demands_its_key(
 
     async def go() -> None:
         async with started_model():
+            await model.ready()
             key = model.client.api_key
             assert len(key) > 30
             assert model.client.base_url.host == "127.0.0.1"

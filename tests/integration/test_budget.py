@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import aclosing, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,11 +17,12 @@ from shared.party import Log
 from shared.party.registry import PartyRegistry
 from shared.settings import Settings
 
-from ..support.server_process import PATIENCE, ServerProcess, WebSocketClient
+from ..support.conversation import ask
+from ..support.server_process import PATIENCE, ServerProcess
 from ..support.stubs import OllamaStub, OpenAIStub
 
 Serve = Callable[..., ServerProcess]
-Stub = OpenAIStub | OllamaStub
+Change = Callable[..., Settings]
 
 ASKED: Prompt = [{"role": "user", "content": "What is two and two?"}]
 JUDGED: Prompt = [*ASKED, {"role": "system", "content": "Is it for the AI?"}]
@@ -39,10 +39,9 @@ def budget() -> Iterator[Budget]:
 
 
 @pytest.fixture
-def days(budget: Budget, monkeypatch: pytest.MonkeyPatch) -> Log[DailyUsage]:
+def days(budget: Budget, setting: Change) -> Log[DailyUsage]:
     """The log of that budget, of 40 tokens a day."""
-    settings = Settings(_env_file=None, daily_token_budget=40)  # type: ignore[call-arg]
-    monkeypatch.setattr("shared.ai.tokens.settings", lambda: settings)
+    setting(daily_token_budget=40)
     log = PartyRegistry({}).store.log("ai", "tokens", DailyUsage)
     budget.start(log)
     return log
@@ -143,9 +142,12 @@ def test_budget_counts_a_reply_however_it_ends(
 def test_budget_prefers_reported_tokens(
     days: Log[DailyUsage],
 ) -> None:
+    """Also where the reply fails afterwards."""
     parts = [("It", 0), ("It is", 9), ("It is four", 0)]
     assert asyncio.run(hear(reply(ASKED, *parts))) == ("It is four", 9)
-    assert kept(days) == [(9, False, 9)]
+    with pytest.raises(ReplyFailed):
+        asyncio.run(hear(reply(ASKED, *parts, ConnectionError())))
+    assert kept(days) == [(9, False, 9), (9, False, 18)]
 
 
 def test_budget_ignores_a_reply_that_never_began(days: Log[DailyUsage]) -> None:
@@ -240,10 +242,9 @@ def test_budget_exhausted_refuses_replies(
 
 
 def test_budget_is_unlimited_by_default(
-    budget: Budget, days: Log[DailyUsage], monkeypatch: pytest.MonkeyPatch
+    budget: Budget, days: Log[DailyUsage], setting: Change
 ) -> None:
-    endless = Settings(_env_file=None)  # type: ignore[call-arg]
-    monkeypatch.setattr("shared.ai.tokens.settings", lambda: endless)
+    setting()
     asyncio.run(hear(reply(ASKED, ("Four.", 10_000_000))))
     assert not budget.exhausted
 
@@ -251,66 +252,38 @@ def test_budget_is_unlimited_by_default(
 # In a room
 
 
-def using(stub: Stub) -> dict[str, str]:
-    """The settings with which a stub answers."""
-    if isinstance(stub, OllamaStub):
-        return {"AI": "ollama", "OLLAMA_HOST": stub.url}
-    return {"AI": "openai", "OPENAI_BASE_URL": stub.base_url}
-
-
-def end_of_reply(guest: WebSocketClient) -> dict[str, Any]:
-    """Wait until a reply has ended, in any way; returns it."""
-    message: dict[str, Any] = guest.until(
-        "the end of a reply",
-        lambda frame: (
-            frame.get("message", {}).get("user") == "AI"
-            and frame["message"].get("status") not in ("thinking", "streaming")
-        ),
-    )["message"]
-    return message
-
-
-@pytest.mark.stages(3)
-@pytest.mark.parametrize(
-    ("kind", "judge", "most"), [(OpenAIStub, "0", "9"), (OllamaStub, "1", "90")]
-)
+@pytest.mark.stages(5)
 def test_budget_exhausted_is_reported_in_rooms(
-    serve: Serve, kind: type[Stub], judge: str, most: str
+    serve: Serve, ollama: OllamaStub
 ) -> None:
     """In every room, and without a request to anybody."""
-    with kind() as stub:
-        stub.reply = ["YES ", "and ", "more"]
-        chat = serve(**using(stub), DAILY_TOKEN_BUDGET=most, SHOULD_REPLY=judge)
-        with chat.join() as ada, chat.join("party-chat") as bob:
-            ada.say("One, please")
-            first = end_of_reply(ada)
-            # It took more than there was, and may end all the same.
-            assert "status" not in first
-            assert first["body"] == "YES and more"
-            for guest in (ada, bob, ada):
-                guest.say("And now?")
-                last = end_of_reply(guest)
-                assert (last["status"], last["body"]) == (
-                    "failed",
-                    BUDGET_EXHAUSTED,
-                )
-        assert len(stub.paths) == 1 + int(judge)
+    ollama.reply = ["YES ", "and ", "more"]
+    limit = {"DAILY_TOKEN_BUDGET": "90", "SHOULD_REPLY": "1"}
+    chat = serve(**ollama.settings, **limit)
+    with chat.join() as ada, chat.join("party-chat") as bob:
+        first = ask(ada, "One, please")
+        # It took more than there was, and may end all the same.
+        assert (first.get("status"), first["body"]) == (None, "YES and more")
+        for guest in (ada, bob, ada):
+            last = ask(guest, "And now?")
+            assert last["status"] == "failed"
+            assert last["body"] == BUDGET_EXHAUSTED
+    assert len(ollama.paths) == 2  # whether to reply, and the reply
     assert chat.errors() == f"WARNING ai: {WARNING}\n"
 
 
 @pytest.mark.stages(3, 3)
-def test_budget_survives_a_restart(serve: Serve, tmp_path: Path) -> None:
+def test_budget_survives_a_restart(
+    serve: Serve, openai: OpenAIStub, tmp_path: Path
+) -> None:
     """Where the store lasts; and the terminal says so at once."""
-    with OpenAIStub() as stub:
-        store = f"sqlite:{tmp_path / 'party.db'}"
-        chat = serve(**using(stub), DAILY_TOKEN_BUDGET="9", STORE=store)
-        with chat.join() as ada:
-            ada.say("One, please")
-            assert "status" not in end_of_reply(ada)
-        assert chat.stop() == 0
-        chat.start()
-        assert chat.errors().splitlines() == [f"WARNING ai: {WARNING}"] * 2
-        with chat.join() as ada:
-            ada.say("And now?")
-            assert end_of_reply(ada)["body"] == BUDGET_EXHAUSTED
-        assert len(stub.exchanges) == 1
+    store = f"sqlite:{tmp_path / 'party.db'}"
+    chat = serve(**openai.settings, DAILY_TOKEN_BUDGET="9", STORE=store)
+    with chat.join() as ada:
+        assert "status" not in ask(ada, "One, please")
+    assert chat.stop() == 0
+    chat.start()
+    assert chat.errors().splitlines() == [f"WARNING ai: {WARNING}"] * 2
+    with chat.join() as ada:
+        assert ask(ada, "And now?")["body"] == BUDGET_EXHAUSTED
+    assert len(openai.exchanges) == 1

@@ -4,6 +4,7 @@ Each file of tests/providers is played line by line by a server on a real
 port, to openai's own client in a stage that runs.
 """
 
+import asyncio
 import gzip
 import json
 import re
@@ -24,26 +25,28 @@ from starlette.responses import (
 )
 from starlette.routing import Route
 
-from shared.ai import chat_model
+from shared.ai import Prompt, chat_model, model
 from shared.ai.error_messages import visitor_message
+from shared.ai.provider import settings_remark
+from shared.ai.streaming import MAX_REPLY_CHARACTERS, TOO_LONG
 from shared.settings import Settings
 
-from ..support.server_process import ROOT, ServerProcess, Stage, start
-from ..support.stubs import Exchange, OllamaStub, OpenAIStub, lines
-from ..unit.ai.test_streaming import Failing
-from .test_ai import (
+from ..support.chat_model import run_replies, started_model
+from ..support.conversation import (
     BROKEN,
     CUT,
     KEYLESS,
     MODELLESS,
-    NOTHING,
+    NOT_SET_UP,
     OTHER_WORDS,
     SILENT,
+    ask,
     enter,
-    hear_all,
     hear_out,
-    using,
 )
+from ..support.server_process import ROOT, ServerProcess, Stage, start
+from ..support.stubs import Exchange, OllamaStub, OpenAIStub, lines
+from ..unit.ai.test_streaming import Failing
 
 pytestmark = pytest.mark.stages(3)
 ONE_STAGE = pytest.mark.stages(5)
@@ -51,13 +54,12 @@ ONE_STAGE = pytest.mark.stages(5)
 
 FOLDER = ROOT / "tests" / "support" / "providers"
 THOUGHTS = re.compile("think>|user wants|They want|count|greeting|haiku")
-NOT_SET_UP = "The AI is not set up right here, so it cannot answer."
 SLOW = "The AI took too long, so this reply ends here."
 LIMIT = "Cut off at the model's limit."
 FILTERED = "Cut off by the provider's content filter."
-OURS = "Cut off: a reply has at most 20,000 characters."
 
 Serve = Callable[..., ServerProcess]
+Change = Callable[..., Settings]
 
 
 class Right(NamedTuple):
@@ -172,7 +174,7 @@ def theatre(
     record = tmp_path_factory.mktemp("providers") / "replies.jsonl"
     record.touch()
     with Player() as player:
-        settings = {**using(player), "AI_RECORD": str(record)}
+        settings = {**player.settings, "AI_RECORD": str(record)}
         with start(stage, **settings) as running:
             yield Theatre(running, player, record)
 
@@ -247,15 +249,6 @@ ALTERNATE = (
 )
 
 
-def refuse_for_template(request: Request, body: Any) -> Response | None:
-    """Refuse what the templates of Mistral, Gemma and others refuse."""
-    roles = [each["role"] for each in body["messages"]]
-    expected = ["system", *["user", "assistant"] * len(roles)][: len(roles)]
-    if roles == expected and roles[-1] == "user":
-        return None
-    return JSONResponse({"object": "error", "message": ALTERNATE}, 400)
-
-
 def is_judge(body: Any) -> bool:
     """Whether a prompt asks if the AI should reply."""
     return "YES or NO" in lines(body)[-1]
@@ -266,55 +259,12 @@ def decide(body: Any) -> str:
     return "**YES**" if is_judge(body) else "Hello."
 
 
-def test_for_template_alternates_roles(serve: Serve, player: Player) -> None:
-    player.answer, player.reply = refuse_for_template, decide
-    chat = serve(**using(player), SHOULD_REPLY="1")
-    with chat.join() as ada, chat.join() as ben, chat.join() as eve:
-        for guest in (ada, ben, eve):
-            enter(guest)
-        for guest, name in ((ada, "Ada"), (ben, "Ben"), (eve, "Eve")):
-            guest.say(f"I am {name}.", name)
-        assert [each[-1]["body"] for each in hear_all(ada, 3)] == ["Hello."] * 3
-        # A reply that fails leaves a gap, and so does a window's beginning.
-        player.answer = lambda _, body: (
-            None if is_judge(body) else JSONResponse({}, 500)
-        )
-        ben.say("Fail, please.", "Ben")
-        assert hear_out(ada)[-1]["body"] == BROKEN
-        player.answer = refuse_for_template
-        for number in range(8):
-            eve.say(f"{number}", "Eve")
-            assert hear_out(ada)[-1]["body"] == "Hello."
-    assert "Fail, please." in json.dumps(player.bodies)
-
-
-def test_lenient_completions_leave_out_the_system_role(
-    serve: Serve, player: Player
-) -> None:
-    """As Gemma's template: "System role not supported"."""
-
-    def refuse(request: Request, body: Any) -> Response | None:
-        roles = [each["role"] for each in body["messages"]]
-        error = {"error": {"message": "System role not supported"}}
-        return JSONResponse(error, 400) if "system" in roles else None
-
-    player.answer = refuse
-    chat = serve(**using(player))
-    with chat.join() as ada:
-        enter(ada)
-        for question in ("hello", "again"):
-            ada.say(question)
-            assert hear_out(ada)[-1]["body"] == f"You said: {question}"
-    assert lines(player.bodies[1])[0].startswith("You are the AI in a chat")
-    assert len(chat.errors().splitlines()) == 1
-
-
 def test_classifier_failure_is_broadcast(serve: Serve, player: Player) -> None:
     player.reply = decide
     player.answer = lambda _, body: (
         JSONResponse({}, 500) if is_judge(body) else None
     )
-    chat = serve(**using(player), SHOULD_REPLY="1")
+    chat = serve(**player.settings, SHOULD_REPLY="1")
     with chat.join() as ada, chat.join("party-chat") as ben:
         enter(ada), enter(ben)
         ada.say("Are you there?")
@@ -354,27 +304,61 @@ REFUSALS: dict[int, Any] = {
 }
 
 
+def refuse(
+    player: Player, found: Callable[[Any], bool], answer: Response
+) -> list[bool]:
+    """Refuse the requests with something; return which of them had it."""
+    refused = []
+
+    def check(_: Request, body: Any) -> Response | None:
+        refused.append(found(body))
+        return answer if refused[-1] else None
+
+    player.answer = check
+    return refused
+
+
 @pytest.mark.parametrize("status", REFUSALS)
 def test_lenient_completions_leave_out_stream_options(
-    serve: Serve, player: Player, status: int
+    player: Player,
+    setting: Change,
+    caplog: pytest.LogCaptureFixture,
+    status: int,
 ) -> None:
     """As by Azure and Mistral; tokens are estimated then."""
-    asked = []
-
-    def refuse(request: Request, body: Any) -> Response | None:
-        asked.append("stream_options" in body)
-        return JSONResponse(REFUSALS[status], status) if asked[-1] else None
-
-    player.answer = refuse
-    chat = serve(**using(player))
-    with chat.join() as ada:
-        enter(ada)
-        for question in ("hello", "again"):
-            ada.say(question)
-            assert hear_out(ada)[-1]["body"] == f"You said: {question}"
-    assert asked == [True, False, False]
-    (line,) = chat.errors().splitlines()
+    answer = JSONResponse(REFUSALS[status], status)
+    refused = refuse(player, lambda body: "stream_options" in body, answer)
+    setting(**player.settings)
+    first, second = run_replies("hello", "again")
+    assert (first[-1][0], second[-1][0]) == (
+        "You said: hello",
+        "You said: again",
+    )
+    assert refused == [True, False, False]
+    (line,) = caplog.messages
     assert "tokens are estimated" in line
+
+
+def test_lenient_completions_leave_out_the_system_role(
+    player: Player, setting: Change, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As Gemma's template: "System role not supported"."""
+    error = {"error": {"message": "System role not supported"}}
+    refused = refuse(
+        player,
+        lambda body: "system" in [each["role"] for each in body["messages"]],
+        JSONResponse(error, 400),
+    )
+    setting(**player.settings)
+    prompt: Prompt = [
+        {"role": "system", "content": "You are the AI."},
+        {"role": "user", "content": "hello"},
+    ]
+    first, second = run_replies(prompt, prompt)
+    assert first[-1][0] == second[-1][0] == "You said: hello"
+    assert refused == [True, False, False]
+    assert lines(player.bodies[1])[0] == "You are the AI."
+    assert len(caplog.messages) == 1
 
 
 NOWHERE = {
@@ -386,50 +370,56 @@ NOWHERE = {
 }
 
 
-@ONE_STAGE
 @pytest.mark.parametrize("kind", NOWHERE)
-def test_a_base_url_without_its_version_is_told(
-    serve: Serve, player: Player, kind: str
+def test_log_message_names_a_base_url_without_its_version(
+    player: Player,
+    setting: Change,
+    caplog: pytest.LogCaptureFixture,
+    kind: str,
 ) -> None:
     player.answer = lambda *_: NOWHERE[kind]
-    chat = serve(**{**using(player), "OPENAI_BASE_URL": player.url})
-    with chat.join() as ada:
-        enter(ada)
-        ada.say("hello")
-        assert hear_out(ada)[-1]["body"] == NOT_SET_UP
-    (line,) = chat.errors().splitlines()
+    setting(**player.settings | {"OPENAI_BASE_URL": player.url})
+    assert run_replies("hello") == [[(NOT_SET_UP, -1)]]
+    (line,) = caplog.messages
     assert "OPENAI_BASE_URL may lack /v1" in line
 
 
-@ONE_STAGE
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("name", "value", "told"),
     [
-        ({"OPENAI_API_KEY": "sk-0123\n"}, "KEY contains a newline"),
-        ({"OPENAI_API_KEY": "sk-01 23"}, "KEY contains a space"),
-        ({"OPENAI_API_KEY": "“sk-0123”"}, "KEY contains a curly quote"),
-        ({"OPENAI_API_KEY": "sk-0123é"}, "KEY contains a character that"),
-        ({"OPENAI_BASE_URL": "127.0.0.1:8000/v1"}, "URL is no address"),
-        ({"OPENAI_BASE_URL": "http://[::1/v1"}, "URL is no address"),
+        ("OPENAI_API_KEY", "sk-0123\n", "KEY contains a newline"),
+        ("OPENAI_API_KEY", "sk-01 23", "KEY contains a space"),
+        ("OPENAI_API_KEY", "“sk-0123”", "KEY contains a curly quote"),
+        ("OPENAI_API_KEY", "sk-0123é", "KEY contains a character that"),
+        ("OPENAI_BASE_URL", "127.0.0.1:8000/v1", "URL is no address"),
+        ("OPENAI_BASE_URL", "http://[::1/v1", "URL is no address"),
         (
-            {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1/chat/completions"},
+            "OPENAI_BASE_URL",
+            "http://127.0.0.1:9/v1/chat/completions",
             "URL has to end before /chat/completions",
         ),
     ],
 )
-def test_settings_problem_is_reported_at_start(
-    serve: Serve, player: Player, settings: dict[str, str], told: str
+def test_settings_problem_is_named_without_the_value(
+    setting: Change, name: str, value: str, told: str
 ) -> None:
-    chat = serve(**{**using(player), **settings}, SHOULD_REPLY="1")
+    remark = settings_remark(setting(**{name: value}))
+    assert told in remark
+    assert "0123" not in remark
+
+
+@ONE_STAGE
+def test_settings_problem_is_reported_at_start(
+    serve: Serve, player: Player
+) -> None:
+    settings = player.settings | {"OPENAI_API_KEY": "sk-0123\n"}
+    chat = serve(**settings, SHOULD_REPLY="1")
     assert chat.process.stdout
-    note = chat.process.stdout.readline()
-    assert told in note
+    assert "KEY contains a newline" in chat.process.stdout.readline()
     with chat.join() as ada:
         enter(ada)
-        ada.say("hello")
-        assert hear_out(ada)[-1]["body"] == NOT_SET_UP
+        assert ask(ada, "hello")["body"] == NOT_SET_UP
     assert player.exchanges == []
-    assert "0123" not in note
     assert chat.errors() == ""
 
 
@@ -458,71 +448,43 @@ def test_visitor_message_suggests_other_words_only_for_prompts(
 # Silence
 
 
-def test_watchdog_has_separate_timeouts(serve: Serve, player: Player) -> None:
-    longer = {"AI_FIRST_TOKEN_TIMEOUT": "60"}
-    first = serve(**using(player), AI_FIRST_TOKEN_TIMEOUT="0.5")
-    stall = serve(**using(player), **longer, AI_TIMEOUT="0.5")
-    whole = serve(**using(player), AI_TIMEOUT="5", AI_REPLY_TIMEOUT="1.5")
-    with first.join() as ada:
-        enter(ada)
-        player.fault = "hang"
-        ada.say("Say nothing.")
-        assert hear_out(ada)[-1]["body"] == SILENT
-    with stall.join() as ada:
-        enter(ada)
-        player.fault = "hang_in_the_middle"
-        ada.say("Stop in the middle.")
-        assert hear_out(ada)[-1]["body"] == f"You said:\n\n{SILENT}"
-    with whole.join() as ada:
-        enter(ada)
-        player.fault, player.delay = None, 0.1
-        empty = {"choices": [{"index": 0, "delta": {"content": ""}}]}
-        player.body = f"data: {json.dumps(empty)}\n\n".encode() * 1_000
-        ada.say("Go on for ever.")
-        assert hear_out(ada)[-1]["body"] == SLOW
-
-
-def test_watchdog_is_reset_by_comments(serve: Serve, player: Player) -> None:
-    player.play("keepalive-comments")
-    player.delay = 0.05  # of 80 lines
-    chat = serve(**using(player), AI_FIRST_TOKEN_TIMEOUT="1", AI_TIMEOUT="1")
-    with chat.join() as ada:
-        enter(ada)
-        ada.say("Take your time.")
-        assert hear_out(ada)[-1]["body"].strip() == "A late answer."
-
-
-@ONE_STAGE
-@pytest.mark.soak
-def test_watchdog_accepts_forty_seconds_of_comments(
-    serve: Serve, player: Player
+def test_watchdog_has_separate_timeouts(
+    player: Player, setting: Change
 ) -> None:
-    """In real time, with the limit that a server elsewhere has."""
+    def reply(**timeouts: str) -> Any:
+        setting(**player.settings, **timeouts)
+        ((*_, (why, status)),) = run_replies("hello")
+        assert status == -1
+        return why
+
+    run_replies("First, for what is imported then.")
+    player.fault = "hang"
+    assert reply(AI_FIRST_TOKEN_TIMEOUT="0.3") == SILENT
+    player.fault = "hang_in_the_middle"
+    assert reply(AI_FIRST_TOKEN_TIMEOUT="60", AI_TIMEOUT="0.3") == SILENT
+    player.fault, player.delay = None, 0.1
+    empty = {"choices": [{"index": 0, "delta": {"content": ""}}]}
+    player.body = f"data: {json.dumps(empty)}\n\n".encode() * 1_000
+    assert reply(AI_TIMEOUT="5", AI_REPLY_TIMEOUT="0.5") == SLOW
+
+
+def test_watchdog_is_reset_by_comments(player: Player, setting: Change) -> None:
+    """There are 80 lines of them."""
     player.play("keepalive-comments")
-    player.delay = 0.5  # a comment and an empty line each second
-    chat = serve(**using(player), AI_FIRST_TOKEN_TIMEOUT="30")
-    with chat.join() as ada:
-        enter(ada)
-        ada.say("Take your time.")
-        message: dict[str, Any] = {}
-        while message.get("role") != "assistant" or message.get("status"):
-            message = ada.next(timeout=90).get("message", {})
-    assert message["body"].strip() == "A late answer."
+    player.delay = 0.02
+    setting(**player.settings, AI_FIRST_TOKEN_TIMEOUT="1", AI_TIMEOUT="1")
+    (parts,) = run_replies("Take your time.")
+    assert parts[-1][0].strip() == "A late answer."
 
 
-def test_readiness_gives_local_models_time_to_load(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_readiness_gives_local_models_time_to_load(setting: Change) -> None:
     def limit(kind: Any, answered: str = "", **values: Any) -> float:
-        choice = Settings(_env_file=None, **values)
-        monkeypatch.setattr(chat_model, "settings", lambda: choice)
+        setting(**values)
         ready = chat_model.Readiness()
         if answered:
             ready.note_answer(answered)
         return ready.first_token_timeout(kind, "stub")
 
-    for name in ("AI_TIMEOUT", "AI_FIRST_TOKEN_TIMEOUT"):
-        monkeypatch.delenv(name, raising=False)
     here, there = "http://localhost:8000/v1", "https://api.example.org/v1"
     assert limit("local") == limit("ollama") == 120
     assert limit("ollama", ollama_host="127.0.0.1") == 120
@@ -538,40 +500,36 @@ def test_readiness_gives_local_models_time_to_load(
 # Ollama
 
 
-def test_readiness_loads_ollama_models_at_start(serve: Serve) -> None:
-    with OllamaStub() as ollama:
-        chat = serve(**using(ollama), SHOULD_REPLY="1")
-        ollama.reply = decide
-        with chat.join() as ada:
-            enter(ada)
-            ada.say("hello")
-            assert hear_out(ada)[-1]["body"] == "Hello."
-        assert ollama.loaded == ["mistral", "llama3.2"]
+def test_readiness_loads_ollama_models_at_start(
+    ollama: OllamaStub, setting: Change
+) -> None:
+    setting(**ollama.settings, SHOULD_REPLY="1")
+
+    async def start() -> None:
+        async with started_model():
+            assert model._loading
+            await model._loading
+
+    asyncio.run(start())
+    assert ollama.loaded == ["mistral", "llama3.2"]
 
 
-def test_ollama_reader_separates_reasoning_and_cuts(serve: Serve) -> None:
-    with OllamaStub() as ollama:
-        chat = serve(**using(ollama))
-        with chat.join() as ada:
-            enter(ada)
-            ollama.thoughts = ["The user wants", " a haiku."]
-            ada.say("Think first.")
-            first = hear_out(ada)
-            ollama.thoughts = []
-            ollama.reply = ["<thi", "nk>The user", " wants</thi", "nk>\n\n4"]
-            ollama.done_reason = "length"
-            ada.say("And in tags?")
-            second = hear_out(ada)
-            ollama.reply = ["<think>The user wants"]
-            ada.say("And nothing else?")
-            third = hear_out(ada)
-    heard = [*first, *second, *third]
-    assert not [each for each in heard if THOUGHTS.search(str(each))]
-    assert first[-1]["body"] == "You said: Think first."
-    assert (second[-1]["body"], second[-1]["note"]) == ("4", LIMIT)
-    assert third[-1]["body"] == f"{NOTHING} {LIMIT}"
-    assert third[-1]["status"] == "failed"
-    assert chat.errors() == ""
+def test_ollama_reader_separates_reasoning_and_cuts(
+    ollama: OllamaStub, setting: Change
+) -> None:
+    setting(**ollama.settings)
+    ollama.thoughts = ["The user wants", " a haiku."]
+    (first,) = run_replies("Think first.")
+    ollama.thoughts = []
+    ollama.reply = ["<thi", "nk>The user", " wants</thi", "nk>\n\n4"]
+    ollama.done_reason = "length"
+    (second,) = run_replies("And in tags?")
+    ollama.reply = ["<think>The user wants"]
+    (third,) = run_replies("And nothing else?")
+    assert not THOUGHTS.search(str([first, second, third]))
+    assert first[-1][0] == "You said: Think first."
+    assert (second[-2][0], second[-1][0]) == ("4", LIMIT)
+    assert {text for text, _ in third} == {"", LIMIT}
 
 
 # Size
@@ -609,98 +567,81 @@ HUGE: dict[str, Callable[[], Response]] = {
 }
 
 
-def asking(player: Player, kind: str) -> dict[str, str]:
-    """The settings with which a player answers as either."""
+def asking(player: Player, client: str) -> dict[str, str]:
+    """Return the settings with which a player answers as either."""
     ollama = {"AI": "ollama", "OLLAMA_HOST": player.url}
-    return ollama if kind == "ollama" else using(player)
+    return ollama if client == "ollama" else player.settings
 
 
 @ONE_STAGE
-@pytest.mark.parametrize("kind", HUGE)
 @pytest.mark.parametrize("client", ["openai", "ollama"])
 def test_http_responses_bound_memory(
     serve: Serve,
     player: Player,
     memory: Callable[[ServerProcess], int],
-    kind: str,
     client: str,
 ) -> None:
     chat = serve(**asking(player, client))
     with chat.join() as ada:
         enter(ada)
         player.answer = lambda *_: JSONResponse({}, 500)
-        ada.say("First, for what is imported then.")
-        hear_out(ada)
+        ask(ada, "First, for what is imported then.")
         before = memory(chat)
-        player.answer = lambda *_: HUGE[kind]()
-        ada.say("Go on.")
-        failed = hear_out(ada)[-1]
-    assert failed["status"] == "failed"
-    assert failed["body"] == (BROKEN if kind == "error" else CUT)
-    assert memory(chat) - before < 40_000
+        for kind, response in HUGE.items():
+            player.answer = lambda *_: response()  # noqa: B023
+            failed = ask(ada, "Go on.")
+            assert failed["status"] == "failed"
+            assert failed["body"] == (BROKEN if kind == "error" else CUT)
+            assert memory(chat) - before < 40_000
     assert max(map(len, chat.errors().splitlines())) < 500
 
 
-def test_supervised_cuts_a_huge_delta(serve: Serve, player: Player) -> None:
+def test_supervised_cuts_a_huge_delta(player: Player, setting: Change) -> None:
     delta = {"content": "word " * 10_000_000}
     chunk = {"choices": [{"index": 0, "delta": delta}]}
     player.body = f"data: {json.dumps(chunk)}\n\n".encode()
-    chat = serve(**using(player))
-    with chat.join(max_size=2**27) as ada:
-        enter(ada)
-        ada.say("Go on.")
-        heard = hear_out(ada)
-        with chat.join() as eve:
-            assert enter(eve)[-1] == heard[-1]
-        player.body = None
-        ada.say("And now?")
-        hear_out(ada)
-    assert max(len(each["body"]) for each in heard) == 20_000
-    assert "status" not in heard[-1]
-    assert heard[-1]["note"] == OURS
-    assert OURS not in json.dumps(player.bodies)
+    setting(**player.settings)
+    ((*parts, cut),) = run_replies("Go on.")
+    assert max(len(text) for text, _ in parts) == MAX_REPLY_CHARACTERS
+    assert cut == (TOO_LONG, -2)
 
 
 def test_http_responses_decompress_streams(
-    serve: Serve, player: Player
+    player: Player, setting: Change
 ) -> None:
     player.play("think-tags")
     assert player.body
     packed = gzip.compress(player.body)
     player.answer = lambda *_: zipped(packed)
-    chat = serve(**using(player))
-    with chat.join() as ada:
-        enter(ada)
-        ada.say("hello")
-        assert hear_out(ada)[-1]["body"].strip() == HAIKU.text
+    setting(**player.settings)
+    (parts,) = run_replies("hello")
+    assert parts[-1][0].strip() == HAIKU.text
 
 
 @pytest.mark.parametrize("client", ["openai", "ollama"])
 def test_http_responses_refuse_redirects_to_other_hosts(
-    serve: Serve, player: Player, client: str
+    player: Player,
+    openai: OpenAIStub,
+    setting: Change,
+    caplog: pytest.LogCaptureFixture,
+    client: str,
 ) -> None:
-    chat = serve(**asking(player, client))
-    with Player() as other, chat.join() as ada:
-        elsewhere = f"http://localhost:{other.port}/v1/chat/completions"
-        player.answer = lambda *_: RedirectResponse(elsewhere, 307)
-        enter(ada)
-        ada.say("This is private.")
-        assert hear_out(ada)[-1]["body"] == NOT_SET_UP
-        assert other.paths == []
-    (line,) = chat.errors().splitlines()
+    elsewhere = f"http://localhost:{openai.port}/v1/chat/completions"
+    player.answer = lambda *_: RedirectResponse(elsewhere, 307)
+    setting(**asking(player, client))
+    assert run_replies("This is private.") == [[(NOT_SET_UP, -1)]]
+    assert openai.paths == []
+    (line,) = caplog.messages
     assert "127.0.0.1 redirects to localhost" in line
 
 
 def test_http_responses_follow_redirects_to_the_same_host(
-    serve: Serve, player: Player
+    player: Player, setting: Change
 ) -> None:
     there = f"{player.base_url}/chat/completions"
     player.answer = lambda request, _: (
         RedirectResponse(there, 308) if "old" in request.url.path else None
     )
-    settings = {**using(player), "OPENAI_BASE_URL": f"{player.url}/old/v1"}
-    chat = serve(**settings)
-    with chat.join() as ada:
-        enter(ada)
-        ada.say("hello")
-        assert hear_out(ada)[-1]["body"] == "You said: hello"
+    setting(**player.settings | {"OPENAI_BASE_URL": f"{player.url}/old/v1"})
+    (parts,) = run_replies("hello")
+    assert parts[-1][0] == "You said: hello"

@@ -1,14 +1,11 @@
 """Replies are recorded, and played back where no model answers."""
 
 import asyncio
-import importlib
 import json
 import os
 import re
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -17,7 +14,7 @@ import pytest
 from openai import AsyncOpenAI
 from pydantic import ValidationError
 
-from shared.ai import ReplyFailed, Stream, model
+from shared.ai import Prompt, Stream
 from shared.ai.local.process import DESCRIPTION, NAME
 from shared.ai.replay.player import ReplayClient
 from shared.ai.replay.recordings import (
@@ -30,14 +27,13 @@ from shared.ai.replay.recordings import (
 from shared.app import CheckedSettings
 from shared.settings import ROOT, Settings
 
+from ..support.chat_model import Parts, run_replies
+from ..support.conversation import ask, enter, hear_ai, hear_local, hear_out
 from ..support.server_process import (
     ServerProcess,
     Stage,
-    WebSocketClient,
-    environment,
 )
 from ..support.stubs import Fault, OpenAIStub
-from .test_ai import enter, hear_ai, hear_local, hear_out, using
 from .test_serve import fails_to_start
 
 SCRIPT = "shared/ai/replay/demo_replies.jsonl"
@@ -73,53 +69,34 @@ def kept(file: Path) -> list[dict[str, Any]]:
     return [json.loads(each) for each in file.read_text("utf-8").splitlines()]
 
 
-@pytest.fixture
-def stub() -> Iterator[OpenAIStub]:
-    with OpenAIStub() as stub:
-        yield stub
-
-
-def ask(stage: Stage, *said: str, role: str = "user") -> Any:
-    """Return all that `stream_reply` yields for a prompt, or its failure."""
-    ai = importlib.import_module(f"{stage.folder.name}.party.ai")
-    prompt = line(*said)["prompt"]
+def ask_model(*said: str, role: str = "user") -> Parts:
+    """Return all that a stage yields as the reply to a prompt."""
+    prompt: Prompt = line(*said)["prompt"]
     prompt[-1]["role"] = role
-
-    async def go() -> Any:
-        model.__init__()  # type: ignore[misc]
-        try:
-            await model.start()
-            return [each async for each in ai.stream_reply(prompt)]
-        except ReplyFailed as failure:
-            return str(failure)
-        finally:
-            await model.stop()
-            model.__init__()  # type: ignore[misc]
-
-    return asyncio.run(go())
+    (parts,) = run_replies(prompt)
+    return parts
 
 
 # Recording
 
 
-@pytest.mark.stages(3)
 def test_recording_is_played_back(
-    stage: Stage, setting: Change, stub: OpenAIStub, tmp_path: Path
+    setting: Change, openai: OpenAIStub, tmp_path: Path
 ) -> None:
     file = tmp_path / "replies.jsonl"
     live: dict[str, Any] = {
         "ai": "openai",
-        "openai_base_url": stub.base_url,
+        "openai_base_url": openai.base_url,
         "ai_record": str(file),
     }
     setting(**live)
-    stub.reply = ["Сейчас ", "«так»", " 👩‍🚀\n"]
-    first = ask(stage, "how", "so", "now")
+    openai.reply = ["Сейчас ", "«так»", " 👩‍🚀\n"]
+    first = ask_model("how", "so", "now")
     setting(**live, openai_model="m-2")
-    second = ask(stage, "and then?")
+    second = ask_model("and then?")
     one, two = kept(file)
     assert one["prompt"] == line("how", "so", "now")["prompt"]
-    assert [text for _, text in one["reply"] if text] == stub.reply
+    assert [text for _, text in one["reply"] if text] == openai.reply
     times = [seconds for seconds, _ in one["reply"]]
     assert times == sorted(times)
     assert (one["tokens"], one["model"]) == (6, "gpt-4o-mini")
@@ -128,39 +105,30 @@ def test_recording_is_played_back(
 
     setting(ai=f"replay:{file}")
     texts = list(dict.fromkeys(text for text, _ in first if text))
-    played = ask(stage, "now")
+    played = ask_model("now")
     assert list(dict.fromkeys(text for text, _ in played if text)) == texts
     assert played[-1] == first[-1] == (texts[-1], 6)
-    assert ask(stage, "and then?")[-1] == second[-1]
-    assert len(stub.exchanges) == 2
+    assert ask_model("and then?")[-1] == second[-1]
+    assert len(openai.exchanges) == 2
 
 
-FAULTS: list[Fault] = ["401", "cut", "ends_early", "error", "garbage"]
+FAULTS: list[Fault | None] = ["401", "cut", "ends_early", "garbage", None]
 
 
-@pytest.mark.stages(3)
 @pytest.mark.parametrize("fault", FAULTS)
-def test_recording_leaves_out_failed_replies(
-    stage: Stage,
+def test_recording_leaves_out_failed_replies_and_classification(
     setting: Change,
-    stub: OpenAIStub,
+    openai: OpenAIStub,
     tmp_path: Path,
-    fault: Fault,
+    fault: Fault | None,
 ) -> None:
     file = tmp_path / "replies.jsonl"
-    setting(ai="openai", openai_base_url=stub.base_url, ai_record=str(file))
-    stub.fault = fault
-    assert isinstance(ask(stage, "hello"), str)
-    assert kept(file) == []
-
-
-@pytest.mark.stages(3)
-def test_recording_leaves_out_classification(
-    stage: Stage, setting: Change, stub: OpenAIStub, tmp_path: Path
-) -> None:
-    file = tmp_path / "replies.jsonl"
-    setting(ai="openai", openai_base_url=stub.base_url, ai_record=str(file))
-    assert ask(stage, "YES or NO?", role="system")[-1][0]
+    setting(ai="openai", openai_base_url=openai.base_url, ai_record=str(file))
+    openai.fault = fault
+    if fault:
+        assert ask_model("hello")[-1][1] == -1
+    else:
+        assert ask_model("YES or NO?", role="system")[-1][0]
     assert kept(file) == []
 
 
@@ -205,17 +173,15 @@ def test_recording_keeps_emoji_whole(tmp_path: Path) -> None:
     assert read_recordings(str(file))[0].tokens == 4
 
 
-@pytest.mark.stages(3)
 def test_recording_logs_a_file_that_cannot_be_written(
-    stage: Stage,
     setting: Change,
-    stub: OpenAIStub,
+    openai: OpenAIStub,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     file = tmp_path / "nowhere" / "replies.jsonl"
-    setting(ai="openai", openai_base_url=stub.base_url, ai_record=str(file))
-    assert ask(stage, "hello")[-1][0] == "You said: hello"
+    setting(ai="openai", openai_base_url=openai.base_url, ai_record=str(file))
+    assert ask_model("hello")[-1][0] == "You said: hello"
     (record,) = caplog.records
     assert record.levelname == "WARNING"
     assert str(file) in record.getMessage()
@@ -288,23 +254,21 @@ def test_replay_ignores_names_in_prompts() -> None:
     assert found(line("translate this: hello"), alone) == "Yes."
 
 
-@pytest.mark.stages(3)
 def test_replay_suggests_recorded_questions(
-    stage: Stage, setting: Change, tmp_path: Path
+    setting: Change, tmp_path: Path
 ) -> None:
     """Five questions, each once, without names."""
     asked = [f"question {number}?" for number in range(7)]
     lines = [line(each) for each in [asked[0], *asked]]
     setting(ai=keep(tmp_path / "r", line("Ada: a", "b", "Bob: c"), *lines))
-    told = ask(stage, "What else?")
+    ((told, _),) = ask_model("What else?")
     first, *questions = told.split("\n• ")
     assert first.startswith("This is a recording, and nobody asked that")
     assert questions == ["c", *asked[:4]]
 
 
-@pytest.mark.stages(3)
 def test_replay_falls_back_to_the_local_model(
-    stage: Stage, setting: Change, stub: OpenAIStub, tmp_path: Path
+    setting: Change, openai: OpenAIStub, tmp_path: Path
 ) -> None:
     """A stub stands in for it. A recorded reply does not wait for it."""
     prompt = line("hello?")["prompt"]
@@ -315,7 +279,7 @@ def test_replay_falls_back_to_the_local_model(
 
         async def load() -> AsyncOpenAI:
             await ready.wait()
-            return AsyncOpenAI(api_key="k", base_url=stub.base_url)
+            return AsyncOpenAI(api_key="k", base_url=openai.base_url)
 
         task = asyncio.create_task(load())
         replay = ReplayClient([Recording(**line("hi"))], task)
@@ -337,7 +301,7 @@ def test_replay_falls_back_to_the_local_model(
         await task.result().close()
 
     asyncio.run(go())
-    (body,) = stub.bodies
+    (body,) = openai.bodies
     assert body == {"model": NAME, "messages": prompt, **options}
 
 
@@ -385,29 +349,6 @@ def test_settings_refuse_an_unknown_provider(ai: str) -> None:
         CheckedSettings(_env_file=None, ai=ai)  # type: ignore[call-arg]
 
 
-@pytest.mark.parametrize(
-    ("ai", "told", "error"),
-    [
-        (f"replay:{SCRIPT}", "replay\n", ""),
-        (f"replay:{SCRIPT},local", "replay,local\n", ""),
-        ("gpt", "", "These settings do not work:\n  AI=gpt: "),
-    ],
-)
-def test_provider_command_tells_of_the_local_model(
-    ai: str, told: str, error: str
-) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-m", "tools.provider"],
-        cwd=ROOT.parent,
-        env=environment({"AI": ai, "PYTHONPATH": str(ROOT)}),
-        capture_output=True,
-        encoding="utf-8",
-    )
-    assert ended.stdout == told
-    assert ended.stderr.startswith(error)
-    assert "Traceback" not in ended.stderr
-
-
 # In a room
 
 
@@ -419,7 +360,7 @@ def note_of(chat: ServerProcess) -> str:
     return note
 
 
-@pytest.mark.stages(3)
+@pytest.mark.stages(5)
 def test_status_line_tells_of_a_recording(serve: Serve, tmp_path: Path) -> None:
     """And nothing is recorded of it, nor judged by it."""
     ai = keep(tmp_path / "r", line("hi"), line("ho", model="m-2"), line("hu"))
@@ -431,43 +372,44 @@ def test_status_line_tells_of_a_recording(serve: Serve, tmp_path: Path) -> None:
         ada.say("Hi!")
         for guest in (ada, bob):
             assert hear_out(guest)[-1]["body"] == "Yes."
-        bob.say("What else?", "B: ob")
-        failed = hear_out(ada)[-1]
+        failed = ask(bob, "What else?", "B: ob")
         assert failed["status"] == "failed"
         assert failed["body"].endswith(":\n• hi\n• ho\n• hu")
-        bob.say("Bob says hi", "B: ob")
-        assert hear_out(ada)[-1]["status"] == "failed"
-        bob.say("hi", "B: ob")
-        assert hear_out(ada)[-1]["body"] == "Yes."
+        assert ask(bob, "Bob says hi", "B: ob")["status"] == "failed"
+        assert ask(bob, "hi", "B: ob")["body"] == "Yes."
     assert kept(again) == []
     ignored = re.findall(r"([A-Z_]+) is ignored", chat.errors())
     assert ignored == ["SHOULD_REPLY", "AI_RECORD"]
 
 
-@pytest.mark.stages(3)
+@pytest.mark.stages(5)
 def test_status_line_tells_that_replies_are_recorded(
-    serve: Serve, stub: OpenAIStub, tmp_path: Path
+    serve: Serve, openai: OpenAIStub, tmp_path: Path
 ) -> None:
     file = tmp_path / "replies.jsonl"
-    chat = serve(**using(stub), AI_RECORD=str(file))
+    chat = serve(**openai.settings, AI_RECORD=str(file))
     note = "AI: gpt-4o-mini (OpenAI); its replies are recorded"
     assert note_of(chat) == note
     with chat.join() as ada:
         enter(ada)
-        ada.say("hello")
-        hear_out(ada)
+        ask(ada, "hello")
     (recording,) = kept(file)
     assert recording["prompt"][-1] == {"role": "user", "content": "hello"}
 
 
-@pytest.mark.stages(3)
+@pytest.mark.stages(5)
 def test_replay_plays_in_two_rooms_at_once(
     serve: Serve, tmp_path: Path
 ) -> None:
-    """Each has begun before the other one ends."""
+    """Each has begun before the other one ends; the tokens are as recorded."""
     slow = [[0, "Once"], [0.9, " upon"], [1.0, " a time."]]
-    chat = serve(AI=keep(tmp_path / "r", line("a story", reply=slow)))
-    with chat.join("hello-world") as ada, chat.join("party-chat") as bob:
+    file = keep(tmp_path / "r", line("a story", reply=slow, tokens=41))
+    chat = serve(AI=file)
+    with (
+        chat.join("total", "usage") as tally,
+        chat.join("hello-world") as ada,
+        chat.join("party-chat") as bob,
+    ):
         enter(ada), enter(bob)
         ada.say("a story")
         bob.say("a story")
@@ -475,16 +417,7 @@ def test_replay_plays_in_two_rooms_at_once(
             assert hear_ai(guest, "streaming", None)["body"] == "Once"
         for guest in (ada, bob):
             assert hear_ai(guest, None)["body"] == "Once upon a time."
-
-
-@pytest.mark.stages(4)
-def test_replay_reports_recorded_tokens(serve: Serve, tmp_path: Path) -> None:
-    """As they were when it was live."""
-    chat = serve(AI=keep(tmp_path / "r", line("hi", tokens=41)))
-    with chat.join("total", "usage") as tally, chat.join() as ada:
-        assert tally.next() == {"tally": 0}
-        ada.say("hi")
-        assert tally.next() == {"tally": 41}
+        assert [tally.next()["tally"] for _ in range(3)] == [0, 41, 82]
 
 
 # The script
@@ -556,18 +489,10 @@ def timed(chat: ServerProcess, question: str) -> tuple[str, list[float]]:
         enter(ada)
         asked = time.monotonic()
         ada.say(question)
-        hear_local_begin(ada)
+        hear_local(ada, "streaming")
         began = time.monotonic() - asked
         body = hear_local(ada)["body"]
         return body, [began, time.monotonic() - asked]
-
-
-def hear_local_begin(guest: WebSocketClient) -> None:
-    """Wait until the first words of a reply are there."""
-    while True:
-        message = guest.next(timeout=55).get("message", {})
-        if message.get("status") == "streaming":
-            return
 
 
 NO_MODEL = """\

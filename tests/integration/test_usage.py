@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
+from starlette.responses import Response
 from starlette.types import Message
 from websockets.exceptions import InvalidStatus
 
@@ -23,6 +21,8 @@ from shared.party import Connection, Frame, Server
 from shared.party.fetch import FetchResponse
 from shared.party.registry import PartyRegistry
 
+from ..support.conversation import Talk, ask, hear_ai
+from ..support.presenter import Presenter
 from ..support.server_process import (
     PATIENCE,
     ServerProcess,
@@ -30,13 +30,11 @@ from ..support.server_process import (
     WebSocketClient,
     start,
 )
-from ..support.stubs import Exchange, Fault, OllamaStub, OpenAIStub
-from ..support.stubs import serve as serve_app
+from ..support.stubs import Exchange, Fault, OpenAIStub
 
 pytestmark = pytest.mark.stages(4)
 
 Serve = Callable[..., ServerProcess]
-Stub = OpenAIStub | OllamaStub
 
 TOTAL = "/parties/usage/total"
 FORGED = {
@@ -49,26 +47,6 @@ FORGED = {
     "origin": "http://party",
     "host": "localhost",
 }
-
-
-def using(stub: Stub) -> dict[str, str]:
-    """The settings with which a stub answers."""
-    if isinstance(stub, OllamaStub):
-        return {"AI": "ollama", "OLLAMA_HOST": stub.url}
-    url, key = stub.base_url, "sk-test"
-    return {"AI": "openai", "OPENAI_BASE_URL": url, "OPENAI_API_KEY": key}
-
-
-@pytest.fixture(params=["openai", "ollama"])
-def stub(request: pytest.FixtureRequest) -> Iterator[Stub]:
-    with {"openai": OpenAIStub, "ollama": OllamaStub}[request.param]() as stub:
-        yield stub
-
-
-@pytest.fixture
-def openai() -> Iterator[OpenAIStub]:
-    with OpenAIStub() as stub:
-        yield stub
 
 
 @pytest.fixture(scope="module")
@@ -101,74 +79,65 @@ def took(exchange: Exchange) -> int:
     return sum(exchange.usage())
 
 
-def end_of_reply(guest: WebSocketClient) -> dict[str, Any]:
-    """Wait until a reply has ended, in any way; returns it."""
-    message: dict[str, Any] = guest.until(
-        'an update with role "assistant", finished or failed,',
-        lambda frame: (
-            frame["type"] == "update"
-            and frame["message"]["role"] == "assistant"
-            and frame["message"].get("status") in (None, "failed")
-        ),
-    )["message"]
-    return message
-
-
 # Counting
 
 
 @pytest.mark.stages(2, 3)
-def test_the_stages_before_have_no_usage_party(quiet: ServerProcess) -> None:
-    assert quiet.get(TOTAL).status == 404
-    assert quiet.ask("POST", TOTAL, {"usage": 1}).status == 404
-    with pytest.raises(InvalidStatus) as refused, quiet.join("total", "usage"):
+def test_usage_is_missing_in_earlier_stages(quiet: ServerProcess) -> None:
+    assert_missing(quiet, "total")
+
+
+def assert_missing(running: ServerProcess, room: str) -> None:
+    """See that there is no such room of the usage party."""
+    path = f"/parties/usage/{room}"
+    assert running.get(path).status == 404
+    assert running.ask("POST", path, {"usage": 1}).status == 404
+    with pytest.raises(InvalidStatus) as refused, running.join(room, "usage"):
         pass
     assert refused.value.response.status_code == 404
 
 
 @pytest.mark.behaviour("A newcomer is told the tally, by socket and by HTTP")
-@pytest.mark.parametrize("party", ["usage", "Usage", "USAGE"])
-def test_a_newcomer_is_told_the_tally(quiet: ServerProcess, party: str) -> None:
-    with quiet.join("total", party) as ada:
-        assert ada.socket.recv(timeout=5) == '{"tally":0}'
-    answer = quiet.get(f"/parties/{party}/total")
-    assert answer.status == 200
-    assert answer.headers["content-type"] == "application/json"
-    assert answer.json() == {"tally": 0}
+def test_usage_is_sent_to_newcomers(quiet: ServerProcess) -> None:
+    for party in ("usage", "Usage", "USAGE"):
+        with quiet.join("total", party) as ada:
+            assert ada.socket.recv(timeout=5) == '{"tally":0}'
+        answer = quiet.get(f"/parties/{party}/total")
+        assert answer.status == 200
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.json() == {"tally": 0}
 
 
+@pytest.mark.each_provider
 @pytest.mark.behaviour("What each reply took is added up, for everybody")
-def test_what_each_reply_took_is_added_up_for_everybody(
-    serve: Serve, stub: Stub
-) -> None:
+def test_usage_adds_up_every_reply(talk: Talk) -> None:
     """In several rooms, with several watchers, of whom one comes late."""
-    running = serve(**using(stub))
     with (
-        running.join("total", "usage") as one,
-        running.join("total", "usage") as two,
+        talk.join("total", "usage") as one,
+        talk.join("total", "usage") as two,
     ):
-        assert tally(one) == tally(two) == 0
-        sum = 0
+        sum = tally(one)
+        assert tally(two) == sum
         for room in ["hello-world", "party-chat", "hello-world"]:
-            with running.join(room) as ada:
-                ada.say(f"How much is a word in {room}?")
-                end_of_reply(ada)
-            sum += took(stub.next_request())
+            with talk.join(room) as ada:
+                ask(ada, f"How much is a word in {room}?")
+            sum += took(talk.stub.next_request())
             assert counted(one, sum) == counted(two, sum) == [sum]
-            assert running.get(TOTAL).json() == {"tally": sum}
-        with running.join("total", "usage") as late:
+            assert talk.running.get(TOTAL).json() == {"tally": sum}
+        with talk.join("total", "usage") as late:
             assert tally(late) == sum
-    assert len(stub.exchanges) == 3
+    assert len(talk.stub.exchanges) == 3
     # And once nobody watches any more.
-    with running.join("total", "usage") as again:
+    with talk.join("total", "usage") as again:
         assert tally(again) == sum
 
 
-def test_the_tally_outlives_the_process_and_what_it_has_at_hand(
+def test_usage_is_stored_and_shared(
     serve: Serve, openai: OpenAIStub, tmp_path: Path
 ) -> None:
+    """Beyond the entries in memory, and by the processes of one store."""
     settings = {
-        **using(openai),
+        **openai.settings,
         "STORE": f"sqlite:{tmp_path / 'party.db'}",
         "HISTORY_LIMIT": "2",
     }
@@ -176,8 +145,7 @@ def test_the_tally_outlives_the_process_and_what_it_has_at_hand(
     sum = 0
     with running.join() as ada, running.join("total", "usage") as watcher:
         for number in range(4):
-            ada.say(f"How much is question {number}?")
-            end_of_reply(ada)
+            ask(ada, f"How much is question {number}?")
             sum += took(openai.next_request())
         assert counted(watcher, sum)[-1] == sum
     other = serve(**settings)
@@ -187,47 +155,38 @@ def test_the_tally_outlives_the_process_and_what_it_has_at_hand(
         other.join() as bob,
     ):
         assert tally(watcher) == tally(elsewhere) == sum
-        bob.say("Is that still counted?")
-        end_of_reply(bob)
+        ask(bob, "Is that still counted?")
         sum += took(openai.next_request())
         assert counted(elsewhere, sum) == [sum]
 
 
 @pytest.mark.behaviour("Replies are counted while nobody watches")
-def test_replies_are_counted_while_nobody_watches(
-    serve: Serve, stub: Stub
-) -> None:
-    running = serve(**using(stub))
-    with running.join() as ada:
-        ada.say("Is anybody counting?")
-        end_of_reply(ada)
-        sum = took(stub.next_request())
-        ada.say("Still?")
-        end_of_reply(ada)
-        sum += took(stub.next_request())
-    with running.join("total", "usage") as watcher:
+def test_usage_counts_without_watchers(talk: Talk) -> None:
+    sum = talk.running.get(TOTAL).json()["tally"]
+    with talk.join() as ada:
+        for question in ("Is anybody counting?", "Still?"):
+            ask(ada, question)
+            sum += took(talk.stub.next_request())
+    with talk.join("total", "usage") as watcher:
         if (known := tally(watcher)) != sum:  # the last report comes after
             assert known < sum
             counted(watcher, sum)
 
 
 @pytest.mark.behaviour("Many rooms that report at once lose nothing")
-def test_many_rooms_that_report_at_once_lose_nothing(
-    serve: Serve, openai: OpenAIStub
-) -> None:
-    openai.held = True
+def test_usage_counts_simultaneous_reports(talk: Talk) -> None:
+    talk.stub.held = True
     rooms = ["hello-world", "party-chat", "on-page-help", "room-4"]
-    running = serve(**using(openai))
-    with running.join("total", "usage") as watcher:
-        assert tally(watcher) == 0
+    with talk.join("total", "usage") as watcher:
+        before = tally(watcher)
         for room in rooms:
-            with running.join(room) as ada:
-                ada.say("all at once", id="1")
-                ada.wait_for("ack", id="1")
-        exchanges = [openai.next_request() for _ in rooms]
+            with talk.join(room) as ada:
+                ada.wait_for("ack", id=ada.say("all at once")["id"])
+        exchanges = [talk.stub.next_request() for _ in rooms]
         for exchange in exchanges:
             exchange.release()
-        seen = counted(watcher, sum(took(each) for each in exchanges))
+        sum_of_all = sum(took(each) for each in exchanges)
+        seen = counted(watcher, before + sum_of_all)
         assert seen == sorted(set(seen))
 
 
@@ -237,53 +196,48 @@ def about(exchange: Exchange, said: str) -> int:
     return math.ceil(len("".join([*prompt, said]).encode()) / 4)
 
 
+@pytest.mark.each_provider
 @pytest.mark.behaviour("A reply that fails is counted as far as it came")
 @pytest.mark.parametrize(
     ("fault", "said"),
     [("cut", "You said:"), ("ends_early", "You"), ("429", "")],
 )
-def test_a_reply_that_fails_is_counted_as_far_as_it_came(
-    serve: Serve, stub: Stub, fault: Fault, said: str
+def test_usage_counts_failed_replies(
+    talk: Talk, fault: Fault, said: str
 ) -> None:
     """One that never began took nothing, and the next one is counted."""
+    stub = talk.stub
     stub.fault, stub.after = fault, len(said.split())
-    running = serve(**using(stub))
-    with running.join("total", "usage") as watcher, running.join() as ada:
-        assert tally(watcher) == 0
-        ada.say("will it work?")
-        assert end_of_reply(ada)["status"] == "failed"
+    with talk.join("total", "usage") as watcher, talk.join() as ada:
+        sum = tally(watcher)
+        assert ask(ada, "will it work?")["status"] == "failed"
         exchange = stub.next_request()
-        sum = about(exchange, said) if said else 0
+        sum += about(exchange, said) if said else 0
         assert counted(watcher, sum) == [sum]
         stub.fault = None
-        ada.say("and now?")
-        assert "status" not in end_of_reply(ada)
+        assert "status" not in ask(ada, "and now?")
         sum += took(stub.next_request())
         assert counted(watcher, sum) == [sum]
 
 
 @pytest.mark.behaviour("A reply that the presenter ends is counted, too")
-def test_a_reply_that_is_paused_is_counted_as_far_as_it_came(
-    serve: Serve, stub: Stub
-) -> None:
-    stub.held = True
-    running = serve(**using(stub), PRESENTER_KEY="a-key-of-16-letters")
-    with running.join("total", "usage") as watcher, running.join() as ada:
-        assert tally(watcher) == 0
+def test_usage_counts_paused_replies(talk: Talk) -> None:
+    talk.stub.held = True
+    with talk.join("total", "usage") as watcher, talk.join() as ada:
+        before = tally(watcher)
         ada.say("Tell me all!")
-        exchange = stub.next_request()
+        exchange = talk.stub.next_request()
         exchange.step()
         ada.hear("You")
-        key = {"Authorization": "Bearer a-key-of-16-letters"}
-        running.ask("POST", "/presenter", {"action": "pause"}, **key)
-        assert tally(watcher) == about(exchange, "You")
+        Presenter(talk.running).does("pause")
+        assert tally(watcher) - before == about(exchange, "You")
 
 
-def test_a_reply_that_the_servers_end_cuts_is_counted_as_far_as_it_came(
+def test_usage_counts_interrupted_replies(
     serve: Serve, openai: OpenAIStub
 ) -> None:
     openai.held = True
-    running = serve(**using(openai), GRACEFUL_TIMEOUT="0.2")
+    running = serve(**openai.settings, GRACEFUL_TIMEOUT="0.2")
     with running.join("total", "usage") as watcher, running.join() as ada:
         assert tally(watcher) == 0
         ada.say("Tell me all!")
@@ -292,55 +246,11 @@ def test_a_reply_that_the_servers_end_cuts_is_counted_as_far_as_it_came(
         ada.hear("You said:")
         running.process.send_signal(signal.SIGTERM)
         assert tally(watcher) == about(exchange, "You said:")
-        assert ada.until(
-            "the end of the reply",
-            lambda frame: frame["message"]["status"] == "interrupted",
-        )
+        assert hear_ai(ada, "interrupted")
     assert running.process.wait(PATIENCE) == 0
 
 
-async def spendthrift(request: Request) -> Response:
-    """Report tokens all the time, and break off, as some servers do."""
-
-    async def stream() -> AsyncIterator[str]:
-        head = {"id": "1", "object": "chat.completion.chunk", "model": "x"}
-        for number in range(1, 4):
-            delta = {"content": f"{number} "}
-            tokens = {"prompt_tokens": 9, "completion_tokens": number}
-            chunk = {
-                **head,
-                "created": 1,
-                "choices": [{"index": 0, "delta": delta}],
-                "usage": {**tokens, "total_tokens": 9 + number},
-            }
-            yield f"data: {json.dumps(chunk)}\n\n"
-
-    return StreamingResponse(stream(), media_type="text/event-stream")
-
-
-@pytest.mark.behaviour("A reply that is cut is counted as far as it went")
-def test_a_reply_that_is_cut_is_counted_as_far_as_it_was_reported(
-    serve: Serve,
-) -> None:
-    paths = ["/v1/chat/completions"]
-    routes = [Route(path, spendthrift, methods=["POST"]) for path in paths]
-    with serve_app(Starlette(routes=routes)) as port:
-        running = serve(
-            AI="openai",
-            OPENAI_BASE_URL=f"http://127.0.0.1:{port}/v1",
-            OPENAI_API_KEY="sk-test",
-        )
-        with running.join("total", "usage") as watcher, running.join() as ada:
-            assert tally(watcher) == 0
-            ada.say("count!")
-            assert end_of_reply(ada)["status"] == "failed"
-            assert tally(watcher) == 12
-            ada.say("again!")
-            assert end_of_reply(ada)["status"] == "failed"
-            assert tally(watcher) == 24
-
-
-def test_a_reply_is_not_held_back_by_its_report(stage: Stage) -> None:
+def test_reply_does_not_wait_for_its_report(stage: Stage) -> None:
     package = stage.folder.name
     chat_room = importlib.import_module(f"{package}.party.chat_room")
     told: list[str] = []
@@ -395,7 +305,7 @@ def test_a_reply_is_not_held_back_by_its_report(stage: Stage) -> None:
 
 
 @pytest.mark.behaviour("Only parties may report")
-def test_only_parties_may_report(quiet: ServerProcess) -> None:
+def test_usage_accepts_reports_of_parties_only(quiet: ServerProcess) -> None:
     plain = quiet.ask("POST", TOTAL, {"usage": 5})
     assert plain.status == 403
     assert plain.json() == {
@@ -412,18 +322,16 @@ def test_only_parties_may_report(quiet: ServerProcess) -> None:
 
 
 @pytest.mark.behaviour("Another method than GET and POST is not allowed")
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
-def test_another_method_is_not_allowed(
-    quiet: ServerProcess, method: str
-) -> None:
-    answer = quiet.ask(method, TOTAL, {"usage": 5})
-    assert answer.status == 405
-    assert answer.headers["allow"] == "GET, POST"
-    assert "GET and POST" in answer.json()["error"]
+def test_usage_refuses_other_methods(quiet: ServerProcess) -> None:
+    for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
+        answer = quiet.ask(method, TOTAL, {"usage": 5})
+        assert answer.status == 405
+        assert answer.headers["allow"] == "GET, POST"
+        assert "GET and POST" in answer.json()["error"]
     assert quiet.get(TOTAL).json() == {"tally": 0}
 
 
-def test_what_a_watcher_sends_changes_nothing(quiet: ServerProcess) -> None:
+def test_usage_ignores_frames(quiet: ServerProcess) -> None:
     with quiet.join("total", "usage") as ada:
         assert tally(ada) == 0
         for frame in [{"usage": 5}, {"tally": 5}, "5", b"\x05"]:
@@ -434,16 +342,9 @@ def test_what_a_watcher_sends_changes_nothing(quiet: ServerProcess) -> None:
             ada.socket.recv(timeout=0.2)
 
 
-@pytest.mark.parametrize(
-    "room", ["Total", "TOTAL", "total%2F", "tota", "hello-world", "%20total"]
-)
-def test_there_is_no_other_room(quiet: ServerProcess, room: str) -> None:
-    path = f"/parties/usage/{room}"
-    assert quiet.get(path).status == 404
-    assert quiet.ask("POST", path, {"usage": 1}).status == 404
-    with pytest.raises(InvalidStatus) as refused, quiet.join(room, "usage"):
-        pass
-    assert refused.value.response.status_code == 404
+def test_usage_has_one_room(quiet: ServerProcess) -> None:
+    for room in ("Total", "TOTAL", "total%2F", "tota", "hello-world"):
+        assert_missing(quiet, room)
 
 
 # Validation
@@ -467,7 +368,7 @@ def report(stage: Stage, *bodies: Any) -> list[FetchResponse]:
     return asyncio.run(ask())
 
 
-def test_a_report_is_answered_with_the_tally(stage: Stage) -> None:
+def test_usage_answers_reports_with_the_tally(stage: Stage) -> None:
     one, two, three, got = report(
         stage, {"usage": 0}, {"usage": 741}, {"usage": 10_000_000}
     )
@@ -477,26 +378,19 @@ def test_a_report_is_answered_with_the_tally(stage: Stage) -> None:
     assert three.json() == got.json() == {"tally": 10_000_741}
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
+def test_usage_refuses_malformed_reports(stage: Stage) -> None:
+    malformed: list[Any] = [
         *({"usage": usage} for usage in (-3, -1, 0.5, 5.0, "5", "", True)),
         *({"usage": usage} for usage in (10_000_001, 10**30, 1e308, None)),
         *({"usage": usage} for usage in ([], [5], {}, {"usage": 5})),
         *({"usage": float(usage)} for usage in ("nan", "inf", "-inf")),
         *({}, {"Usage": 5}, {"tokens": 5}, [], [5], 5, "5", None, True),
-    ],
-    ids=repr,
-)
-def test_what_is_no_report_is_refused_with_a_reason(
-    stage: Stage, body: Any
-) -> None:
-    good, bad, got = report(stage, {"usage": 7}, body)
+    ]
+    good, *bad, got = report(stage, {"usage": 7}, *malformed)
     assert good.ok
-    assert bad.status_code == 422
-    assert bad.json() == {
-        "error": "Usage is a whole number from 0 to 10,000,000."
-    }
+    told = {"error": "Usage is a whole number from 0 to 10,000,000."}
+    for body, answer in zip(malformed, bad, strict=True):
+        assert (answer.status_code, answer.json()) == (422, told), body
     assert got.json() == {"tally": 7}
 
 
@@ -509,7 +403,7 @@ def test_what_is_no_report_is_refused_with_a_reason(
     ],
     ids=lambda raw: repr(raw[:12]),
 )
-def test_what_is_not_json_is_refused_too(stage: Stage, raw: bytes) -> None:
+def test_usage_refuses_malformed_json(stage: Stage, raw: bytes) -> None:
     async def receive() -> Message:
         return {"type": "http.request", "body": raw}
 
@@ -533,7 +427,7 @@ def test_what_is_not_json_is_refused_too(stage: Stage, raw: bytes) -> None:
     assert got.json() == {"tally": 0}
 
 
-def test_a_party_that_asks_for_another_room_or_method_is_told(
+def test_usage_refuses_other_rooms_and_methods(
     stage: Stage,
 ) -> None:
     async def ask() -> tuple[FetchResponse, FetchResponse]:

@@ -32,12 +32,22 @@ class OllamaStub(Stub):
         },
     }
 
-    def __init__(self) -> None:
-        super().__init__()
+    def reset(self) -> None:
+        """End its replies, and do as when it was made."""
+        super().reset()
         self.models = ["llama3.2:latest", "mistral:latest"]
         self.loaded: list[str] = []
         self.thoughts: list[str] = []
         self.done_reason = "stop"
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The settings with which an app asks it."""
+        return {
+            "AI": "ollama",
+            "OLLAMA_HOST": self.url,
+            "MAX_MESSAGES_PER_SECOND": "1000",
+        }
 
     def routes(self) -> list[Route]:
         """The addresses that our code may call."""

@@ -19,6 +19,8 @@ def _error(message: str, kind: str, code: str | None) -> Json:
 class OpenAIStub(Stub):
     """Speaks OpenAI's chat completions to `AsyncOpenAI(base_url=…)`."""
 
+    key = "sk-test-0123456789"
+
     media_type = "text/event-stream"
     finish_reason = "stop"
     errors: Mapping[Fault, Json] = {
@@ -69,6 +71,16 @@ class OpenAIStub(Stub):
     def base_url(self) -> str:
         """The value for `OPENAI_BASE_URL`."""
         return f"{self.url}/v1"
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The settings with which an app asks it."""
+        return {
+            "AI": "openai",
+            "OPENAI_BASE_URL": self.base_url,
+            "OPENAI_API_KEY": self.key,
+            "MAX_MESSAGES_PER_SECOND": "1000",
+        }
 
     def routes(self) -> list[Route]:
         """The two addresses that our code may call."""

@@ -224,6 +224,16 @@ class Stub:
     media_type: str
 
     def __init__(self) -> None:
+        self.exchanges: list[Exchange] = []
+        self.port = 0
+        self._server = serve(Starlette(routes=self.routes()))
+        self.reset()
+
+    def reset(self) -> None:
+        """End its replies, and do as when it was made."""
+        for exchange in self.exchanges:
+            exchange.release()
+            exchange.wait_until_over()
         self.reply: (
             str | Sequence[str] | Callable[[Json], str | Sequence[str]]
         ) = you_said
@@ -232,11 +242,9 @@ class Stub:
         self.delay = 0.0
         self.held = False
         self.reports_usage = True
-        self.exchanges: list[Exchange] = []
+        self.exchanges.clear()
         self.paths: list[str] = []
-        self.port = 0
         self._arrivals: queue.Queue[Exchange] = queue.Queue()
-        self._server = serve(Starlette(routes=self.routes()))
 
     @property
     def url(self) -> str:

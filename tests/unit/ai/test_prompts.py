@@ -9,7 +9,7 @@ from shared.ai import (
     make_prompt,
     model,
 )
-from shared.ai.prompts import MAX_PROMPT_MESSAGES
+from shared.ai.prompts import MAX_PROMPT_MESSAGES, for_template
 from shared.chat.messages import AIMessage, Message
 from shared.settings import Settings
 
@@ -106,3 +106,26 @@ def test_make_prompt_keeps_a_long_question() -> None:
     assert [each["content"] for each in prompt[1:]] == ["x" * 50_000]
     prompt = make_prompt(messages, messages[2])
     assert [each["content"] for each in prompt[1:]] == ["after"]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        ("system u1 u2 u3", "system u1/u2/u3"),
+        ("system u1 a1 u2 a2 u3", "system u1 a1 u2 a2 u3"),
+        ("system a1 u1 a2 a3 u2", "system u1 a2/a3 u2"),
+        ("system u1 a1 u2 system", "system u1 a1 u2//system"),
+        ("u1 system", "u1//system"),
+    ],
+)
+def test_for_template_alternates_roles(prompt: str, expected: str) -> None:
+    """A window may begin with a reply, and a reply that fails leaves a gap."""
+    roles = {"s": "system", "u": "user", "a": "assistant"}
+    messages = for_template(
+        [{"role": roles[each[0]], "content": each} for each in prompt.split()]
+    )
+    contents = [each["content"].replace("\n", "/") for each in messages]
+    assert contents == expected.split()
+    assert [each["role"] for each in messages] == [
+        roles[each[0]] for each in contents
+    ]

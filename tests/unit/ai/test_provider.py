@@ -19,6 +19,8 @@ from shared.settings import ROOT, Settings
 from ...support.server_process import PATIENCE, environment
 from ...support.stubs import OllamaStub, serve
 
+DEMO_REPLIES = "shared/ai/replay/demo_replies.jsonl"
+
 Change = Callable[..., Settings]
 
 
@@ -157,23 +159,26 @@ def test_has_model_uses_no_proxy(
 
 
 @pytest.mark.parametrize(
-    ("settings", "expected"),
+    ("settings", "expected", "error"),
     [
-        ({"AI": "none"}, "none"),
-        ({"AI": "", "OPENAI_API_KEY": "sk-test"}, "openai"),
-        ({"AI": "local", "OPENAI_API_KEY": "sk-test"}, "local"),
+        ({"AI": "none"}, "none\n", ""),
+        ({"AI": "", "OPENAI_API_KEY": "sk-test"}, "openai\n", ""),
+        ({"AI": f"replay:{DEMO_REPLIES}"}, "replay\n", ""),
+        ({"AI": f"replay:{DEMO_REPLIES},local"}, "replay,local\n", ""),
+        ({"AI": "gpt"}, "", "These settings do not work:\n  AI=gpt: "),
     ],
 )
 def test_provider_command_prints_the_provider(
-    settings: dict[str, str], expected: str
+    settings: dict[str, str], expected: str, error: str
 ) -> None:
-    told = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-m", "tools.provider"],
-        cwd=ROOT,
-        env=environment(settings),
+        cwd=ROOT.parent,
+        env=environment({**settings, "PYTHONPATH": str(ROOT)}),
         capture_output=True,
         encoding="utf-8",
-        check=True,
     )
-    assert told.stdout.split() == [expected]
-    assert told.stderr == ""
+    assert ended.stdout == expected
+    assert ended.stderr.startswith(error)
+    assert bool(ended.stderr) == bool(error)
+    assert "Traceback" not in ended.stderr

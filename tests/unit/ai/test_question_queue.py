@@ -66,40 +66,28 @@ def test_question_queue_is_unused_without_an_ai() -> None:
 
 
 @pytest.mark.usefixtures("answered")
-def test_question_queue_runs_one_reply_at_a_time() -> None:
-    async def ask() -> None:
-        room = Answering()
-        tasks = await started(room, *"abcde")
-        room.may_go_on.set()
-        await asyncio.gather(*tasks)
-        assert room.answered == list("abcde")
-
-    asyncio.run(ask())
-
-
-@pytest.mark.usefixtures("answered")
-def test_question_queue_replaces_its_last_question() -> None:
-    async def ask() -> None:
-        room = Answering()
-        tasks = await started(room, *"abcdefghij")
-        assert [task.done() for task in tasks] == [False] * 6 + [True] * 4
-        room.may_go_on.set()
-        await asyncio.gather(*tasks)
-        assert room.answered == list("abcdej")
-
-    asyncio.run(ask())
-
-
-@pytest.mark.usefixtures("answered")
-def test_question_queue_size_is_a_setting(setting: Change) -> None:
-    setting(max_queued_questions=2)
+@pytest.mark.parametrize(
+    ("questions", "size", "expected"),
+    [
+        ("abcde", None, "abcde"),
+        ("abcdefghij", None, "abcdej"),
+        ("abcde", 2, "abe"),
+    ],
+)
+def test_question_queue_bounds_its_questions(
+    setting: Change, questions: str, size: int | None, expected: str
+) -> None:
+    """Of those that are too many, the last one is answered."""
+    setting(**({"max_queued_questions": size} if size else {}))
 
     async def ask() -> None:
         room = Answering()
-        tasks = await started(room, *"abcde")
+        tasks = await started(room, *questions)
+        waiting = [not task.done() for task in tasks]
+        assert sum(waiting) == len(expected)
         room.may_go_on.set()
         await asyncio.gather(*tasks)
-        assert room.answered == list("abe")
+        assert room.answered == list(expected)
 
     asyncio.run(ask())
 
@@ -120,19 +108,5 @@ def test_question_queue_goes_on_after_a_failure() -> None:
         assert kinds == [cancelled, ValueError, cancelled]
         await room.answer("at last")
         assert room.answered[-1] == "at last"
-
-    asyncio.run(ask())
-
-
-@pytest.mark.usefixtures("answered")
-def test_question_queue_belongs_to_one_room() -> None:
-    async def ask() -> None:
-        one, other = Answering(), Answering()
-        tasks = await started(one, "a")
-        other.may_go_on.set()
-        await other.answer("b")
-        assert other.answered == ["b"]
-        one.may_go_on.set()
-        await asyncio.gather(*tasks)
 
     asyncio.run(ask())

@@ -15,10 +15,11 @@ from shared.ai import (
     supervised,
 )
 from shared.ai.error_messages import visitor_message
-from shared.ai.streaming import MAX_REPLY_CHARACTERS, TOO_LONG, ReplyCut
+from shared.ai.streaming import MAX_REPLY_CHARACTERS, TOO_LONG
 from shared.chat.messages import AIMessage
 from shared.settings import Settings
 
+from ...support.chat_model import collect
 from ...support.server_process import PATIENCE
 
 Change = Callable[..., Settings]
@@ -105,19 +106,6 @@ def test_visitor_message_explains_failures(
 
 
 ASKED: Prompt = [{"role": "user", "content": "What is two and two?"}]
-
-
-async def collect(stream: Stream) -> list[tuple[str, int]]:
-    """All that a stream yields; its failure comes last, in words."""
-    parts: list[tuple[str, int]] = []
-    try:
-        async for part in stream:
-            parts.append(part)
-    except ReplyFailed as failure:
-        parts.append((str(failure), -1))
-    except ReplyCut as cut:
-        parts.append((str(cut), -2))
-    return parts
 
 
 def test_log_message_is_one_line(
