@@ -1,7 +1,6 @@
 """`make doctor` on set-ups that are broken, and on one that is not."""
 
 import asyncio
-import importlib
 import json
 import os
 import re
@@ -11,7 +10,7 @@ import socket
 import subprocess
 import sys
 import venv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +27,7 @@ from tools import doctor, doctor_ai, doctor_checks, doctor_machine
 from tools.finding import Finding, note, ok
 
 from ..support.server_process import ROOT, Stage, environment, free_port, start
-from ..support.stubs import OllamaStub, OpenAIStub, serve
+from ..support.stubs import Fault, OllamaStub, OpenAIStub, serve
 
 Ask = Callable[..., Finding]
 
@@ -85,6 +84,18 @@ class ProjectCopy:
         """Return the path for a program."""
         self.bin.mkdir(exist_ok=True)
         return self.bin / name
+
+    def write_settings(self, text: str, encoding: str = "utf-8") -> Path:
+        """Write the file that settings are read from."""
+        file = self.root / ".env"
+        file.write_text(f"{text}\n", encoding=encoding)
+        self.settings["ENV_FILE"] = str(file)
+        return file
+
+    def mend(self, finding: tuple[str, list[str]]) -> None:
+        """Run the one command of a finding."""
+        _, (command,) = finding
+        subprocess.run(command, shell=True, check=True, cwd=self.root)
 
     def examine(self, before: str = "", **settings: str) -> Report:
         """Run the doctor, with nothing but what is Python's own."""
@@ -163,7 +174,7 @@ def test_doctor_names_the_process_on_a_taken_port(project: ProjectCopy) -> None:
         assert f"127.0.0.1:{port} is taken by process {taker.pid} (" in line
         assert "python" in line
         _, _, other = mend.partition("make demo-03 PORT=")
-        assert project.examine(PORT=other).status == 0
+        socket.create_server(("127.0.0.1", int(other))).close()
 
 
 def test_doctor_prints_a_command_that_ends_a_running_demo(
@@ -177,7 +188,6 @@ def test_doctor_prints_a_command_that_ends_a_running_demo(
         assert "shared.serve demo_01" in line
         subprocess.run(mend, shell=True, check=True)
         assert running.process.wait(10) in (0, -signal.SIGTERM)
-        assert project.examine(PORT=port).status == 0
 
 
 def test_doctor_names_an_address_of_another_machine(
@@ -187,63 +197,37 @@ def test_doctor_names_an_address_of_another_machine(
     assert report.of("WRONG port: 192.0.2.77:")[1] == [
         "make demo-03 HOST=127.0.0.1"
     ]
-    assert project.examine(HOST="127.0.0.1").status == 0
 
 
 # The settings
 
 
-def test_doctor_names_a_wrong_setting_with_its_line(
+def test_doctor_names_a_wrong_setting_with_its_place(
     project: ProjectCopy,
 ) -> None:
-    file = project.root / ".env"
-    file.write_text(
-        f"# mine\nOPENAI_API_KEY={KEY}\nLAN=perhaps\nAI_TIMEOUT=0\n", "utf-8"
-    )
-    project.settings["ENV_FILE"] = str(file)
-    report = project.examine()
+    file = project.write_settings(f"# mine\nOPENAI_API_KEY={KEY}\nLAN=perhaps")
+    report = project.examine(AI_TIMEOUT="0")
     assert len(report.wrong) == 2
-    for name, number in {"LAN": 3, "AI_TIMEOUT": 4}.items():
-        finding = f"WRONG settings: {name}, in .env, line {number}: "
-        (mend,) = report.of(finding)[1]
-        subprocess.run(mend, shell=True, check=True, cwd=project.root)
+    project.mend(report.of("WRONG settings: LAN, in .env, line 3: "))
+    _, mends = report.of("WRONG settings: AI_TIMEOUT, in the environment: ")
+    assert mends == ["unset AI_TIMEOUT"]
     assert project.examine().status == 0
     assert f"\nOPENAI_API_KEY={KEY}\n" in file.read_text("utf-8")
 
 
-def test_doctor_names_a_wrong_setting_of_the_environment(
+def test_doctor_names_lines_of_the_settings_without_effect(
     project: ProjectCopy,
 ) -> None:
-    report = project.examine(AI_TIMEOUT="0")
-    ((line, mends),) = [each for each in report.lines.items() if each[1]][:1]
-    assert line.startswith("WRONG settings: AI_TIMEOUT, in the environment: ")
-    assert mends == ["unset AI_TIMEOUT"]
-
-
-def test_doctor_names_a_malformed_line_of_the_settings(
-    project: ProjectCopy,
-) -> None:
-    """The app runs without it, and without what it was to set."""
-    file = project.root / ".env"
-    file.write_text(f"GRACEFUL_TIMEOUT=2\nOPENAI_API_KEY: {KEY}\n", "utf-8")
-    project.settings["ENV_FILE"] = str(file)
+    """The app runs without them, and without what they were to set."""
+    project.write_settings(f"GRACE=2\nOPENAI_API_KEY: {KEY}\nPROT=1")
     report = project.examine()
     assert report.status == 0
-    (mend,) = report.of("note  settings: .env, line 2 is no setting")[1]
-    subprocess.run(mend, shell=True, check=True, cwd=project.root)
-    assert project.examine().of("ok    settings")
-
-
-def test_doctor_names_settings_without_effect(project: ProjectCopy) -> None:
-    file = project.root / ".env"
-    file.write_text("# mine\nGRACE=2\nPROT=1\n", "utf-8")
-    project.settings["ENV_FILE"] = str(file)
-    report = project.examine()
-    assert report.status == 0
-    for name in ("GRACE", "PROT"):
-        finding = f"note  settings: {name}, in .env, has no effect: "
-        (mend,) = report.of(finding)[1]
-        subprocess.run(mend, shell=True, check=True, cwd=project.root)
+    for finding in (
+        "note  settings: .env, line 2 is no setting",
+        "note  settings: GRACE, in .env, has no effect: ",
+        "note  settings: PROT, in .env, has no effect: ",
+    ):
+        project.mend(report.of(finding))
     assert project.examine().of("ok    settings")
 
 
@@ -251,27 +235,13 @@ def test_doctor_names_a_settings_file_in_another_encoding(
     project: ProjectCopy,
 ) -> None:
     """As Windows writes it, if it is asked for Unicode."""
-    file = project.root / ".env"
-    file.write_text("PORT=2000\n", encoding="utf-16")
-    project.settings["ENV_FILE"] = str(file)
-    (mend,) = project.examine().of("WRONG settings: .env cannot be read: ")[1]
-    subprocess.run(mend, shell=True, check=True, cwd=project.root)
+    project.write_settings("PORT=2000", encoding="utf-16")
+    finding = "WRONG settings: .env cannot be read: "
+    project.mend(project.examine().of(finding))
     assert project.examine().status == 0
 
 
 # The AI
-
-
-@pytest.fixture
-def openai() -> Iterator[OpenAIStub]:
-    with OpenAIStub() as stub:
-        yield stub
-
-
-@pytest.fixture
-def ollama() -> Iterator[OllamaStub]:
-    with OllamaStub() as stub:
-        yield stub
 
 
 def keyed(url: str) -> dict[str, str]:
@@ -283,25 +253,14 @@ def keyed(url: str) -> dict[str, str]:
     }
 
 
-def test_doctor_names_a_refused_key(
-    project: ProjectCopy, openai: OpenAIStub
-) -> None:
-    project.settings |= keyed(openai.base_url)
-    openai.fault = "401"
-    line, mends = project.examine().of("WRONG AI: ")
-    assert "refuses the key in the environment (401)" in line
-    assert mends == ["make demo-03 AI=local"]
-
-
 @pytest.fixture
-def ask(monkeypatch: pytest.MonkeyPatch) -> Ask:
+def ask(
+    setting: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> Ask:
     """Return the output of the part that runs in .venv, with settings."""
 
     def answer(**values: str) -> Finding:
-        given = Settings(_env_file=None, **values)  # type: ignore
-        for name in ("ai.chat_model", "ai.clients", "ai.streaming"):
-            module = importlib.import_module(f"shared.{name}")
-            monkeypatch.setattr(module, "settings", lambda: given)
+        given = setting(**values)
         monkeypatch.setattr(doctor_ai, "settings", lambda: given)
         return asyncio.run(finding())
 
@@ -313,8 +272,6 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Ask:
         finally:
             await model.stop()
 
-    for name in set(os.environ) - set(environment({})):
-        monkeypatch.delenv(name)
     return answer
 
 
@@ -339,33 +296,21 @@ def test_doctor_accepts_a_key_for_replies_only(
     assert "(403)" in finding.text
 
 
-def test_doctor_accepts_a_server_without_a_list_of_models(
-    ask: Ask, openai: OpenAIStub
+@pytest.mark.parametrize(
+    ("fault", "level", "told"),
+    [
+        ("401", "WRONG", "refuses the key in the environment (401)"),
+        ("500", "note", "does not list its models (500)"),
+        ("html", "WRONG", "sign in to the Wi-Fi"),
+    ],
+)
+def test_doctor_explains_how_the_model_answers(
+    ask: Ask, openai: OpenAIStub, fault: Fault, level: str, told: str
 ) -> None:
-    openai.fault = "500"
+    openai.fault = fault
     finding = ask(**keyed(openai.base_url))
-    assert finding.level == "note"
-    assert "does not list its models (500)" in finding.text
-
-
-def test_doctor_names_a_page_instead_of_the_models(
-    ask: Ask, openai: OpenAIStub
-) -> None:
-    openai.fault = "html"
-    finding = ask(**keyed(openai.base_url))
-    assert finding.level == "WRONG"
-    assert "sign in to the Wi-Fi" in finding.text
-
-
-@pytest.mark.soak
-def test_doctor_names_a_host_that_hangs(
-    project: ProjectCopy, openai: OpenAIStub
-) -> None:
-    openai.fault = "hang"
-    project.settings |= keyed(openai.base_url) | {"AI_TIMEOUT": "300"}
-    line, mends = project.examine().of("WRONG AI: ")
-    assert line.endswith(f"{openai.port} does not answer")
-    assert mends == ["make demo-03 AI=local"]
+    assert finding.level == level
+    assert told in finding.text
 
 
 def test_doctor_ends_after_its_deadline(
@@ -390,35 +335,22 @@ def test_doctor_notes_a_missing_network(
     )
 
 
-def test_doctor_names_openai_without_a_key(ask: Ask) -> None:
-    finding = ask(ai="openai")
-    assert finding.level == "WRONG"
-    assert "OPENAI_API_KEY is not set" in finding.text
-
-
-@pytest.mark.parametrize(
-    ("key", "told"),
-    [
-        (f"{KEY}\n", "OPENAI_API_KEY contains a newline"),
-        (f"{KEY} ", "OPENAI_API_KEY contains a space"),
-        (f"“{KEY}”", "OPENAI_API_KEY contains a curly quote"),
-    ],
-)
-def test_doctor_names_a_malformed_key(
-    ask: Ask, openai: OpenAIStub, key: str, told: str
-) -> None:
-    finding = ask(**{**keyed(openai.base_url), "openai_api_key": key})
-    assert finding.level == "WRONG"
-    assert told in finding.text
-    assert KEY not in finding.text
-
-
-def test_doctor_names_a_base_url_without_its_version(
+def test_doctor_names_settings_that_cannot_work(
     ask: Ask, openai: OpenAIStub
 ) -> None:
-    finding = ask(**keyed(openai.url))
-    assert finding.level == "WRONG"
-    assert "OPENAI_BASE_URL may lack /v1" in finding.text
+    key = keyed(openai.base_url)
+    for settings, told in (
+        ({"ai": "openai"}, "OPENAI_API_KEY is not set"),
+        (
+            {**key, "openai_api_key": f"{KEY}\n"},
+            "OPENAI_API_KEY contains a newline",
+        ),
+        (keyed(openai.url), "OPENAI_BASE_URL may lack /v1"),
+    ):
+        finding = ask(**settings)
+        assert finding.level == "WRONG"
+        assert told in finding.text
+        assert KEY not in finding.text
 
 
 def test_doctor_names_a_model_that_is_not_served(
@@ -478,27 +410,23 @@ def test_doctor_names_missing_recordings(project: ProjectCopy) -> None:
     line, mends = report.of("WRONG settings: AI, in the environment: ")
     assert "mine.jsonl: No such file" in line
     assert mends == ["make demo-03 AI=local"]
-    script = project.root / doctor_checks.SCRIPT
-    kept = script.read_text("utf-8")
-    script.unlink()
-    line, mends = project.examine().of("WRONG recordings: ")
-    assert mends == [f"git checkout {doctor_checks.SCRIPT}"]
-    script.write_text(kept, "utf-8")
     report = project.examine(AI=f"replay:{doctor_checks.SCRIPT}")
     assert report.of("ok    AI: a recording")
+    (project.root / doctor_checks.SCRIPT).unlink()
+    line, mends = project.examine().of("WRONG recordings: ")
+    assert mends == [f"git checkout {doctor_checks.SCRIPT}"]
 
 
 def test_doctor_names_a_low_limit_of_open_files(
-    project: ProjectCopy,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The soft limit is no matter: the app raises it."""
-    limited = "import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (256, {}))"
-    line, (mend,) = project.examine(limited.format(400)).of(
-        "note  open files: "
-    )
-    assert line.endswith("open files: 400, enough for 168 people")
-    assert "65536" in mend
-    assert project.examine(limited.format(1024)).of("ok    open files: 1,024, ")
+    for limit, level in ((400, "note"), (1024, "ok")):
+        raised = "shared.file_descriptors.raise_limit"
+        monkeypatch.setattr(raised, lambda: limit)  # noqa: B023
+        finding = doctor_machine.check_descriptors()
+        assert finding.level == level
+        assert f"open files: {limit:,}, enough for " in finding.text
+        assert ("65536" in str(finding.mends)) is (level == "note")
 
 
 def test_doctor_names_a_malformed_proxy_variable(
@@ -522,10 +450,6 @@ def test_doctor_names_the_line_of_a_broken_stage(
     app.write_text(app.read_text("utf-8") + "1 / 0\n", "utf-8")
     line, mends = project.examine().of("WRONG the app breaks: ")
     assert re.search(r"demo_03/app\.py, line \d+: ZeroDivisionError", line)
-    assert mends == ["make demo-03"]
-    (project.root / "shared/app.py").write_text("1 / 0\n", "utf-8")
-    line, mends = project.examine().of("WRONG the app breaks: ")
-    assert "ZeroDivisionError" in line
     assert mends == ["make demo-03"]
 
 
@@ -552,12 +476,10 @@ def test_doctor_runs_before_anything_is_installed(project: ProjectCopy) -> None:
     """It still tells of the port, as .env says it."""
     (project.root / ".venv").unlink()
     (project.root / "node_modules").unlink()
-    file = project.root / ".env"
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        file.write_text(
-            f"export PORT={taken.getsockname()[1]}  # mine\n", "utf-8"
-        )
-        project.settings |= {"ENV_FILE": str(file), "PORT": ""}
+        port = taken.getsockname()[1]
+        project.write_settings(f"export PORT={port}  # mine")
+        project.settings["PORT"] = ""
         report = project.examine()
     for what in ("Python packages: ", "browser libraries: "):
         assert report.of(f"WRONG {what}")[1] == ["make setup"]
