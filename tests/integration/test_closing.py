@@ -88,6 +88,9 @@ def test_send_and_broadcast_keep_their_order() -> None:
         assert said == ["before", "to you", "after"]
         assert bob.socket.recv(PATIENCE) == "before"
         assert bob.socket.recv(PATIENCE) == "after"
+        connection = the_room(server).connections_by_id["ada"]
+        server.run_in_loop(connection._wait_sent())
+        assert connection._is_idle
 
 
 def test_closed_connection_gets_no_more_frames() -> None:
