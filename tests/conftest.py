@@ -1,6 +1,8 @@
 """Which stages a test runs for, and the servers and browsers it uses."""
 
+import asyncio
 import importlib
+import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -129,6 +131,17 @@ def pytest_collection_modifyitems(
         items=[item for item in items if item not in kept]
     )
     items[:] = kept
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a test that is a coroutine function in an event loop of its own."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = pyfuncitem._fixtureinfo.argnames
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    asyncio.run(pyfuncitem.obj(**arguments))
+    return True
 
 
 @pytest.fixture(autouse=True)

@@ -160,7 +160,7 @@ def test_close_frame_after_an_invalid_frame_is_read(
         assert (opcode, payload[:2]) == (CLOSE, b"\x0f\xa0")
 
 
-def test_failed_write_delays_no_other_connection(
+async def test_failed_write_delays_no_other_connection(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     written: list[str] = []
@@ -173,14 +173,11 @@ def test_failed_write_delays_no_other_connection(
         def flush(self) -> None:
             written.append("all of it")
 
-    async def test() -> None:
-        batcher = WriteBatcher()
-        senders: list[Any] = [Broken(), Whole()]
-        for sender in senders:
-            batcher.add(sender)
-        batcher.schedule(1)
-        await asyncio.sleep(0)
-
-    asyncio.run(test())
+    batcher = WriteBatcher()
+    senders: list[Any] = [Broken(), Whole()]
+    for sender in senders:
+        batcher.add(sender)
+    batcher.schedule(1)
+    await asyncio.sleep(0)
     assert written == ["all of it"]
     assert caplog.messages == ["a batch of frames could not be written"]

@@ -247,7 +247,7 @@ class CountingLimiter:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("protocol", [BatchingProtocol, BoundedProtocol])
-def test_flood_leaves_time_for_other_connections(
+async def test_flood_leaves_time_for_other_connections(
     protocol: type[BoundedProtocol], kind: str
 ) -> None:
     if KINDS[kind][0] & 0x40 and protocol is BoundedProtocol:
@@ -256,44 +256,38 @@ def test_flood_leaves_time_for_other_connections(
     most = 2 if size else FRAMES_PER_ITERATION
     count = 5 * most
 
-    async def test() -> None:
-        limiter, turns = CountingLimiter(), [0]
-        line, transport = await accepted(protocol)
-        line.attach(None, cast(ConnectionRateLimiter, limiter))
-        line.data_received(beginning(kind) + KINDS[kind] * count)
-        for _ in range(50):
-            while not line.queue.empty():
-                await line.receive()
-                limiter.frames += 1
-            turns.append(limiter.frames)
-            await asyncio.sleep(0)
-        assert turns[-1] >= count
-        assert max(b - a for a, b in pairwise(turns)) <= most
-        await leave(line, transport)
-
-    asyncio.run(test())
+    limiter, turns = CountingLimiter(), [0]
+    line, transport = await accepted(protocol)
+    line.attach(None, cast(ConnectionRateLimiter, limiter))
+    line.data_received(beginning(kind) + KINDS[kind] * count)
+    for _ in range(50):
+        while not line.queue.empty():
+            await line.receive()
+            limiter.frames += 1
+        turns.append(limiter.frames)
+        await asyncio.sleep(0)
+    assert turns[-1] >= count
+    assert max(b - a for a, b in pairwise(turns)) <= most
+    await leave(line, transport)
 
 
-def test_requests_at_once_are_spread_over_iterations() -> None:
+async def test_requests_at_once_are_spread_over_iterations() -> None:
     begun: list[int] = []
 
-    async def test() -> None:
-        queue = RequestQueue(asyncio.get_running_loop())
-        counts = []
-        for number in range(REQUESTS_PER_ITERATION * 5):
-            queue.put(partial(begun.append, number))
-        while len(begun) < REQUESTS_PER_ITERATION * 5:
-            counts.append(len(begun))
-            await asyncio.sleep(0)
+    queue = RequestQueue(asyncio.get_running_loop())
+    counts = []
+    for number in range(REQUESTS_PER_ITERATION * 5):
+        queue.put(partial(begun.append, number))
+    while len(begun) < REQUESTS_PER_ITERATION * 5:
         counts.append(len(begun))
-        assert counts[0] == REQUESTS_PER_ITERATION
-        assert max(b - a for a, b in pairwise(counts)) <= REQUESTS_PER_ITERATION
-        for _ in range(3):
-            await asyncio.sleep(0)
-        queue.put(partial(begun.append, -1))
-        assert begun == [*range(REQUESTS_PER_ITERATION * 5), -1]
-
-    asyncio.run(test())
+        await asyncio.sleep(0)
+    counts.append(len(begun))
+    assert counts[0] == REQUESTS_PER_ITERATION
+    assert max(b - a for a, b in pairwise(counts)) <= REQUESTS_PER_ITERATION
+    for _ in range(3):
+        await asyncio.sleep(0)
+    queue.put(partial(begun.append, -1))
+    assert begun == [*range(REQUESTS_PER_ITERATION * 5), -1]
 
 
 class Body(Server):

@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -93,136 +93,116 @@ def rows(file: Path) -> int:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Callable[[Callable[[Path], Awaitable[None]]], None]:
-    """Run a test in a loop, with a file."""
-
-    def run(test: Callable[[Path], Awaitable[None]]) -> None:
-        async def main() -> None:
-            await test(tmp_path / "party.db")
-
-        asyncio.run(main())
-
-    return run
+def file(tmp_path: Path) -> Path:
+    """A file that does not exist yet."""
+    return tmp_path / "party.db"
 
 
-Run = Callable[[Callable[[Path], Awaitable[None]]], None]
-
-
-def test_sqlite_skips_entries_it_cannot_read(
-    run: Run, caplog: pytest.LogCaptureFixture
+async def test_sqlite_skips_entries_it_cannot_read(
+    file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A later version may share the file, as while servers are replaced."""
 
-    async def test(file: Path) -> None:
-        async with opened(file) as log:
-            await log.append(Note(id="a"))
-            with closing(sqlite3.connect(file)) as later:
-                later.execute(
-                    "INSERT INTO entries VALUES (?, 1, 1, 'b', ?)",
-                    ["chat/1/main", '{"text": ["of another kind"]}'],
-                )
-                later.commit()
-            await log.append(Note(id="c"))
-            with pytest.raises(MessageRejected, match="has this id already"):
-                await log.append(Note(id="b"))
-            assert [each.id for each in await log.before(9, 9)] == ["a", "c"]
-        async with opened(file) as log:
-            assert [(each.id, each.seq) for each in log] == [
-                ("a", 0),
-                ("c", 2),
-            ]
-        words = "chat/1/main: skipped entries it cannot read"
-        assert caplog.messages == [words, words]
-
-    run(test)
+    async with opened(file) as log:
+        await log.append(Note(id="a"))
+        with closing(sqlite3.connect(file)) as later:
+            later.execute(
+                "INSERT INTO entries VALUES (?, 1, 1, 'b', ?)",
+                ["chat/1/main", '{"text": ["of another kind"]}'],
+            )
+            later.commit()
+        await log.append(Note(id="c"))
+        with pytest.raises(MessageRejected, match="has this id already"):
+            await log.append(Note(id="b"))
+        assert [each.id for each in await log.before(9, 9)] == ["a", "c"]
+    async with opened(file) as log:
+        assert [(each.id, each.seq) for each in log] == [
+            ("a", 0),
+            ("c", 2),
+        ]
+    words = "chat/1/main: skipped entries it cannot read"
+    assert caplog.messages == [words, words]
 
 
-def test_sqlite_rejects_what_it_cannot_store_and_goes_on(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+async def test_sqlite_rejects_what_it_cannot_store_and_goes_on(
+    file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite_schema, "BUSY_TIMEOUT", BUSY_TIMEOUT / 40)
 
-    async def test(file: Path) -> None:
-        async with opened(file) as log:
-            await log.append(Note(id="a"))
-            with locked(file), pytest.raises(MessageRejected) as refused:
-                await log.append(Note(id="b"))
-            assert refused.value.frame["id"] == "b"
+    async with opened(file) as log:
+        await log.append(Note(id="a"))
+        with locked(file), pytest.raises(MessageRejected) as refused:
             await log.append(Note(id="b"))
-            assert [(each.id, each.seq) for each in log] == [
-                ("a", 0),
-                ("b", 1),
-            ]
+        assert refused.value.frame["id"] == "b"
+        await log.append(Note(id="b"))
+        assert [(each.id, each.seq) for each in log] == [
+            ("a", 0),
+            ("b", 1),
+        ]
 
-    run(test)
 
-
-def test_sqlite_undoes_all_writes_of_a_commit_that_fails(run: Run) -> None:
+async def test_sqlite_undoes_all_writes_of_a_commit_that_fails(
+    file: Path,
+) -> None:
     """Those of other rooms, too; they are written once the disk has space."""
 
-    async def test(file: Path) -> None:
-        async with stored(file) as store:
-            one, two = await log_of(store, "1"), await log_of(store, "2")
-            assert isinstance(store.backend, SQLiteBackend)
-            writer = store.backend.writer
-            for log in one, two:
-                await log.append(Note(id="a"))
-            with closing(sqlite3.connect(file)) as other:
-                (pages,) = other.execute("PRAGMA page_count").fetchone()
-            writer.database.execute(f"PRAGMA max_page_count = {pages}")
-            large = Note(id="large", text="x" * 10_000)
-            for write in partial(two.append, Note(id="b")), two.clear:
-                busy, gate = threading.Event(), threading.Event()
+    async with stored(file) as store:
+        one, two = await log_of(store, "1"), await log_of(store, "2")
+        assert isinstance(store.backend, SQLiteBackend)
+        writer = store.backend.writer
+        for log in one, two:
+            await log.append(Note(id="a"))
+        with closing(sqlite3.connect(file)) as other:
+            (pages,) = other.execute("PRAGMA page_count").fetchone()
+        writer.database.execute(f"PRAGMA max_page_count = {pages}")
+        large = Note(id="large", text="x" * 10_000)
+        for write in partial(two.append, Note(id="b")), two.clear:
+            busy, gate = threading.Event(), threading.Event()
 
-                def block(_: object) -> None:
-                    busy.set()  # noqa: B023
-                    gate.wait()  # noqa: B023
+            def block(_: object) -> None:
+                busy.set()  # noqa: B023
+                gate.wait()  # noqa: B023
 
-                waiting = asyncio.create_task(writer.submit(block, True))
-                await until(busy.is_set)
-                both = asyncio.gather(
-                    write(), one.append(large), return_exceptions=True
-                )
-                await until(lambda: writer.jobs.qsize() == 2)
-                gate.set()
-                await waiting
-                failures = [each.args for each in await both if each]
-                assert failures == [(CANNOT_STORE,)] * 2
-            assert (len(one), len(two)) == (1, 1)
-            writer.database.execute("PRAGMA max_page_count = 1000000")
-            with pytest.raises(StorageError):
-                await writer.submit(fail)
-            await one.append(large)
-            await two.append(Note(id="b"))
-        async with stored(file) as store:
-            for room, last in ("1", "large"), ("2", "b"):
-                log = await log_of(store, room)
-                ids = [(each.id, each.seq) for each in log]
-                assert ids == [("a", 0), (last, 1)]
-
-    run(test)
+            waiting = asyncio.create_task(writer.submit(block, True))
+            await until(busy.is_set)
+            both = asyncio.gather(
+                write(), one.append(large), return_exceptions=True
+            )
+            await until(lambda: writer.jobs.qsize() == 2)
+            gate.set()
+            await waiting
+            failures = [each.args for each in await both if each]
+            assert failures == [(CANNOT_STORE,)] * 2
+        assert (len(one), len(two)) == (1, 1)
+        writer.database.execute("PRAGMA max_page_count = 1000000")
+        with pytest.raises(StorageError):
+            await writer.submit(fail)
+        await one.append(large)
+        await two.append(Note(id="b"))
+    async with stored(file) as store:
+        for room, last in ("1", "large"), ("2", "b"):
+            log = await log_of(store, room)
+            ids = [(each.id, each.seq) for each in log]
+            assert ids == [("a", 0), (last, 1)]
 
 
-def test_sqlite_clear_that_fails_changes_nothing(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+async def test_sqlite_clear_that_fails_changes_nothing(
+    file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite_schema, "BUSY_TIMEOUT", BUSY_TIMEOUT / 40)
 
-    async def test(file: Path) -> None:
-        async with opened(file) as log:
-            first = Note(id="a")
-            await log.append(first)
-            with locked(file), pytest.raises(MessageRejected):
-                await log.clear()
-            await log.append(Note(id="b"))
-            assert log[0] is first
-
-    run(test)
+    async with opened(file) as log:
+        first = Note(id="a")
+        await log.append(first)
+        with locked(file), pytest.raises(MessageRejected):
+            await log.clear()
+        await log.append(Note(id="b"))
+        assert log[0] is first
 
 
 @pytest.mark.parametrize("again", [0.01, 60])
-def test_sqlite_retries_the_end_of_a_reply(
-    run: Run, monkeypatch: pytest.MonkeyPatch, again: float
+async def test_sqlite_retries_the_end_of_a_reply(
+    file: Path, monkeypatch: pytest.MonkeyPatch, again: float
 ) -> None:
     """At the latest, when the store stops. Until then, its log is at hand."""
     monkeypatch.setattr(sqlite_schema, "BUSY_TIMEOUT", BUSY_TIMEOUT / 40)
@@ -235,84 +215,77 @@ def test_sqlite_retries_the_end_of_a_reply(
 
     monkeypatch.setattr(Writer, "execute", counted)
 
-    async def test(file: Path) -> None:
-        async with stored(file) as store:
-            log = await log_of(store, "1")
-            reply, other = Note(id="a"), Note(id="b")
-            await log.append(reply)
-            await log.append(other)
-            with locked(file):
-                reply.text = other.text = "done"
-                await log.update(reply)
-                await log.update(other)
-                await until(lambda: again > 1 or len(commits) > 8)
-                store.release("chat", "1")
-                assert await log_of(store, "1") is log
-            await until(lambda: again > 1 or rows(file) == 4)
-            await log.append(Note(id="c"))
-        async with opened(file) as log:
-            texts = [(each.id, each.text) for each in log]
-            assert texts == [("a", "done"), ("b", "done"), ("c", "")]
-            await log.append(Note(id="d"))
-            assert log[-1].seq == 5
-
-    run(test)
+    async with stored(file) as store:
+        log = await log_of(store, "1")
+        reply, other = Note(id="a"), Note(id="b")
+        await log.append(reply)
+        await log.append(other)
+        with locked(file):
+            reply.text = other.text = "done"
+            await log.update(reply)
+            await log.update(other)
+            await until(lambda: again > 1 or len(commits) > 8)
+            store.release("chat", "1")
+            assert await log_of(store, "1") is log
+        await until(lambda: again > 1 or rows(file) == 4)
+        await log.append(Note(id="c"))
+    async with opened(file) as log:
+        texts = [(each.id, each.text) for each in log]
+        assert texts == [("a", "done"), ("b", "done"), ("c", "")]
+        await log.append(Note(id="d"))
+        assert log[-1].seq == 5
 
 
-def test_sqlite_forgets_the_end_of_a_cleared_reply(
-    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+async def test_sqlite_forgets_the_end_of_a_cleared_reply(
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(sqlite_schema, "BUSY_TIMEOUT", BUSY_TIMEOUT / 40)
     monkeypatch.setattr(stored_log, "RETRY_DELAY", 0.01)
 
-    async def test(file: Path) -> None:
-        async with opened(file) as log:
-            reply = Note(id="a")
-            await log.append(reply)
-            with locked(file):
-                await log.update(reply)
-            await log.clear()
-            assert isinstance(log, StoredLog)
-            await until(lambda: not log.retries)
-        async with opened(file) as log:
-            assert list(log) == []
-            assert rows(file) == 1
-        assert {each.name for each in caplog.records} == {"party"}
-
-    run(test)
+    async with opened(file) as log:
+        reply = Note(id="a")
+        await log.append(reply)
+        with locked(file):
+            await log.update(reply)
+        await log.clear()
+        assert isinstance(log, StoredLog)
+        await until(lambda: not log.retries)
+    async with opened(file) as log:
+        assert list(log) == []
+        assert rows(file) == 1
+    assert {each.name for each in caplog.records} == {"party"}
 
 
-def test_sqlite_counts_usage_once_however_its_report_ends(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+async def test_sqlite_counts_usage_once_however_its_report_ends(
+    file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cancelled, though it is written; refused, though it is retried."""
     monkeypatch.setattr(sqlite_schema, "BUSY_TIMEOUT", BUSY_TIMEOUT / 40)
     monkeypatch.setattr(stored_log, "RETRY_DELAY", 0.01)
 
-    async def test(file: Path) -> None:
-        async with stored(file) as store:
-            await store.load("usage", "total")
-            log = store.log("usage", "total", UsageReport)
-            told: list[object] = []
-            store.on_external_change = lambda _, entry: told.append(
-                entry and entry.to_frame()
-            )
-            report = asyncio.create_task(log.append(UsageReport(usage=5)))
-            await asyncio.sleep(0)
-            report.cancel()
-            await until(lambda: len(log) == 1 and not log.is_busy)
-            with locked(file):
-                await log.append(UsageReport(usage=7))
-                assert log[-1].total == 5
-            await until(lambda: len(log) == 2 and not log.is_busy)
-            assert told == [{"tally": 12}]
-            await log.append(UsageReport(usage=1))
-        async with stored(file) as store:
-            await store.load("usage", "total")
-            log = store.log("usage", "total", UsageReport)
-            assert [each.total for each in log] == [5, 12, 13]
-
-    run(test)
+    async with stored(file) as store:
+        await store.load("usage", "total")
+        log = store.log("usage", "total", UsageReport)
+        told: list[object] = []
+        store.on_external_change = lambda _, entry: told.append(
+            entry and entry.to_frame()
+        )
+        report = asyncio.create_task(log.append(UsageReport(usage=5)))
+        await asyncio.sleep(0)
+        report.cancel()
+        await until(lambda: len(log) == 1 and not log.is_busy)
+        with locked(file):
+            await log.append(UsageReport(usage=7))
+            assert log[-1].total == 5
+        await until(lambda: len(log) == 2 and not log.is_busy)
+        assert told == [{"tally": 12}]
+        await log.append(UsageReport(usage=1))
+    async with stored(file) as store:
+        await store.load("usage", "total")
+        log = store.log("usage", "total", UsageReport)
+        assert [each.total for each in log] == [5, 12, 13]
 
 
 def test_sqlite_rejects_a_file_of_another_format(tmp_path: Path) -> None:
@@ -340,17 +313,14 @@ def test_sqlite_rejects_a_file_of_another_format(tmp_path: Path) -> None:
         check_file(str(tmp_path))
 
 
-def test_sqlite_rejects_a_damaged_file(run: Run) -> None:
-    async def test(file: Path) -> None:
-        async with opened(file) as log:
-            await log.append(Note(id="a"))
-        with file.open("r+b") as damaged:
-            damaged.seek(4096)
-            damaged.write(b"\xff" * 8192)
-        with pytest.raises(InvalidDatabase, match="malformed"):
-            check_file(str(file))
-
-    run(test)
+async def test_sqlite_rejects_a_damaged_file(file: Path) -> None:
+    async with opened(file) as log:
+        await log.append(Note(id="a"))
+    with file.open("r+b") as damaged:
+        damaged.seek(4096)
+        damaged.write(b"\xff" * 8192)
+    with pytest.raises(InvalidDatabase, match="malformed"):
+        check_file(str(file))
 
 
 @pytest.mark.parametrize(
@@ -362,23 +332,20 @@ def test_store_url_that_names_no_file_is_rejected(store: str) -> None:
         validate_store_url(store)
 
 
-def test_sqlite_rejects_messages_while_its_file_is_gone(run: Run) -> None:
-    async def test(file: Path) -> None:
-        async with opened(file) as log:
-            await log.append(Note(id="a"))
-            moved = file.with_name("moved.db")
-            await asyncio.to_thread(file.rename, moved)
-            for _ in range(2):
-                with pytest.raises(
-                    MessageRejected, match="cannot store this now"
-                ):
-                    await log.append(Note(id="b"))
-                await asyncio.to_thread(file.touch)
-            await asyncio.to_thread(moved.rename, file)
-            await log.append(Note(id="b"))
-            assert [each.seq for each in log] == [0, 1]
-
-    run(test)
+async def test_sqlite_rejects_messages_while_its_file_is_gone(
+    file: Path,
+) -> None:
+    async with opened(file) as log:
+        await log.append(Note(id="a"))
+        moved = file.with_name("moved.db")
+        await asyncio.to_thread(file.rename, moved)
+        for _ in range(2):
+            with pytest.raises(MessageRejected, match="cannot store this now"):
+                await log.append(Note(id="b"))
+            await asyncio.to_thread(file.touch)
+        await asyncio.to_thread(moved.rename, file)
+        await log.append(Note(id="b"))
+        assert [each.seq for each in log] == [0, 1]
 
 
 def test_sqlite_polls_again_for_what_it_failed_to_read(
@@ -444,33 +411,28 @@ DAMAGE = {
     ("suffix", "what"),
     [(suffix, what) for suffix, each in DAMAGE.items() for what in each],
 )
-def test_sqlite_acknowledges_nothing_once_its_file_is_damaged(
-    run: Run, caplog: pytest.LogCaptureFixture, suffix: str, what: str
+async def test_sqlite_acknowledges_nothing_once_its_file_is_damaged(
+    file: Path, caplog: pytest.LogCaptureFixture, suffix: str, what: str
 ) -> None:
     """But after what another program may do: a checkpoint, or a look."""
 
-    async def test(file: Path) -> None:
-        async with opened(file) as log, opened(file) as other:
-            await log.append(Note(id="a", text="x" * 20_000))
-            with closing(sqlite3.connect(file)) as program:
-                program.execute("PRAGMA wal_checkpoint")
-            await other.append(Note(id="b"))
-            await asyncio.to_thread(file.touch)
-            await log.append(Note(id="c"))
-            damaged = file.with_name(file.name + suffix)
-            await asyncio.to_thread(DAMAGE[suffix][what], damaged)
-            for id in "dde":
-                with pytest.raises(
-                    MessageRejected, match="cannot store this now"
-                ):
-                    await log.append(Note(id=id))
-            assert [each.id for each in log] == [*"abc"]
-            assert [each.id for each in await log.before(2, 9)] == [*"ab"]
-        (line,) = caplog.messages
-        assert f"{damaged} was " in line or f"{damaged} is no " in line
-        assert "messages in memory are still shown" in line
-
-    run(test)
+    async with opened(file) as log, opened(file) as other:
+        await log.append(Note(id="a", text="x" * 20_000))
+        with closing(sqlite3.connect(file)) as program:
+            program.execute("PRAGMA wal_checkpoint")
+        await other.append(Note(id="b"))
+        await asyncio.to_thread(file.touch)
+        await log.append(Note(id="c"))
+        damaged = file.with_name(file.name + suffix)
+        await asyncio.to_thread(DAMAGE[suffix][what], damaged)
+        for id in "dde":
+            with pytest.raises(MessageRejected, match="cannot store this now"):
+                await log.append(Note(id=id))
+        assert [each.id for each in log] == [*"abc"]
+        assert [each.id for each in await log.before(2, 9)] == [*"ab"]
+    (line,) = caplog.messages
+    assert f"{damaged} was " in line or f"{damaged} is no " in line
+    assert "messages in memory are still shown" in line
 
 
 def test_server_explains_what_to_do_about_a_damaged_file(

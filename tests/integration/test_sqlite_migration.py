@@ -1,6 +1,5 @@
 """Files of format 1 are brought to the present format when they are opened."""
 
-import asyncio
 import json
 import os
 import sqlite3
@@ -76,37 +75,34 @@ def read_version(file: Path) -> int:
         return int(version)
 
 
-def test_sqlite_file_of_format_1_loses_nothing(file: Path) -> None:
+async def test_sqlite_file_of_format_1_loses_nothing(file: Path) -> None:
     before = dump(file)
     check_file(str(file))
     assert read_version(file) == 1, "a check changes nothing"
 
-    async def test() -> None:
-        store = Store(COUNT, SQLiteBackend(str(file)))
-        await store.start()
-        for room in ("chatroom", "room-1"), ("chatroom", "a/b"):
-            await store.load(*room)
-        log = store.log("chatroom", "room-1", Message)
-        assert log.epoch == store.epoch == EPOCH
-        assert len(log) == COUNT * 9 // 10
-        seqs = [seq for seq in range(COUNT) if seq % 10 != 9]
-        assert [each.seq for each in log] == seqs
-        for each in log:
-            newest = (each.seq or 0) + ((each.seq or 0) % 10 == 8)
-            assert each.id == f"id {each.seq}"
-            assert each.body == f"text {newest} ü 🐬"
-        message = Message(id="new", user="Ada", body="hello")
-        await log.append(message)
-        assert message.seq == COUNT
-        cleared = store.log("chatroom", "a/b", Message)
-        assert [(each.body, each.seq) for each in cleared] == [("new", 8)]
-        assert (cleared.start, cleared.epoch) == (8, f"{EPOCH}-7")
-        await store.load("usage", "total")
-        assert store.log("usage", "total", UsageReport)[-1].total == 5
-        assert set(await store.unloaded_rooms(9)) == set()
-        await store.stop()
-
-    asyncio.run(test())
+    store = Store(COUNT, SQLiteBackend(str(file)))
+    await store.start()
+    for room in ("chatroom", "room-1"), ("chatroom", "a/b"):
+        await store.load(*room)
+    log = store.log("chatroom", "room-1", Message)
+    assert log.epoch == store.epoch == EPOCH
+    assert len(log) == COUNT * 9 // 10
+    seqs = [seq for seq in range(COUNT) if seq % 10 != 9]
+    assert [each.seq for each in log] == seqs
+    for each in log:
+        newest = (each.seq or 0) + ((each.seq or 0) % 10 == 8)
+        assert each.id == f"id {each.seq}"
+        assert each.body == f"text {newest} ü 🐬"
+    message = Message(id="new", user="Ada", body="hello")
+    await log.append(message)
+    assert message.seq == COUNT
+    cleared = store.log("chatroom", "a/b", Message)
+    assert [(each.body, each.seq) for each in cleared] == [("new", 8)]
+    assert (cleared.start, cleared.epoch) == (8, f"{EPOCH}-7")
+    await store.load("usage", "total")
+    assert store.log("usage", "total", UsageReport)[-1].total == 5
+    assert set(await store.unloaded_rooms(9)) == set()
+    await store.stop()
     assert read_version(file) == sqlite_schema.SCHEMA_VERSION == 2
     after = [row for row in dump(file) if row[3] != "new"]
     assert after == before

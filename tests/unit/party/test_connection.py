@@ -26,39 +26,33 @@ class Reader:
         self.heard.append(code)
 
 
-def test_connection_queue_replaces_a_frame_of_the_same_key() -> None:
-    async def test() -> None:
-        reader = Reader()
-        connection = Connection("ada", cast(WebSocket, reader))
-        connection._enqueue("on its way")
-        await asyncio.sleep(0)
-        connection._enqueue("a", key="one")
-        connection._enqueue("x", key=("other", 1))
-        connection._enqueue("no key")
-        connection._enqueue("ab", key="one")
-        connection.close(1000)
-        connection._enqueue("too late")
-        reader.reads.set()
-        await connection._wait_sent()
-        assert reader.heard == ["on its way", "x", "no key", "ab", 1000]
-
-    asyncio.run(test())
+async def test_connection_queue_replaces_a_frame_of_the_same_key() -> None:
+    reader = Reader()
+    connection = Connection("ada", cast(WebSocket, reader))
+    connection._enqueue("on its way")
+    await asyncio.sleep(0)
+    connection._enqueue("a", key="one")
+    connection._enqueue("x", key=("other", 1))
+    connection._enqueue("no key")
+    connection._enqueue("ab", key="one")
+    connection.close(1000)
+    connection._enqueue("too late")
+    reader.reads.set()
+    await connection._wait_sent()
+    assert reader.heard == ["on its way", "x", "no key", "ab", 1000]
 
 
-def test_replaced_frame_does_not_count_as_queued() -> None:
-    async def test() -> None:
-        reader = Reader()
-        connection = Connection("ada", cast(WebSocket, reader))
-        connection._enqueue("first")
-        for _ in range(100):
-            connection._enqueue("x" * 100_000, key="one")
-        assert not connection._is_evicted
-        connection.close()
-        reader.reads.set()
-        await connection._wait_sent()
-        assert reader.heard == ["first", "x" * 100_000, 1000]
-
-    asyncio.run(test())
+async def test_replaced_frame_does_not_count_as_queued() -> None:
+    reader = Reader()
+    connection = Connection("ada", cast(WebSocket, reader))
+    connection._enqueue("first")
+    for _ in range(100):
+        connection._enqueue("x" * 100_000, key="one")
+    assert not connection._is_evicted
+    connection.close()
+    reader.reads.set()
+    await connection._wait_sent()
+    assert reader.heard == ["first", "x" * 100_000, 1000]
 
 
 class Trickle:
@@ -95,36 +89,30 @@ class Trickle:
         ([9, 9, 9, 9, 9, 0], 1013),
     ],
 )
-def test_slow_reader_that_goes_on_is_not_evicted(
+async def test_slow_reader_that_goes_on_is_not_evicted(
     monkeypatch: pytest.MonkeyPatch, sizes: list[int], code: int
 ) -> None:
     monkeypatch.setattr("shared.party.backpressure.STALL_TIMEOUT", 0.04)
 
-    async def test() -> None:
-        trickle = Trickle(sizes)
-        connection = Connection("ada", cast(WebSocket, trickle))
-        connection._receiver = None
-        connection._enqueue("news")
-        connection.close()
-        await connection._wait_sent()
-        assert trickle.heard == ["news", code]
-
-    asyncio.run(test())
+    trickle = Trickle(sizes)
+    connection = Connection("ada", cast(WebSocket, trickle))
+    connection._receiver = None
+    connection._enqueue("news")
+    connection.close()
+    await connection._wait_sent()
+    assert trickle.heard == ["news", code]
 
 
 @pytest.mark.parametrize("frame", ["", b"\x00", "\N{DOLPHIN}" * 50])
-def test_queued_size_is_the_memory_of_the_frames(
+async def test_queued_size_is_the_memory_of_the_frames(
     frame: str | bytes,
 ) -> None:
-    async def test() -> None:
-        websocket, backlog = cast(WebSocket, Trickle([9])), Backlog()
-        connection = Connection("ada", websocket, backlog=backlog)
-        connection._receiver = None
-        count = 0
-        while not connection._is_evicted:
-            connection._enqueue(frame)
-            count += 1
-        assert count * (100 + 4 * len(frame)) < 600_000
-        assert backlog.bytes == 0
-
-    asyncio.run(test())
+    websocket, backlog = cast(WebSocket, Trickle([9])), Backlog()
+    connection = Connection("ada", websocket, backlog=backlog)
+    connection._receiver = None
+    count = 0
+    while not connection._is_evicted:
+        connection._enqueue(frame)
+        count += 1
+    assert count * (100 + 4 * len(frame)) < 600_000
+    assert backlog.bytes == 0

@@ -10,7 +10,7 @@ from shared.party import Frame, Room
 from shared.party.registry import PartyRegistry
 
 
-def test_hooks_start_in_arrival_order(
+async def test_hooks_start_in_arrival_order(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     heard: list[str] = []
@@ -19,17 +19,14 @@ def test_hooks_start_in_arrival_order(
         heard.append(name)
         await asyncio.sleep(0)
 
-    async def test() -> None:
-        room = Room("chat", "1", PartyRegistry({}).context)
-        room._run_hook(heard.append, "first")
-        assert heard == ["first"]
-        for hook in (waits, heard.append, waits, heard.append):
-            room._run_hook(hook, f"{len(room._tasks)}")
-        assert heard == ["first"]
-        await asyncio.wait(room._tasks)
-        room._run_hook(heard.append, "last")
-
-    asyncio.run(test())
+    room = Room("chat", "1", PartyRegistry({}).context)
+    room._run_hook(heard.append, "first")
+    assert heard == ["first"]
+    for hook in (waits, heard.append, waits, heard.append):
+        room._run_hook(hook, f"{len(room._tasks)}")
+    assert heard == ["first"]
+    await asyncio.wait(room._tasks)
+    room._run_hook(heard.append, "last")
     assert heard == ["first", "0", "1", "2", "3", "last"]
     assert not caplog.records
 
@@ -84,17 +81,14 @@ def test_broadcast_sends_a_key_thirty_times_a_second(
     assert clock.due == []
 
 
-def test_room_sends_final_frame_of_a_key_at_once() -> None:
+async def test_room_sends_final_frame_of_a_key_at_once() -> None:
     sent: list[str] = []
 
-    async def test() -> None:
-        room = Room("chat", "1", PartyRegistry({}).context)
-        room._deliver = lambda frame, *_: sent.append(str(frame))
-        for text in "abc":
-            room.broadcast(text, key="one")
-        room.broadcast("last", key="one", final=True)
-        room.broadcast("next", key="two", final=True)
-        await asyncio.sleep(0.1)
-
-    asyncio.run(test())
+    room = Room("chat", "1", PartyRegistry({}).context)
+    room._deliver = lambda frame, *_: sent.append(str(frame))
+    for text in "abc":
+        room.broadcast(text, key="one")
+    room.broadcast("last", key="one", final=True)
+    room.broadcast("next", key="two", final=True)
+    await asyncio.sleep(0.1)
     assert sent == ["a", "last", "next"]
