@@ -19,7 +19,7 @@ from ..support.server_process import ServerProcess, start
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(240)]
 
-PEOPLE, EACH, KILLS = 5, 200, 20
+PEOPLE, EACH, KILLS = 5, 80, 8
 
 UNBOUND = {"HISTORY_LIMIT": "5000", "MAX_MESSAGES_PER_SECOND": "10000"}
 
@@ -86,7 +86,7 @@ class Person:
 
 
 async def kill_often(running: ServerProcess, people: list[Person]) -> int:
-    """Kill the server twenty times; in how many a send was in doubt."""
+    """Kill the server again and again; return how often a send was in doubt."""
     doubtful = 0
     for kill in range(KILLS):
         enough = (kill + 1) * PEOPLE * EACH // (KILLS + 2)
@@ -111,7 +111,7 @@ def told(running: ServerProcess) -> list[tuple[int, str]]:
         return [(each["seq"], each["id"]) for each in messages]
 
 
-def test_nothing_acknowledged_is_lost_by_twenty_kills(tmp_path: Path) -> None:
+def test_nothing_acknowledged_is_lost_by_kills(tmp_path: Path) -> None:
     async def test(running: ServerProcess) -> tuple[list[Person], int]:
         names = "Ada", "Ben", "Eve", "Kim", "Zoe"
         people = [Person(name, running, EACH) for name in names]
@@ -133,32 +133,3 @@ def test_nothing_acknowledged_is_lost_by_twenty_kills(tmp_path: Path) -> None:
     for person in people:
         assert person.seqs.items() <= kept.items()
         assert person.seen.items() <= kept.items()
-
-
-def test_two_servers_on_one_file_make_one_order(tmp_path: Path) -> None:
-    async def test(*servers: ServerProcess) -> list[Person]:
-        people = [
-            Person(f"{name}{number}", running, 100)
-            for name, running in zip(("one", "two"), servers, strict=True)
-            for number in range(5)
-        ]
-        await asyncio.gather(*(p.talk() for p in people))
-        return people
-
-    settings = {"STORE": f"sqlite:{tmp_path}/party.db", **UNBOUND}
-    with (
-        start(STAGES[1], **settings) as one,
-        start(STAGES[1], **settings) as two,
-    ):
-        people = asyncio.run(test(one, two))
-        for last, running in enumerate((one, two, one)):
-            with running.join("room-4", max_size=None) as guest:
-                guest.wait_for("history")
-                guest.say("end", id=f"end {last}")
-                guest.wait_for("ack")
-        history = told(one)
-        assert told(two) == history[:-1]
-    assert [seq for seq, _ in history] == list(range(1_003))
-    assert len({id for _, id in history}) == 1_003
-    for person in people:
-        assert person.seen.items() <= {i: p for p, i in history}.items()

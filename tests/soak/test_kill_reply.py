@@ -15,12 +15,9 @@ from ..support.stubs import Exchange, OpenAIStub
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(180)]
 
 MOMENTS = [
-    *["asked"] * 3,
-    *["thinking"] * 3,
-    *[f"writing {words}" for words in range(1, 5)],
-    *["said"] * 3,
+    *["asked", "asked", "thinking", "writing 1", "writing 3", "said"],
     *[f"ending {milliseconds}" for milliseconds in (0, 4, 8, 12)],
-    *["ended"] * 3,
+    *["ended", "ended"],
 ]
 """When the server is killed, once in each reply."""
 

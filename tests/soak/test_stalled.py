@@ -16,7 +16,7 @@ from ..support.ws_frames import PING, PONG, TEXT, frame, parse_frames
 pytestmark = [pytest.mark.soak, pytest.mark.stages(5)]
 
 READERS, STALLED = 200, 10
-ROUNDS, MOST_ROUNDS = 3, 10
+ROUNDS, MOST_ROUNDS = 2, 8
 MEASURED, PAUSE = 84, 0.05
 """Messages of which each takes its time, and seconds between them."""
 
