@@ -1,12 +1,10 @@
 """Page weight, preloads, and URLs that change with their content."""
 
-import json
 import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import urljoin
 
 import pytest
 
@@ -16,13 +14,12 @@ from shared.web.module_graph import find_modules
 from ..support.presenting import copy_stages
 from ..support.server_process import (
     ROOT,
-    Answer,
     ServerProcess,
     Stage,
     environment,
     start,
 )
-from .test_pages import BUILD, import_map
+from .test_pages import BUILD, imported
 
 WHOLE, PACKED = 150_000, 46 * 1024
 """Bytes that a room of the newest stage may have, with all that it loads."""
@@ -34,7 +31,6 @@ ROOM = "/chats/hello-world"
 FILE = re.compile(r'(?:href|src)="(/[^"]+\.(?:js|mjs|css|svg))"')
 ENTRY = re.compile(r'<script type="module" src="([^"]+)">')
 PRELOAD = re.compile(r'<link rel="modulepreload" href="([^"]+)">')
-IMPORT = re.compile(r'(?:from|import)\s*"([^"]+)"')
 
 LOADED = """
 import asyncio, sys
@@ -85,24 +81,8 @@ def test_page_preloads_exactly_the_modules_that_it_imports(
     page = room.get(path)
     preloaded = PRELOAD.findall(page.text)
     assert len(set(preloaded)) == len(preloaded) > 5
-    assert set(preloaded) == imported(room, page)
-
-
-def imported(room: ServerProcess, page: Answer) -> set[str]:
-    """The URLs of what a page's modules import, and those, and so on."""
-    names = json.loads(import_map(page))["imports"]
     entries = ENTRY.findall(page.text)
-    found = list(entries)
-    for url in found:
-        for name in IMPORT.findall(room.get(url).text):
-            if name.startswith("."):
-                each = urljoin(url, name)
-            else:
-                each = re.sub("^shared/", names["shared/"], name)
-                each = names.get(each, each)
-            if each not in found:
-                found.append(each)
-    return set(found) - set(entries)
+    assert {*preloaded, *entries} == imported(room, page, entries)
 
 
 def test_module_graph_finds_imports_in_source_and_minified_code() -> None:

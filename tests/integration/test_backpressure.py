@@ -1,6 +1,5 @@
 """Slow readers delay nobody, and a key coalesces frames."""
 
-import asyncio
 import socket
 import threading
 from collections.abc import Callable
@@ -181,16 +180,17 @@ def test_history_for_stalled_newcomers_is_held_once(
         running.join() as ada,
         ExitStack() as silent,
     ):
-        for _ in range(500):
+        for _ in range(40):  # more than a history holds
             ada.say("\N{BALLOON}" * 4_000)
             ada.wait_for("ack")
         before = memory(running)
-        for _ in range(40):
+        for _ in range(80):
             room = running.stalled("/parties/chatroom/hello-world")
             silent.enter_context(room)
         with running.join() as bob:
             bob.wait_for("history")
-        assert memory(running) - before < 40 * 1024  # KiB
+        # Each for itself would hold half a megabyte.
+        assert memory(running) - before < 20 * 1024  # KiB
 
 
 def test_backlog_evicts_the_slowest_when_it_is_full(
@@ -267,42 +267,6 @@ def test_broadcast_is_encoded_once() -> None:
         ada.send("go")
         assert ada.next() == bob.next() == eve.next() == {"number": 1}
     assert encoded == ["once"]
-
-
-def test_broadcast_leaves_out_the_given_ids() -> None:
-    class Chat(Server):
-        async def on_message(self, message: Frame, sender: Connection) -> None:
-            self.room.broadcast(message, without=[sender.id])
-            self.room.broadcast(b"\x00all")
-
-    with (
-        serve_parties(chat=Chat) as server,
-        server.join("1", "chat") as ada,
-        server.join("1", "chat") as bob,
-    ):
-        ada.send("others")
-        assert bob.socket.recv(PATIENCE) == "others"
-        assert bob.socket.recv(PATIENCE) == b"\x00all"
-        assert ada.socket.recv(PATIENCE) == b"\x00all"
-
-
-def test_broadcast_coalesces_a_flood_of_tokens() -> None:
-    class Poet(Server):
-        async def on_message(self, message: Frame, sender: Connection) -> None:
-            begun = asyncio.get_running_loop().time()
-            for number in range(2_000):
-                self.room.broadcast({"number": number}, key="poem")
-                await asyncio.sleep(0)
-            took = asyncio.get_running_loop().time() - begun
-            self.room.broadcast({"took": took}, key="poem")
-
-    with serve_parties(poet=Poet) as server, server.join("1", "poet") as ada:
-        ada.send("write")
-        heard = [ada.next()]
-        while "took" not in heard[-1]:
-            heard.append(ada.next())
-    assert heard[0] == {"number": 0}
-    assert len(heard) <= 30 * heard[-1]["took"] + 3
 
 
 def test_socket_send_buffer_is_small() -> None:

@@ -227,7 +227,7 @@ WITHIN = b"abcd" + frame(BINARY, b"a frame, it seems")
 @example([], [frame(BINARY, b"a", fin=False)], [frame(BINARY, b"b")], None)
 @example([frame(BINARY, mask_payload(WITHIN)[4:])], [], [], [10])
 @example([frame(BINARY, b"x" * 124, size=b"\xfe\x00\x7c")], [], [], None)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(FRAMES.map(Sent), max_size=6),
     st.lists(ODD.map(Sent), max_size=1),
@@ -256,19 +256,16 @@ def test_protocol_parses_frames_as_uvicorn_does(
 
 
 @pytest.mark.parametrize("kind", [TEXT, BINARY])
-def test_protocol_keeps_the_order_behind_the_queue_of_the_app(
+async def test_protocol_keeps_the_order_behind_the_queue_of_the_app(
     kind: int,
 ) -> None:
-    async def test() -> None:
-        protocol, transport = await accepted(BatchingProtocol)
-        protocol.data_received(frame(kind, b"1"))
-        heard: list[Frame] = []
-        protocol.on_frame = heard.append
-        protocol.data_received(frame(kind, b"2"))
-        assert (heard, protocol.queue.qsize()) == ([], 2)
-        await leave(protocol, transport)
-
-    asyncio.run(test())
+    protocol, transport = await accepted(BatchingProtocol)
+    protocol.data_received(frame(kind, b"1"))
+    heard: list[Frame] = []
+    protocol.on_frame = heard.append
+    protocol.data_received(frame(kind, b"2"))
+    assert (heard, protocol.queue.qsize()) == ([], 2)
+    await leave(protocol, transport)
 
 
 LINES = [
@@ -335,7 +332,7 @@ def mostly(usual: bytes, *others: bytes) -> st.SearchStrategy[bytes]:
     return st.sampled_from([usual] * 3 * len(others) + [*others])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     mostly(b"GET", b"POST", b"get"),
     mostly(*PATHS),
@@ -472,23 +469,6 @@ def test_lost_connection_takes_no_frame_from_others(
         assert ada.socket.recv(PATIENCE) == "news"
 
 
-def test_slow_client_is_evicted(
-    server: TestServer, writes: dict[str, list[bytes]]
-) -> None:
-    """Although it was synced with the others until then."""
-    with (
-        server.stalled("/parties/radio/1?_pk=phone"),
-        server.join("1", "radio", pk="ada", compression=None) as ada,
-    ):
-        for _ in range(60):
-            room = server.parties.room("radio", "1")
-            assert room
-            server.call(room.broadcast, b"x" * 32_000)
-            assert len(ada.socket.recv(PATIENCE)) == 32_000
-        assert list(room.connections_by_id) == ["ada"]
-    assert sum(map(len, writes["phone"])) < 30 * 32_000
-
-
 def test_batch_is_written_after_64_kib(
     server: TestServer, writes: dict[str, list[bytes]]
 ) -> None:
@@ -595,32 +575,33 @@ def test_closed_connection_leaves_no_cycle(server: TestServer) -> None:
         gc.enable()
 
 
-@pytest.mark.parametrize(
-    ("offer", "agreed"),
-    [
-        ("permessage-deflate", True),
-        ("permessage-deflate; client_max_window_bits", True),
-        ("permessage-deflate; client_max_window_bits=10", True),
-        ("permessage-deflate; client_no_context_takeover", True),
-        ("permessage-deflate; server_max_window_bits=15", False),
-        ("permessage-deflate; server_no_context_takeover", False),
-        ("permessage-deflate; client_max_window_bits=16", False),
-        ("permessage-deflate; client_no_context_takeover=1", False),
-        ("permessage-deflate" + 2 * "; client_max_window_bits", False),
-        ("permessage-deflate; server_max_window_bits, permessage-deflate", 1),
-        ("permessage-inflate", False),
-    ],
-)
+OFFERS = {
+    "permessage-deflate": True,
+    "permessage-deflate; client_max_window_bits": True,
+    "permessage-deflate; client_max_window_bits=10": True,
+    "permessage-deflate; client_no_context_takeover": True,
+    "permessage-deflate; server_max_window_bits, permessage-deflate": True,
+    "permessage-deflate; server_max_window_bits=15": False,
+    "permessage-deflate; server_no_context_takeover": False,
+    "permessage-deflate; client_max_window_bits=16": False,
+    "permessage-deflate; client_no_context_takeover=1": False,
+    "permessage-deflate" + 2 * "; client_max_window_bits": False,
+    "permessage-inflate": False,
+}
+
+
 def test_deflate_declines_an_offer_that_limits_the_window(
-    server: TestServer, offer: str, agreed: bool
+    server: TestServer,
 ) -> None:
     """RFC 7692, 7.1."""
-    request = HANDSHAKE % b"/parties/radio/1"
-    answer = server.raw(request[:-2] + OFFER % offer.encode())
-    assert answer.startswith(b"HTTP/1.1 101 ")
-    taken = b": permessage-deflate; client_no_context_takeover\r\n" in answer
-    assert taken == agreed
-    assert (b"permessage" in answer) == agreed
+    for offer, agreed in OFFERS.items():
+        answer = server.raw(ROOM[:-2] + OFFER % offer.encode())
+        assert answer.startswith(b"HTTP/1.1 101 ")
+        taken = (
+            b": permessage-deflate; client_no_context_takeover\r\n" in answer
+        )
+        assert taken == agreed, offer
+        assert (b"permessage" in answer) == agreed, offer
 
 
 @pytest.mark.stages(2)

@@ -5,8 +5,8 @@ import json
 import socket
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from secrets import token_urlsafe
@@ -27,7 +27,6 @@ from shared.web.browser_id import BROWSER_COOKIE, sign
 
 from ..support.party_server import Echo, serve_parties
 from ..support.server_process import (
-    BOTH_WAYS,
     HANDSHAKE,
     PATIENCE,
     Answer,
@@ -125,18 +124,6 @@ def test_messages_beyond_the_rate_are_rejected_and_may_be_retried(
 
 
 @pytest.mark.stages(2)
-def test_frame_size_limit_is_a_setting(strict: ServerProcess) -> None:
-    with strict.join() as ada, strict.join() as bob:
-        bob.wait_for("history")
-        ada.wait_for("history")
-        id = ada.say("x" * 1_000)["id"]
-        why = "A frame may have 1,024 bytes at most."
-        assert ada.next() == {"type": "error", "message": why, "id": id}
-        ada.say("hello")
-        assert bob.hear("hello")
-
-
-@pytest.mark.stages(2)
 def test_full_room_accepts_a_connection_after_another_left(
     strict: ServerProcess,
 ) -> None:
@@ -166,32 +153,9 @@ def test_body_size_limit_is_a_setting(strict: ServerProcess, path: str) -> None:
     assert strict.ask("POST", path, "x" * 2_046, **key).status in (404, 422)
 
 
-@pytest.mark.stages(2)
-def test_body_of_unknown_length_ends_at_the_limit(
-    strict: ServerProcess,
-) -> None:
-    head = (
-        "POST /presenter HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-        f"Authorization: Bearer {KEY}\r\nTransfer-Encoding: chunked\r\n\r\n"
-    )
-    part = "3e8\r\n" + "x" * 1_000 + "\r\n"
-    with strict.connected() as bare:
-        bare.sendall((head + 3 * part).encode())
-        answer = b""
-        while some := bare.recv(65_536):
-            answer += some
-    assert answer.startswith(b"HTTP/1.1 413 ")
-    assert b'{"error":"A request may have 2,048 bytes at most."}' in answer
-
-
 @pytest.mark.stages(5)
-@pytest.mark.parametrize("fast", BOTH_WAYS)
-def test_invented_rooms_do_not_displace_listed_ones(
-    serve: Serve, fast: str
-) -> None:
-    running = serve(
-        MAX_ROOMS="1", MAX_NEW_ROOMS_PER_MINUTE="2", FAST_TRANSPORT=fast
-    )
+def test_invented_rooms_do_not_displace_listed_ones(serve: Serve) -> None:
+    running = serve(MAX_ROOMS="1", MAX_NEW_ROOMS_PER_MINUTE="2")
     parties = "chatroom", "presence", "usage"
     for party in parties:
         for room in ("junk1", "junk2", "junk3"):
@@ -208,11 +172,18 @@ def test_invented_rooms_do_not_displace_listed_ones(
 
 
 def test_unlisted_rooms_are_bounded_and_listed_ones_open() -> None:
-    class Listed(Echo):
+    """A refused room is not even started; one that exists is not new."""
+    started: list[str] = []
+
+    class Open(Echo):
+        async def on_start(self) -> None:
+            started.append(self.room.id)
+
+    class Listed(Open):
         rooms = ("kitchen", "hall")
 
     bounds = Limits(max_rooms=1, max_new_rooms_per_minute=2)
-    with serve_parties(bounds=bounds, open=Echo, listed=Listed) as server:
+    with serve_parties(bounds=bounds, open=Open, listed=Listed) as server:
         with server.join("a", "open"):
             refused = refusal(server, "b", "open")
             assert refused
@@ -229,8 +200,10 @@ def test_unlisted_rooms_are_bounded_and_listed_ones_open() -> None:
         words = "Too many rooms were made just now. Come back later."
         assert refused.json() == {"error": words}
         assert refused.headers["retry-after"] == "5"
-        for room in Listed.rooms:
-            assert refusal(server, room, "listed") is None
+        assert server.get("/parties/open/c").status == 429
+        for path in ("open/b", "listed/kitchen", "listed/hall"):
+            assert server.get(f"/parties/{path}").status == 200
+    assert {"a", "b"} <= set(started) <= {"a", "b", *Listed.rooms}
 
 
 # How fast a connection may send
@@ -270,7 +243,7 @@ def test_sender_that_reconnects_keeps_its_bucket(kind: str) -> None:
     signed = cookie()
     with serve_parties(bounds=Limits(), counter=Counter) as server:
         began = time.monotonic()
-        for number in range(40):
+        for number in range(15):
             made_up = {"Cookie": f"{BROWSER_COOKIE}={number}.{number}"}
             headers = {"signed": signed, "made up": made_up}.get(kind)
             with server.join("1", "counter", additional_headers=headers) as eve:
@@ -285,11 +258,9 @@ def test_sender_that_reconnects_keeps_its_bucket(kind: str) -> None:
 
 
 @pytest.mark.parametrize("has_cookies", [True, False])
-def test_hall_of_500_behind_one_address_all_say_hello(
-    has_cookies: bool,
-) -> None:
+def test_hall_behind_one_address_can_all_say_hello(has_cookies: bool) -> None:
     """A flooder at the same address meanwhile keeps nobody from it."""
-    count, seconds = 500, 10
+    count = 120
 
     async def say_hello(url: str) -> None:
         headers = cookie() if has_cookies else None
@@ -318,7 +289,7 @@ def test_hall_of_500_behind_one_address_all_say_hello(
         for _ in people:
             await opened.acquire()
         begin.set()
-        async with asyncio.timeout(max(seconds, PATIENCE)):
+        async with asyncio.timeout(PATIENCE):
             await asyncio.gather(*people)
         flooding.cancel()
         await asyncio.wait([flooding])
@@ -327,30 +298,6 @@ def test_hall_of_500_behind_one_address_all_say_hello(
     with serve_parties(bounds=Limits(), teller=Teller) as server:
         url = f"ws://127.0.0.1:{server.port}/parties/teller/1"
         asyncio.run(hall(url))
-
-
-def test_flooding_connection_is_closed_and_may_reconnect() -> None:
-    with (
-        serve_parties(bounds=Limits(), teller=Teller) as server,
-        server.join("1", "teller", additional_headers=cookie()) as bob,
-    ):
-        with server.join("1", "teller") as eve:
-            with suppress(ConnectionClosed):
-                while True:
-                    eve.send("x")
-            told: Counter[str] = Counter()
-            with suppress(ConnectionClosed):
-                while True:
-                    told[eve.next()["type"]] += 1
-            why = "You were sending too much. Come back in a moment."
-            assert eve.closed() == (1008, why)
-            assert told["heard"] >= 10
-            assert told["error"] >= 1_000
-        bob.send("still here")
-        assert heard(bob, "still here")
-        with server.join("1", "teller") as eve:
-            while not eve.send("me too") and eve.next()["type"] == "error":
-                pass
 
 
 class Pointer(Teller):
@@ -416,47 +363,6 @@ def test_frame_size_limit_of_a_party_wins(most: int) -> None:
 # How many rooms
 
 
-def test_new_room_beyond_the_rate_is_refused_before_it_is_made() -> None:
-    started: list[str] = []
-
-    class Open(Echo):
-        async def on_start(self) -> None:
-            started.append(self.room.id)
-
-    class Listed(Open):
-        rooms = ("kitchen", "hall")
-
-    bounds = Limits(max_new_rooms_per_minute=3)
-    with (
-        serve_parties(bounds=bounds, open=Open, listed=Listed) as server,
-        server.join("1", "open") as ada,
-    ):
-        assert server.get("/parties/open/2").status == 200
-        assert server.get("/parties/open/3").status == 200
-        answer = server.get("/parties/open/4")
-        assert answer.status == 429
-        assert answer.headers["retry-after"] == "5"
-        assert server.refused("5", "open") == 429
-        for room in ("kitchen", "hall"):
-            assert server.get(f"/parties/listed/{room}").status == 200
-        assert server.get("/parties/open/2").status == 200
-        assert ada.next()["room"] == "1"
-    assert started == ["1", "2", "3", "kitchen", "hall"]
-
-
-def test_longest_idle_room_is_evicted() -> None:
-    started: list[str] = []
-
-    class Open(Echo):
-        async def on_start(self) -> None:
-            started.append(self.room.id)
-
-    with serve_parties(bounds=Limits(max_rooms=2), open=Open) as server:
-        for room in "1213132":
-            assert server.get(f"/parties/open/{room}").status == 200
-    assert started == ["1", "2", "3", "2"]
-
-
 def test_room_that_is_starting_is_not_evicted() -> None:
     """Though its visitor has given up; it would start twice at once."""
 
@@ -476,23 +382,6 @@ def test_room_that_is_starting_is_not_evicted() -> None:
         return await slow.get("2").fetch()
 
     assert asyncio.run(ask()).status_code == 503
-
-
-def test_party_without_on_request_makes_no_room() -> None:
-    with serve_parties(mute=Server) as server:
-        assert server.get("/parties/mute/1").status == 404
-        assert server.parties.room("mute", "1") is None
-
-
-def test_requests_reach_a_full_room() -> None:
-    with (
-        serve_parties(
-            bounds=Limits(max_connections_per_room=1), echo=Echo
-        ) as server,
-        server.join("1", "echo"),
-    ):
-        assert server.refused("1", "echo") == 503
-        assert server.get("/parties/echo/1").status == 200
 
 
 class Reader(Server):
@@ -528,6 +417,7 @@ def test_refused_handshakes_are_not_logged_one_by_one(
             assert server.refused("1", "echo") == 503
             assert server.refused("2", "echo") == 429
             assert server.refused("3", "nobody") == 404
+        assert server.get("/parties/echo/1").status == 200
         assert ada.next()["room"] == "1"
     assert caplog.messages == []
 
@@ -541,7 +431,7 @@ UPGRADE = HANDSHAKE % PATH
 COMPLETE = POST + b"Content-Length: 0\r\n\r\n"
 
 
-def dripping(slow: socket.socket, drop: bytes) -> bytes:
+def drip(slow: socket.socket, drop: bytes) -> bytes:
     """Send data again and again; return the bytes until the end."""
     heard = b""
     slow.settimeout(0.1)
@@ -572,25 +462,28 @@ INCOMPLETE = {
 
 
 @pytest.mark.parametrize("drips", [False, True], ids=["stalls", "drips"])
-@pytest.mark.parametrize(
-    ("sent", "answer"), INCOMPLETE.values(), ids=list(INCOMPLETE)
-)
 def test_incomplete_request_ends_at_its_deadline(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
-    sent: bytes,
-    answer: bytes,
     drips: bool,
 ) -> None:
     """Also one that arrives byte by byte."""
     monkeypatch.setattr(
         "shared.party.transport.http_protocol.REQUEST_TIMEOUT", 0.3
     )
-    with serve_parties(reader=Reader) as server, server.connected() as slow:
-        slow.sendall(sent)
-        drop = b"x" if sent.endswith(b"\r\n") else b" "
-        heard = dripping(slow, drop) if drips and sent else read_all(slow)
-        assert heard.startswith(answer)
+    with serve_parties(reader=Reader) as server, ThreadPoolExecutor() as pool:
+
+        def begin(sent: bytes) -> bytes:
+            with server.connected() as slow:
+                slow.sendall(sent)
+                drop = b"x" if sent.endswith(b"\r\n") else b" "
+                return drip(slow, drop) if drips and sent else read_all(slow)
+
+        begun = [pool.submit(begin, sent) for sent, _ in INCOMPLETE.values()]
+        for each, (name, (_, answer)) in zip(
+            begun, INCOMPLETE.items(), strict=True
+        ):
+            assert each.result().startswith(answer), name
         assert server.get("/parties/reader/1").json() == 0
     assert "Traceback" not in caplog.text
 

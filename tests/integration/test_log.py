@@ -13,7 +13,6 @@ from shared.chat.messages import (
     recent_messages,
 )
 from shared.party import (
-    Connection,
     Entry,
     Frame,
     Log,
@@ -23,8 +22,6 @@ from shared.party.encoding import encode
 from shared.party.paging import MAX_PAGE_BYTES, encode_page
 from shared.party.registry import PartyRegistry
 from shared.party.storage.store import Store
-
-from ..support.party_server import serve_parties
 
 
 class Note(Entry):
@@ -55,32 +52,6 @@ def history(log: Log[Message]) -> Frame:
             "messages": recent_messages(log),
         }
     )
-
-
-def test_log_keeps_the_id_of_an_evicted_message_taken() -> None:
-    class Chat(Server):
-        def on_start(self) -> None:
-            self.notes = self.room.log(Note)
-
-        async def on_message(self, message: Frame, sender: Connection) -> None:
-            note = Note.model_validate_json(message)
-            await self.notes.append(note)
-            self.room.broadcast({"type": "update", "message": note})
-
-    with serve_parties(chat=Chat) as moderation:
-        moderation.parties.store.max_entries = 10
-        with (
-            moderation.join("1", "chat") as ada,
-            moderation.join("1", "chat") as eve,
-        ):
-            for number in range(30):
-                ada.send({"id": f"{number}", "text": "hers"})
-                assert eve.wait_for("update")["message"]["seq"] == number
-            eve.send({"id": "3", "text": "his"})
-            assert eve.next()["id"] == "3"
-            eve.send({"id": "30", "text": "his"})
-            assert eve.next()["message"]["id"] == "30"
-            ada.until("the next", lambda frame: frame["message"]["id"] == "30")
 
 
 @pytest.mark.parametrize("body", ["hi", "\N{BALLOON}" * 4_000])

@@ -12,7 +12,6 @@ from starlette.routing import Route
 from shared.web.log_redaction import BURST_RECORDS
 
 from ..support.server_process import (
-    BOTH_WAYS,
     ROOT,
     ServerProcess,
     Stage,
@@ -29,9 +28,9 @@ POST += b"Authorization: Bearer " + KEY.encode() + b"\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
-@pytest.fixture(scope="module", params=BOTH_WAYS)
-def running(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
-    with start(CHAT, FAST_TRANSPORT=request.param, PRESENTER_KEY=KEY) as found:
+@pytest.fixture(scope="module")
+def running() -> Iterator[ServerProcess]:
+    with start(CHAT, FAST_TRANSPORT="1", PRESENTER_KEY=KEY) as found:
         yield found
 
 

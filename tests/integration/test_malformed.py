@@ -13,7 +13,6 @@ from shared.party import Connection, Frame, Server
 
 from ..support.party_server import serve_parties
 from ..support.server_process import (
-    BOTH_WAYS,
     HANDSHAKE,
     PATIENCE,
     ServerProcess,
@@ -39,7 +38,13 @@ pytestmark = pytest.mark.stages(5)
 ROOM = "/parties/chatroom/room-4"
 
 
-@pytest.fixture(scope="module", params=BOTH_WAYS)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param("1", id="fast"),
+        pytest.param("0", id="plain", marks=pytest.mark.soak),
+    ],
+)
 def rooms(
     stage: Stage, request: pytest.FixtureRequest
 ) -> Iterator[ServerProcess]:

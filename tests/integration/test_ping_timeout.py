@@ -1,6 +1,8 @@
 """Clients that vanish without a close frame, or answer no ping."""
 
 import threading
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any, cast
 
 import msgpack
@@ -13,9 +15,10 @@ from shared.party import Connection, Frame, Server
 from shared.party.transport.bounded_protocol import BoundedProtocol
 
 from ..support.party_server import TestServer, serve_parties
-from ..support.server_process import PATIENCE, ServerProcess, WebSocketClient
+from ..support.server_process import PATIENCE, ServerProcess
 from ..support.tcp_proxy import proxy_to
 from ..support.ws_frames import PING, TEXT, close_code, frame
+from .test_presence import JOIN
 
 
 class Library(Server):
@@ -76,7 +79,7 @@ def test_client_that_answers_no_ping_is_closed(
 
 def test_client_that_answers_pings_stays() -> None:
     with serve_parties(library=Library) as server:
-        ping_often(server, 1)
+        ping_often(server, 0.5)
         with server.join("1", "library") as ada:
             ada.socket.recv(PATIENCE)
             with server.stalled("/parties/library/1"):
@@ -135,26 +138,23 @@ def test_flood_of_pings_takes_no_memory(
 
 
 @pytest.mark.stages(5)
-@pytest.mark.parametrize("way", ["up", "down"])
-def test_cursor_of_a_lost_connection_is_removed(serve: Any, way: str) -> None:
+def test_cursor_of_a_lost_connection_is_removed(
+    serve: Callable[..., ServerProcess],
+) -> None:
     """The machine is gone; its socket still accepts writes."""
-
-    def join(guest: WebSocketClient) -> None:
-        presence = {"cursor": None, "message": None}
-        info = {"name": "Ada"}
-        guest.send({"type": "join", "presence": presence, "info": info})
-
-    def told(guest: WebSocketClient) -> Any:
-        return msgpack.unpackb(cast(bytes, guest.socket.recv(PATIENCE)))
-
-    running: ServerProcess = serve(PING_INTERVAL="1")
-    with proxy_to(running) as proxy, running.join(party="presence") as ada:
-        join(ada)
-        with proxy.join(party="presence", pk="bob") as bob:
-            join(bob)
-            while told(bob)["type"] != "sync":
+    ways = {"bob": "up", "eve": "down"}
+    running = serve(PING_INTERVAL="1")
+    with running.join(party="presence") as ada, ExitStack() as stack:
+        ada.send(JOIN)
+        for id, way in ways.items():
+            proxy = stack.enter_context(proxy_to(running))
+            guest = stack.enter_context(proxy.join(party="presence", pk=id))
+            guest.send(JOIN)
+            while b"sync" not in guest.socket.recv(PATIENCE):
                 pass
             proxy.swallow(way)
-            while told(ada).get("remove") != ["bob"]:
-                pass
-            proxy.cut()
+            stack.callback(proxy.cut)
+        removed: set[str] = set()
+        while removed != set(ways):
+            told = msgpack.unpackb(cast(bytes, ada.socket.recv(PATIENCE)))
+            removed.update(told.get("remove", []))

@@ -20,7 +20,6 @@ from websockets.exceptions import ConnectionClosed
 from shared.web.build_watcher import CHECK_INTERVAL
 
 from ..support.server_process import (
-    BOTH_WAYS,
     HANDSHAKE,
     PATIENCE,
     ROOT,
@@ -79,7 +78,7 @@ def fails_to_start(*arguments: str, **settings: str) -> str:
 
 def test_serve_names_each_wrong_setting() -> None:
     wrong = {
-        "PORT": "abc",
+        "PORT": "65536",
         "RELOAD": "perhaps",
         "GRACEFUL_TIMEOUT": "inf",
         "PUBLIC_URL": "https://example.org/app?x",
@@ -140,10 +139,6 @@ def test_serve_names_settings_without_effect(tmp_path: Path) -> None:
         ]
 
 
-def test_serve_names_a_port_out_of_range() -> None:
-    assert "  PORT=65536: " in fails_to_start("demo_01", PORT="65536")
-
-
 def test_serve_names_a_taken_port_and_a_remedy() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -154,7 +149,7 @@ def test_serve_names_a_taken_port_and_a_remedy() -> None:
     assert "make demo-01 PORT=2000" in said
 
 
-@pytest.mark.parametrize("arguments", [[], ["demo_99"], ["demo_01", "more"]])
+@pytest.mark.parametrize("arguments", [["demo_99"], ["demo_01", "more"]])
 def test_serve_prints_its_usage_without_a_stage(arguments: list[str]) -> None:
     said = fails_to_start(*arguments)
     assert said.startswith("usage: python -m shared.serve STAGE")
@@ -193,8 +188,6 @@ def test_serve_starts_on_a_terminal_without_unicode() -> None:
         ("openai", "ALL_PROXY", "socks5://127.0.0.1:1080"),
         ("openai", "http_proxy", "http://ada:secret@proxy:port"),
         ("openai", "SSL_CERT_FILE", "/nowhere/at/all"),
-        ("ollama", "ALL_PROXY", "socks5://127.0.0.1:1080"),
-        ("ollama", "HTTP_PROXY", "proxy://127.0.0.1"),
         ("ollama", "NO_PROXY", "[::1]"),
     ],
 )
@@ -226,30 +219,11 @@ def test_serve_listens_at_an_ipv6_address() -> None:
             assert bare.recv(15) == b"HTTP/1.1 200 OK"
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_serve_exits_without_an_error(how: signal.Signals) -> None:
+def test_serve_exits_without_an_error_on_ctrl_c() -> None:
     with start(SHELL) as running:
         assert running.get("/healthz").status == 200
-        assert running.stop(how) == 0
+        assert running.stop(signal.SIGINT) == 0
         assert running.errors() == ""
-
-
-def test_serve_exits_soon_with_many_connections() -> None:
-    """One of them reads nothing, another one is in the middle of a request."""
-    with start(ROOMS) as running, ExitStack() as stack:
-        path = "/parties/chatroom/hello-world"
-        stack.enter_context(running.stalled(path))
-        half = stack.enter_context(running.connected())
-        half.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
-        join = stack.enter_context
-        guests = [join(running.join()) for _ in range(50)]
-        for guest in guests:
-            guest.wait_for("history")
-        begun = time.monotonic()
-        assert running.stop() == 0
-        assert time.monotonic() - begun < 8
-        for guest in guests:
-            assert guest.closed()[0] == 1012
 
 
 def ended_by_saving(file: Path, guest: WebSocketClient) -> int:
@@ -278,8 +252,11 @@ def copied(tmp_path: Path) -> Stage:
     return Stage(2, tmp_path / "demo_02")
 
 
-def test_supervisor_ignores_lock_files_of_editors(copied: Stage) -> None:
+def test_supervisor_restarts_on_a_save_and_ignores_lock_files(
+    copied: Stage,
+) -> None:
     """Emacs locks a file by a link beside it that leads nowhere."""
+    saved = copied.folder / "app.py"
     folders = [copied.folder, copied.folder / "ui", copied.folder / "party"]
 
     def lock(name: str) -> None:
@@ -294,10 +271,17 @@ def test_supervisor_ignores_lock_files_of_editors(copied: Stage) -> None:
             ada.wait_for("history")
             for name in (".#home.py", ".#home.js", "gone.css"):
                 lock(name)
-            assert ended_by_saving(copied.folder / "app.py", ada) == 1012
+            assert ended_by_saving(saved, ada) == 1012
             assert "demo_02 runs at" in next_line(running)
         assert running.get("/build").text.split()[0] == build.split()[0]
-        assert running.get("/chats/hello-world").status == 200
+        with running.join() as ada:
+            assert ada.next()["messages"] == []
+            text = saved.read_text("utf-8").replace("All Chats", "Saved")
+            saved.write_text(text, "utf-8")
+            assert ended_by_saving(saved, ada) == 1012
+            assert "demo_02 runs at" in next_line(running)
+        assert "<h1>Saved</h1>" in running.get("/chats").text
+        assert running.stop() == 0
         assert not re.search(r"\.#|gone", running.errors())
 
 
@@ -319,12 +303,9 @@ needs_linux = pytest.mark.skipif(
 
 
 @needs_linux
-@pytest.mark.parametrize("fast", BOTH_WAYS)
-def test_build_watcher_keeps_the_build_without_descriptors(fast: str) -> None:
+def test_build_watcher_keeps_the_build_without_descriptors() -> None:
     with (
-        start(
-            ROOMS, RELOAD="1", PORT=str(free_port()), FAST_TRANSPORT=fast
-        ) as running,
+        start(ROOMS, RELOAD="1", PORT=str(free_port())) as running,
         running.join() as ada,
         ExitStack() as stack,
     ):
@@ -373,24 +354,3 @@ def test_serve_raises_the_descriptor_limit_or_warns(
     assert found == (hard, hard)
     assert said.count("\n") == lines
     assert said == "" or f"Only {hard} files may be open" in said
-
-
-def test_supervisor_restarts_when_a_file_is_saved(
-    copied: Stage,
-) -> None:
-    """Its pages' sockets are closed with 1012, and find it again."""
-    stage = copied
-    with start(stage, RELOAD="1", PORT=str(free_port())) as running:
-        assert "<h1>All Chats</h1>" in running.get("/chats").text
-        with running.join() as ada:
-            ada.wait_for("history")
-            saved = stage.folder / "app.py"
-            saved.write_text(
-                saved.read_text("utf-8").replace("All Chats", "Saved"), "utf-8"
-            )
-            assert ended_by_saving(saved, ada) == 1012
-            assert "demo_02 runs at" in next_line(running)
-        assert "<h1>Saved</h1>" in running.get("/chats").text
-        with running.join() as ada:
-            assert ada.next()["messages"] == []
-        assert running.stop() == 0

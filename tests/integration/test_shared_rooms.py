@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from ..support.server_process import PATIENCE, ServerProcess, Stage, start
+from ..support.server_process import ServerProcess, Stage, start
 
 pytestmark = pytest.mark.stages(2)
 
@@ -154,54 +154,13 @@ def test_restarted_server_has_a_new_epoch(
         assert ada.next()["seq"] == 0
 
 
-def test_reconnection_before_the_disconnect_gets_all_messages(
-    rooms: ServerProcess,
-) -> None:
-    with (
-        rooms.join(pk="bob") as bob,
-        rooms.join(pk="ada") as old,
-        rooms.join(pk="ada") as new,
-    ):
-        assert old.closed()[0] == 4001
-        bob.say("are you there?", user="Bob")
-        assert new.hear("are you there?")
-
-
-@pytest.mark.parametrize(
-    "path", ["chatroom/nowhere", "chatroom/Hello-World", "nobody/hello-world"]
-)
-def test_chat_has_no_other_rooms(rooms: ServerProcess, path: str) -> None:
-    party, room = path.split("/")
-    with pytest.raises(InvalidStatus) as refusal, rooms.join(room, party):
-        pass
-    assert refusal.value.response.status_code == 404
-    assert rooms.get(f"/parties/{path}").status == 404
-
-
-def test_party_name_may_be_camel_case(
-    rooms: ServerProcess,
-) -> None:
-    with rooms.join(party="chatRoom") as ada, rooms.join() as bob:
-        bob.wait_for("history")
-        ada.say("hello")
-        assert bob.hear("hello")
-
-
-def test_chat_answers_no_requests(rooms: ServerProcess) -> None:
-    answer = rooms.get("/parties/chatroom/hello-world")
-    assert answer.status == 404
-
-
-def test_message_reaches_a_hundred_connections(rooms: ServerProcess) -> None:
-    with ExitStack() as stack:
-        join = stack.enter_context
-        guests = [join(rooms.join("room-4")) for _ in range(100)]
-        for guest in guests:
-            guest.wait_for("history")
-        guests[0].say("hello, everybody")
-        for guest in guests[1:]:
-            message = guest.next(PATIENCE)["message"]
-            assert message["body"] == "hello, everybody"
+def test_chat_has_no_other_rooms(rooms: ServerProcess) -> None:
+    for path in ("chatroom/nowhere", "chatroom/Hello-World", "nobody/x"):
+        party, room = path.split("/")
+        with pytest.raises(InvalidStatus) as refusal, rooms.join(room, party):
+            pass
+        assert refusal.value.response.status_code == 404
+        assert rooms.get(f"/parties/{path}").status == 404
 
 
 def test_client_may_fetch_no_more_pages_than_messages(stage: Stage) -> None:

@@ -1,7 +1,6 @@
 """Shutdown: in order, within bounds, and pages reconnect on their own."""
 
 import asyncio
-import json
 import os
 import socket
 import subprocess
@@ -17,8 +16,6 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
-from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
 
 from shared.party import Connection, Frame, Server
 
@@ -73,9 +70,11 @@ def test_shutdown_finishes_replies_and_refuses_newcomers() -> None:
             assert ada.closed() == bob.closed() == RESTARTING
 
 
-def test_shutdown_cancels_a_late_hook(
+def test_shutdown_cancels_late_hooks_and_those_that_it_starts(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    closed = threading.Event()
+
     class Chat(Server):
         async def on_message(self, message: Frame, sender: Connection) -> None:
             sender.send({"asked": message})
@@ -86,6 +85,12 @@ def test_shutdown_cancels_a_late_hook(
                 if message == "clumsy":
                     raise RuntimeError("while it was cancelled")
 
+        async def on_close(self, connection: Connection) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                closed.set()
+
     with serve_parties(chat=Chat) as server, server.join("1", "chat") as ada:
         for message in ("clumsy", "tidy"):
             ada.send(message)
@@ -95,6 +100,8 @@ def test_shutdown_cancels_a_late_hook(
             assert {"interrupted": "tidy"} in heard
             assert {"interrupted": "clumsy"} in heard
             assert ada.closed() == RESTARTING
+        server.run_in_loop(server.parties.shutdown(grace=PATIENCE))
+        assert closed.is_set()
     assert "chat/1: a hook failed, the room goes on" in caplog.messages
 
 
@@ -158,23 +165,6 @@ def test_shutdown_ends_hooks_that_start_meanwhile() -> None:
             assert ada.closed() == RESTARTING
 
 
-def test_shutdown_ends_the_hooks_that_it_starts() -> None:
-    ended = threading.Event()
-
-    class Chat(Server):
-        async def on_close(self, connection: Connection) -> None:
-            try:
-                await asyncio.Event().wait()
-            finally:
-                ended.set()
-
-    with serve_parties(chat=Chat) as server, server.join("1", "chat") as ada:
-        with ending(server, grace=0):
-            assert ada.closed() == RESTARTING
-        server.run_in_loop(server.parties.shutdown(grace=PATIENCE))
-        assert ended.is_set()
-
-
 # The process
 
 
@@ -198,8 +188,8 @@ def asking(stub: OpenAIStub) -> dict[str, str]:
 @pytest.mark.stages(5)
 @pytest.mark.parametrize(
     ("first", "then"),
-    [(SIGTERM, SIGTERM), (SIGINT, SIGINT), (SIGTERM, SIGINT)],
-    ids=["SIGTERM twice", "Ctrl+C twice", "Ctrl+C in the end"],
+    [(SIGINT, SIGINT), (SIGTERM, SIGINT)],
+    ids=["Ctrl+C twice", "Ctrl+C in the end"],
 )
 def test_second_signal_exits_at_once(
     serve: Callable[..., ServerProcess], first: Signals, then: Signals
@@ -298,8 +288,6 @@ def test_shutdown_does_not_wait_for_a_stubborn_hook(
         assert running.stop() == 0
 
 
-GUESTS, STALLED, ROUNDS = 50, 5, 3
-
 PARTIES = "chatroom/hello-world", "presence/hello-world", "usage/total"
 
 IN_THE_MIDDLE = [
@@ -313,70 +301,36 @@ IN_THE_MIDDLE = [
 """An idle connection, incomplete requests, and an unread response."""
 
 
-async def fill(running: ServerProcess, stack: ExitStack) -> list[Any]:
-    """Fill a server with clients of all kinds; return those that read."""
-    base = f"ws://127.0.0.1:{running.port}/parties"
-    guests = [
-        await connect(f"{base}/{party}", proxy=None, max_queue=None)
-        for _ in range(GUESTS)
-        for party in PARTIES
-    ]
-    for _ in range(STALLED):
-        stack.enter_context(running.stalled(f"/parties/{PARTIES[0]}"))
-    for request in IN_THE_MIDDLE:
-        stack.enter_context(running.connected()).sendall(request)
-    said = {"user": "Ada", "body": "x" * 4_000, "role": "user"}
-    for number in range(80):
-        frame = {"type": "message", "message": {"id": f"m{number}", **said}}
-        await guests[0].send(json.dumps(frame))
-    for guest in guests[:: len(PARTIES)]:
-        while '"m79"' not in str(await guest.recv()):
-            pass
-    return guests
-
-
-async def told(guest: Any) -> int:
-    """Return the close code that a client gets."""
-    with suppress(ConnectionClosed):
-        while True:
-            await guest.recv()
-    return int(guest.close_code)
-
-
-async def time_to_end(running: ServerProcess) -> float:
-    """Fill a server and stop it; return the seconds that it takes."""
-    with ExitStack() as stack:
-        guests = await fill(running, stack)
-        begun = time.monotonic()
-        running.process.send_signal(SIGTERM)
-        ended = asyncio.create_task(asyncio.to_thread(running.process.wait))
-        codes = await asyncio.gather(*map(told, guests))
-        assert await ended == 0
-        took = time.monotonic() - begun
-    assert codes == [RESTARTING[0]] * len(guests)
-    return took
-
-
-@pytest.mark.soak
 @pytest.mark.stages(5)
 @pytest.mark.parametrize("fault", [None, "hang"], ids=["idle", "a reply hangs"])
-def test_shutdown_of_many_connections_takes_two_seconds(
+def test_shutdown_with_many_connections_ends_soon(
     serve: Callable[..., ServerProcess], fault: Any
 ) -> None:
-    """The fastest round counts: the machine may be busy."""
-    took = []
-    with OpenAIStub() as stub:
+    """Some of them read nothing, others are in the middle of a request."""
+    with OpenAIStub() as stub, ExitStack() as stack:
         stub.fault = fault
-        for _ in range(ROUNDS):
-            running = serve(
-                **asking(stub),
-                MAX_MESSAGES_PER_SECOND="1000",
-                GRACEFUL_TIMEOUT="1",
-            )
-            took.append(asyncio.run(time_to_end(running)))
-    print("it took", *(f"{seconds:.2f}" for seconds in took), "s to end")
-    # Two seconds, where nothing else runs; here, other tests do.
-    assert min(took) <= 3
+        running = serve(**asking(stub), MAX_MESSAGES_PER_SECOND="1000")
+        guests = [
+            stack.enter_context(running.join(room, party))
+            for party, room in (each.split("/") for each in PARTIES * 15)
+        ]
+        for _ in range(3):
+            stack.enter_context(running.stalled(f"/parties/{PARTIES[0]}"))
+        for request in IN_THE_MIDDLE:
+            stack.enter_context(running.connected()).sendall(request)
+        for _ in range(80):
+            guests[0].say("x" * 4_000)
+        last = guests[0].say("the last one")
+        for reader in guests[3 :: len(PARTIES)]:
+            reader.hear(last["body"])
+        begun = time.monotonic()
+        running.process.send_signal(SIGTERM)
+        closed = [guest.closed() for guest in guests]
+        assert closed == [RESTARTING] * len(guests)
+        assert running.process.wait(PATIENCE) == 0
+        # It takes two seconds where nothing else runs.
+        assert time.monotonic() - begun < 8
+        assert running.errors() == ""
 
 
 def workers(running: ServerProcess) -> list[int]:
@@ -397,7 +351,7 @@ def workers(running: ServerProcess) -> list[int]:
 
 
 @pytest.mark.stages(5)
-def test_killed_server_is_restarted(
+def test_killed_server_is_restarted_unless_its_supervisor_is_killed(
     serve: Callable[..., ServerProcess], tmp_path: Path
 ) -> None:
     running = serve(RELOAD="1", STORE=f"sqlite:{tmp_path / 'party.db'}")
@@ -407,16 +361,8 @@ def test_killed_server_is_restarted(
     (worker,) = workers(running)
     os.kill(worker, SIGKILL)
     with running.join() as ada:
-        assert [each["id"] for each in ada.wait_for("history")["messages"]] == [
-            id
-        ]
-
-
-@pytest.mark.stages(5)
-def test_killed_server_frees_the_port(
-    serve: Callable[..., ServerProcess],
-) -> None:
-    running = serve(RELOAD="1")
+        (kept,) = ada.wait_for("history")["messages"]
+        assert kept["id"] == id
     (worker,) = workers(running)
     running.kill()
     deadline = time.monotonic() + PATIENCE

@@ -108,7 +108,7 @@ async def test_sqlite_file_of_format_1_loses_nothing(file: Path) -> None:
     assert after == before
 
 
-@pytest.mark.parametrize("step", range(8))
+@pytest.mark.parametrize("step", [0, 3, 7])
 def test_sqlite_migration_that_is_interrupted_begins_again(
     file: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:

@@ -17,7 +17,6 @@ from typing import Any, NoReturn
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
-import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -40,12 +39,6 @@ NEWEST = max(int(each.name[-2:]) for each in ROOT.glob("demo_0?"))
 So what a stage passes on to the next is tested both ways.
 `make test FAST_TRANSPORT=0` has all of them run without, 1 with it.
 """
-
-BOTH_WAYS = [
-    pytest.param("1", id="fast"),
-    pytest.param("0", id="plain", marks=pytest.mark.soak),
-]
-"""`FAST`, for what only the newest stage has."""
 
 opener = build_opener(ProxyHandler({}))
 
