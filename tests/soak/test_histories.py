@@ -68,7 +68,7 @@ MAX_TABS = 4
 TIMES = int(os.environ.get("TIMES", "1"))
 """TIMES=10 makes up ten times as many histories, and others each time."""
 
-SELDOM = 15
+SELDOM = 8
 """Times that each thing has to happen, in all histories."""
 
 A_PROCESS = 150

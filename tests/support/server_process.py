@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
+import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
