@@ -39,7 +39,7 @@ def test_busy_room_refuses_its_heaviest_senders_first(
     senders = SenderRegistry(Limits())
     heavy = [limit_in(senders, f"heavy {number}") for number in range(50)]
     taken = refused = 0
-    for step in range(1, 401):
+    for step in range(1, 201):
         now += 0.05
         for each in heavy:
             for _ in range(2):
@@ -49,8 +49,8 @@ def test_busy_room_refuses_its_heaviest_senders_first(
             for number in range(step, step + 10):
                 light = limit_in(senders, f"light {number}", f"light {number}")
                 assert not light.consume()
-    assert refused > 10_000
-    assert 2_000 < taken < 200 * 20 + 200
+    assert refused > 5_000
+    assert 1_000 < taken < 200 * 10 + 200
 
 
 def test_endless_new_browsers_do_not_delay_present_senders(
@@ -65,7 +65,7 @@ def test_endless_new_browsers_do_not_delay_present_senders(
     senders = SenderRegistry(Limits())
     ada = limit_in(senders)
     now += 30
-    for step in range(1, 401):
+    for step in range(1, 161):
         now += 0.05
         for number in range(20):
             eve = limit_in(senders, f"{step} {number}")
