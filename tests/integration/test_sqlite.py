@@ -338,22 +338,19 @@ async def test_sqlite_rejects_messages_while_its_file_is_gone(
         assert [each.seq for each in log] == [0, 1]
 
 
-def test_sqlite_polls_again_for_what_it_failed_to_read(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+async def test_sqlite_polls_again_for_what_it_failed_to_read(
+    file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def test(file: Path) -> None:
-        async with stored(file) as store, opened(file) as other:
-            log = await log_of(store, "1")
-            await other.append(Note(id="a"))
-            with monkeypatch.context() as patch:
-                patch.setattr(sqlite, "read_from", fail)
-                for _ in range(2):
-                    with pytest.raises(StorageError):
-                        await store._poll()
-            await store._poll()
-            assert [each.id for each in log] == ["a"]
-
-    run(test)
+    async with stored(file) as store, opened(file) as other:
+        log = await log_of(store, "1")
+        await other.append(Note(id="a"))
+        with monkeypatch.context() as patch:
+            patch.setattr(sqlite, "read_from", fail)
+            for _ in range(2):
+                with pytest.raises(StorageError):
+                    await store._poll()
+        await store._poll()
+        assert [each.id for each in log] == ["a"]
 
 
 def overwrite(file: Path, at: int = 0) -> None:
