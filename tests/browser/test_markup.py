@@ -10,9 +10,9 @@ from playwright.sync_api import Page, expect
 
 from shared.chat.names import name_error, normalize_name
 
-from ..integration.test_presenter import KEY, Presenter
 from ..support.browser import People, Person
 from ..support.markup import PAYLOADS
+from ..support.presenter import KEY, Presenter
 from ..support.server_process import (
     ServerProcess,
     Stage,

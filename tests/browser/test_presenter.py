@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from ..integration.test_presenter import KEY, Presenter
 from ..support.browser import People, Person, is_easy_to_tap
+from ..support.presenter import KEY, Presenter
 from ..support.server_process import ServerProcess, Stage, start
 from ..support.stubs import OpenAIStub
 

@@ -14,10 +14,11 @@ import pytest
 from shared.party import Room
 from shared.party.registry import PartyRegistry
 
+from ..support.conversation import Talk, hear_ai
+from ..support.presenter import KEY, Presenter
 from ..support.server_process import (
     PATIENCE,
     ROOT,
-    Answer,
     Client,
     ServerProcess,
     Stage,
@@ -30,7 +31,6 @@ from .test_serve import ended_by_saving
 
 Serve = Callable[..., ServerProcess]
 
-KEY = "only-the-presenter-knows"
 LINK = re.compile(r"For the presenter alone: (http://\S+)/presenter#(\S+)\n")
 ROOM = {"party": "chatroom", "room": "hello-world"}
 ACTIONS: list[dict[str, Any]] = [
@@ -66,33 +66,6 @@ WRONG = [
 """Headers of those who do not have the link."""
 
 
-class Presenter:
-    """A presenter with the link, and so the key."""
-
-    def __init__(self, server: Client, key: str = KEY) -> None:
-        self.server = server
-        self.key = key
-
-    def ask(self, method: str, path: str, body: Any = None) -> Answer:
-        return self.server.ask(
-            method, path, body, Authorization=f"Bearer {self.key}"
-        )
-
-    def does(self, action: str, **more: str) -> Any:
-        """Do something that works; returns how things are then."""
-        answer = self.ask("POST", "/presenter", {"action": action, **more})
-        assert answer.status == 200, answer.text
-        assert KEY not in answer.text
-        return answer.json()
-
-    def sees(self) -> Any:
-        """How things are."""
-        answer = self.ask("GET", "/presenter/state")
-        assert answer.status == 200, answer.text
-        assert answer.headers["cache-control"] == "no-store"
-        return answer.json()
-
-
 @pytest.fixture(scope="module")
 def long_running(stage: Stage) -> Iterator[ServerProcess]:
     with start(
@@ -105,36 +78,12 @@ def long_running(stage: Stage) -> Iterator[ServerProcess]:
 def running(long_running: ServerProcess) -> Iterator[ServerProcess]:
     """A stage whose presenter has a key, for all the tests of this file."""
     yield long_running
-    presenter = Presenter(long_running)
-    for action in ("resume", "show_cursors"):
-        presenter.does(action)
-    for name in presenter.sees()["muted"]:
-        presenter.does("unmute", name=name)
-    for room in presenter.sees()["rooms"]:
-        presenter.does("clear", party=room["party"], room=room["room"])
+    Presenter(long_running).reset()
 
 
 @pytest.fixture
 def presenter(running: ServerProcess) -> Presenter:
     return Presenter(running)
-
-
-@pytest.fixture
-def openai() -> Iterator[OpenAIStub]:
-    with OpenAIStub() as stub:
-        stub.held = True
-        yield stub
-
-
-@pytest.fixture
-def chat(serve: Serve, openai: OpenAIStub) -> ServerProcess:
-    """A stage in which a stub answers, and whose presenter has a key."""
-    return serve(
-        PRESENTER_KEY=KEY,
-        AI="openai",
-        OPENAI_BASE_URL=openai.base_url,
-        MAX_MESSAGES_PER_SECOND="1000",
-    )
 
 
 Guests = Callable[..., WebSocketClient]
@@ -180,20 +129,7 @@ def ends(
     guest: WebSocketClient, count: int, status: str | None = None
 ) -> list[dict[str, Any]]:
     """Wait until so many replies have ended; None: they are finished."""
-    ended: list[dict[str, Any]] = []
-    while len(ended) < count:
-        message = guest.wait_for("update")["message"]
-        if (message["role"], message.get("status")) == ("assistant", status):
-            ended.append(message)
-    return ended
-
-
-def growing(guest: WebSocketClient) -> dict[str, Any]:
-    """Wait until a reply has begun to grow."""
-    while True:
-        message: dict[str, Any] = guest.wait_for("update")["message"]
-        if message.get("status") == "streaming":
-            return message
+    return [hear_ai(guest, status) for _ in range(count)]
 
 
 # Without the link
@@ -259,27 +195,28 @@ def test_presenter_actions_need_the_key(
     kept(ada, "hello")
     before = presenter.sees()
     guess = itertools.count()
+
+    def refused(action: Any, query: str = "", **headers: str) -> None:
+        # A proxy says that each comes from somewhere else.
+        headers["X-Forwarded-For"] = f"2001:db8:{next(guess):x}::1"
+        path = f"/presenter{query}" if action else f"/presenter/state{query}"
+        method = "POST" if action else "GET"
+        answer = running.ask(method, path, action, **headers)
+        assert answer.status == 403, (headers, action)
+        told = {"error": "This takes the presenter’s link."}
+        assert answer.json() == told
+
+    for action in ACTIONS:
+        refused(action)
+    for query in (f"?key={KEY}", f"?{KEY}"):
+        refused(None, query)
+        refused(ACTIONS[0], query)
     for wrong in WRONG:
-        for query in ("", f"?key={KEY}", f"?{KEY}"):
-            for action in [None, *ACTIONS, {}]:
-                # A proxy says that each comes from somewhere else.
-                headers = {
-                    **wrong,
-                    "X-Forwarded-For": f"2001:db8:{next(guess):x}::1",
-                }
-                if action is None:
-                    answer = running.get(f"/presenter/state{query}", **headers)
-                else:
-                    answer = running.ask(
-                        "POST", f"/presenter{query}", action, **headers
-                    )
-                assert answer.status == 403, headers
-                told = {"error": "This takes the presenter’s link."}
-                assert answer.json() == told
-        for method in ("PUT", "PATCH", "DELETE", "OPTIONS"):
-            for path in ("/presenter", "/presenter/state"):
-                answer = running.ask(method, path, ACTIONS[0], **wrong)
-                assert answer.status == 405
+        refused(None, **wrong)
+        refused(ACTIONS[0], **wrong)
+    for method in ("PUT", "PATCH", "DELETE", "OPTIONS"):
+        for path in ("/presenter", "/presenter/state"):
+            assert running.ask(method, path, ACTIONS[0]).status == 405
     assert presenter.sees() == before
     assert bodies(history(running)) == ["hello"]
 
@@ -586,19 +523,6 @@ def test_clear_empties_a_room_for_everybody(
 
 
 @pytest.mark.stages(2)
-def test_clear_empties_a_room_without_people(
-    running: ServerProcess, presenter: Presenter
-) -> None:
-    with running.join() as ada:
-        kept(ada, "goodbye")
-    before = history(running)
-    presenter.does("clear", **ROOM)
-    after = history(running)
-    assert (bodies(before), bodies(after)) == (["goodbye"], [])
-    assert before["epoch"] != after["epoch"]
-
-
-@pytest.mark.stages(2)
 def test_clear_empties_a_stored_room(serve: Serve, tmp_path: Path) -> None:
     store = f"sqlite:{tmp_path / 'party.db'}"
     running = serve(PRESENTER_KEY=KEY, STORE=store)
@@ -614,13 +538,13 @@ def test_clear_empties_a_stored_room(serve: Serve, tmp_path: Path) -> None:
 
 
 @pytest.mark.stages(3)
-def test_clear_cancels_replies(
-    chat: ServerProcess, openai: OpenAIStub, guests: Guests
-) -> None:
+def test_clear_cancels_replies(talk: Talk, guests: Guests) -> None:
+    chat, openai = talk.running, talk.stub
+    openai.held = True
     ada, bob = guests(chat), guests(chat)
     kept(ada, *(f"question {number}" for number in range(9)))
     openai.next_request().step()
-    old = growing(bob)["id"]
+    old = hear_ai(bob, "streaming")["id"]
     Presenter(chat).does("clear", **ROOM)
     epoch = bob.wait_for("history", messages=[])["epoch"]
     openai.held = False
@@ -642,11 +566,10 @@ def test_clear_cancels_replies(
 
 
 @pytest.mark.stages(3, 3)
-def test_clear_drops_pending_keyed_frames(
-    chat: ServerProcess, openai: OpenAIStub, guests: Guests
-) -> None:
-    openai.held, openai.delay = False, 0.001
-    openai.reply = [f"{number} " for number in range(2_000)]
+def test_clear_drops_pending_keyed_frames(talk: Talk, guests: Guests) -> None:
+    chat, openai = talk.running, talk.stub
+    openai.delay = 0.001
+    openai.reply = [f"{number} " for number in range(500)]
     ada = guests(chat)
     old: set[str] = set()
     for _ in range(3):
@@ -684,16 +607,17 @@ def test_clear_keeps_a_message_that_has_just_come() -> None:
 
 
 @pytest.mark.stages(3)
-def test_pause_interrupts_and_holds_replies(
-    chat: ServerProcess, openai: OpenAIStub, guests: Guests
-) -> None:
+def test_pause_interrupts_and_holds_replies(talk: Talk, guests: Guests) -> None:
+    chat, openai = talk.running, talk.stub
+    openai.held = True
     ada, bob = guests(chat), guests(chat)
     elsewhere = guests(chat, room="room-4")
     presenter = Presenter(chat)
     for guest in (ada, elsewhere):
         kept(guest, "Tell me all!")
         openai.next_request().step()
-    assert growing(ada)["body"] == growing(elsewhere)["body"] == "You"
+    assert hear_ai(ada, "streaming")["body"] == "You"
+    assert hear_ai(elsewhere, "streaming")["body"] == "You"
     assert presenter.does("pause")["paused"] is True
     for guest in (ada, bob, elsewhere):
         (reply,) = ends(guest, 1, "interrupted")
@@ -717,10 +641,12 @@ def test_pause_interrupts_and_holds_replies(
 
 
 @pytest.mark.stages(3)
-def test_pause_queues_five_of_a_hundred_questions(
-    chat: ServerProcess, openai: OpenAIStub, guests: Guests
+def test_pause_queues_five_of_many_questions(
+    talk: Talk, guests: Guests
 ) -> None:
     """Nobody's message waits, and six replies are all that comes."""
+    chat, openai = talk.running, talk.stub
+    openai.held = True
     presenter = Presenter(chat)
     for room, paused in (
         ("hello-world", "never"),
@@ -733,7 +659,7 @@ def test_pause_queues_five_of_a_hundred_questions(
         people = [guests(chat, room=room) for _ in range(10)]
         asked = [
             (each, each.say(f"question {number}", f"Guest {number % 10}"))
-            for number, each in enumerate(people * 10)
+            for number, each in enumerate(people * 3)
         ]
         begun = paused != "before" and openai.next_request()
         if begun and paused == "in the middle":
@@ -751,7 +677,7 @@ def test_pause_queues_five_of_a_hundred_questions(
         ends(newcomer, 1)
         told = history(chat, room=room)["messages"]
         replies = [each for each in told if each["role"] == "assistant"]
-        assert len(told) == 101 + len(replies)
+        assert len(told) == 31 + len(replies)
         statuses = [each.get("status") for each in replies]
         if paused == "in the middle":
             assert statuses.pop(0) == "interrupted"
@@ -761,10 +687,8 @@ def test_pause_queues_five_of_a_hundred_questions(
 
 
 @pytest.mark.stages(3, 3)
-def test_pause_and_clear_work_together(
-    chat: ServerProcess, openai: OpenAIStub, guests: Guests
-) -> None:
-    openai.held = False
+def test_pause_and_clear_work_together(talk: Talk, guests: Guests) -> None:
+    chat, openai = talk.running, talk.stub
     presenter = Presenter(chat)
     presenter.does("pause")
     ada = guests(chat)
@@ -780,12 +704,8 @@ def test_pause_and_clear_work_together(
 def test_pause_interrupts_a_reply_that_is_about_to_begin(
     serve: Serve, openai: OpenAIStub, guests: Guests
 ) -> None:
-    running = serve(
-        PRESENTER_KEY=KEY,
-        AI="openai",
-        OPENAI_BASE_URL=openai.base_url,
-        SHOULD_REPLY="1",
-    )
+    openai.held = True
+    running = serve(**openai.settings, PRESENTER_KEY=KEY, SHOULD_REPLY="1")
     openai.reply = ["YES"]
     ada = guests(running)
     kept(ada, "Hello, AI!")
@@ -797,8 +717,9 @@ def test_pause_interrupts_a_reply_that_is_about_to_begin(
 
 @pytest.mark.stages(3, 3)
 def test_pause_does_not_delay_shutdown(
-    chat: ServerProcess, guests: Guests
+    serve: Serve, openai: OpenAIStub, guests: Guests
 ) -> None:
+    chat = serve(**openai.settings, PRESENTER_KEY=KEY)
     Presenter(chat).does("pause")
     ada = guests(chat)
     kept(ada, *(f"question {number}" for number in range(9)))
