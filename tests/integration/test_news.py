@@ -37,7 +37,7 @@ ROWS = re.compile(r'<ol class="rows (\w+)" role="list">(.*?)</ol>', re.DOTALL)
 
 
 class Shown(NamedTuple):
-    """Return a file's lines as the page shows them: each kind and text."""
+    """A file's lines as the page shows them: each kind and text."""
 
     old: list[tuple[str, str]]
     new: list[tuple[str, str]]
@@ -136,17 +136,12 @@ def is_whole(old: Path, new: Path, found: dict[str, Shown]) -> None:
 
 
 @pytest.mark.stages(2)
-def test_whats_new_lists_the_files_of_diff(
+def test_whats_new_shows_the_files_of_diff_whole(
     news: ServerProcess, stage: Stage
 ) -> None:
-    assert shown(news).keys() == named_by_diff(before(stage), stage.folder)
-
-
-@pytest.mark.stages(2)
-def test_whats_new_shows_both_files_whole(
-    news: ServerProcess, stage: Stage
-) -> None:
-    is_whole(before(stage), stage.folder, shown(news))
+    found = shown(news)
+    assert found.keys() == named_by_diff(before(stage), stage.folder)
+    is_whole(before(stage), stage.folder, found)
 
 
 @pytest.mark.stages(2)
@@ -213,15 +208,15 @@ def test_whats_new_escapes_markup(mine: ServerProcess, my_demo: Path) -> None:
         text = path.read_text("utf-8") if path.exists() else ""
         path.write_text(text + NASTY + "\n", "utf-8")
     scripts = mine.get("/").text.count("<script")
+    (my_demo / "empty.py").touch()
     page = mine.get(PAGE).text
+    assert "It is empty." in page
     assert page.count("<script") == scripts
     assert "<b>" not in page
     is_whole(my_demo.with_name("demo_02"), my_demo, shown(mine))
 
 
-def test_diff_folders_explains_files_without_lines(
-    mine: ServerProcess, my_demo: Path
-) -> None:
+def test_diff_folders_explains_files_without_lines(my_demo: Path) -> None:
     (my_demo / "empty.py").touch()
     (my_demo / "picture.png").write_bytes(b"\x89PNG\xff\xfe")
     (my_demo / "zero.py").write_bytes(b"x\0y")
@@ -229,18 +224,15 @@ def test_diff_folders_explains_files_without_lines(
     (my_demo / "large.py").write_text("x" * (MAX_SHOWN_CHARACTERS + 1), "utf-8")
     app = my_demo / "app.py"
     app.write_bytes(app.read_bytes().replace(b"\n", b"\r\n"))
-    found = FILE.split(mine.get(PAGE).text)[1:]
-    said = dict(zip(found[::2], map(text_of, found[1::2]), strict=True))
-    for name, words in {
-        "app.py": "The differences are invisible",
+    found = diff_folders(my_demo.with_name("demo_02"), my_demo)
+    assert {each.name: each.remark for each in found} == {
+        "app.py": "The differences are invisible, such as line ends.",
         "empty.py": "It is empty.",
         "picture.png": "It is not text.",
         "zero.py": "It is not text.",
-        "long.py": "It is too long",
-        "large.py": "It is too long",
-    }.items():
-        assert words in said.pop(name)
-    assert not said
+        "long.py": "It is too long to be shown.",
+        "large.py": "It is too long to be shown.",
+    }
 
 
 def test_read_lines_reports_an_unreadable_file(tmp_path: Path) -> None:

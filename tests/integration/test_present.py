@@ -226,27 +226,18 @@ def test_present_leaves_no_process_behind(how: str | signal.Signals) -> None:
             assert termios.tcgetattr(present.keys) == present.before
 
 
-def test_present_keeps_the_presenter_link() -> None:
-    with presenting(LAN="1", HOST="127.0.0.2") as present:
+@pytest.mark.parametrize("lines", ["30", "60"])
+def test_present_keeps_the_link_and_shows_a_qr_code_once(lines: str) -> None:
+    """The code is shown only where there is room for both."""
+    with presenting(LAN="1", HOST="127.0.0.2", LINES=lines) as present:
         links = set()
         for stage in (1, 2):
             present.shows(f"demo_0{stage} runs at http://127.0.0.2")
             shown = present.shows("/presenter#")
             links |= set(re.findall(r"/presenter#(\S{43})", shown))
+            assert ("█" in shown) is (stage == 1 and lines == "60")
             present.press("n")
         assert len(links) == 1
-
-
-@pytest.mark.parametrize("lines", ["30", "60"])
-def test_present_shows_no_qr_code(
-    lines: str,
-) -> None:
-    """It is shown once, and only where there is room for both."""
-    with presenting(LAN="1", HOST="127.0.0.2", LINES=lines) as present:
-        shown = present.shows("/presenter#")
-        assert ("█" in shown) is (lines == "60")
-        present.press("n")
-        assert "█" not in present.shows("/presenter#")
 
 
 def test_present_keeps_moderation_between_stages() -> None:

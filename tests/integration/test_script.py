@@ -19,7 +19,7 @@ MAX_WORDS = 1_300
 """The words that fit into ten minutes."""
 
 
-def test_the_script_fits_ten_minutes() -> None:
+def test_script_fits_ten_minutes() -> None:
     spoken = re.findall(r"^>(.*)", SCRIPT, re.MULTILINE)
     assert 600 < len(" ".join(spoken).split()) <= MAX_WORDS
     marks = [int(minutes) * 60 + int(more) for minutes, more, _, _ in PARTS]
@@ -28,7 +28,7 @@ def test_the_script_fits_ten_minutes() -> None:
     assert marks[-1] < 600
 
 
-def test_the_script_has_every_stage_and_an_end() -> None:
+def test_script_has_every_stage_and_an_end() -> None:
     titles = [title for _, _, title, _ in PARTS]
     wanted = [f"Stage {stage.level}: " for stage in STAGES]
     assert len(titles) == len(wanted) + 1
@@ -36,7 +36,7 @@ def test_the_script_has_every_stage_and_an_end() -> None:
 
 
 @pytest.mark.parametrize("level", [stage.level for stage in STAGES])
-def test_a_stage_of_the_script_has_all_that_a_presenter_needs(
+def test_script_stage_has_all_that_a_presenter_needs(
     level: int,
 ) -> None:
     """One file to open, something for the audience, and a way out."""
@@ -48,7 +48,7 @@ def test_a_stage_of_the_script_has_all_that_a_presenter_needs(
     assert re.findall(r"^\*If .+", text, re.M)
 
 
-def test_the_functions_on_the_drawing_exist() -> None:
+def test_architecture_drawing_names_existing_functions() -> None:
     code = "\n".join(
         path.read_text("utf-8")
         for folder in ("shared", *(stage.folder.name for stage in STAGES))
