@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from shared.party import Connection, Frame, Room, Server
+from shared.party.encoding import EncodedJSON
 from shared.party.transport.write_batcher import WriteBatcher
 
 from ..support.party_server import TestServer, serve_parties
@@ -29,6 +30,7 @@ class Stage(Server):
         if message == "falter":
             sender._wake_writer()
             sender.send("to you")
+            sender.send({"all": EncodedJSON(b"[]")})
         elif message == "close":
             sender.close(4000, "bye")
         elif message == "cut":
@@ -84,8 +86,8 @@ def test_send_and_broadcast_keep_their_order() -> None:
         server.join("1", "stage", pk="bob") as bob,
     ):
         ada.send("falter")
-        said = [ada.socket.recv(PATIENCE) for _ in range(3)]
-        assert said == ["before", "to you", "after"]
+        said = [ada.socket.recv(PATIENCE) for _ in range(4)]
+        assert said == ["before", "to you", '{"all":[]}', "after"]
         assert bob.socket.recv(PATIENCE) == "before"
         assert bob.socket.recv(PATIENCE) == "after"
         connection = the_room(server).connections_by_id["ada"]

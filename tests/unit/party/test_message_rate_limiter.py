@@ -51,6 +51,8 @@ def test_busy_room_refuses_its_heaviest_senders_first(
                 assert not light.consume()
     assert refused > 5_000
     assert 1_000 < taken < 200 * 10 + 200
+    recent = heavy[0].sender.recent
+    assert limit_in(senders, "heavy 0").sender.recent == recent
 
 
 def test_endless_new_browsers_do_not_delay_present_senders(
