@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from shared.ai import model
+from shared.ai import run_model
 from shared.app import Parties, Services, create_app
 from shared.chat.rooms import CHATS, find_chat
 from shared.web.pages import render_page
@@ -47,7 +47,7 @@ parties: Parties = {
 
 services: Services = [
     # started and stopped with the app
-    model,
+    run_model,
 ]
 
 app = create_app(__package__, routes, parties, services)

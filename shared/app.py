@@ -1,11 +1,15 @@
 """create_app: a stage's pages and parties, with everything around them."""
 
 import importlib
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+)
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Protocol, TypeAlias
+from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator
 from starlette.applications import Starlette
@@ -36,16 +40,6 @@ from .web.security_headers import WebApp
 from .whats_new.page import whats_new_routes
 
 
-class Service(Protocol):
-    """Something that starts and stops with the app."""
-
-    status_line: str
-    """A line about it, for the pages and the terminal."""
-
-    async def start(self) -> None: ...
-    async def stop(self) -> None: ...
-
-
 def check_recordings(ai: str) -> str:
     """Return the value of AI, or raise ValueError for a file of no use."""
     if ai.startswith("replay:"):
@@ -64,7 +58,10 @@ class CheckedSettings(Settings):
 
 
 Parties: TypeAlias = Mapping[str, type[Server]]
-Services: TypeAlias = Sequence[Service]
+Services: TypeAlias = Sequence[
+    Callable[[AppContext], AbstractAsyncContextManager[str]]
+]
+"""Each runs with the app, and yields a line for the pages and the terminal."""
 
 
 def create_app(
@@ -103,9 +100,8 @@ def create_app(
             stack.push_async_callback(context.budget.stop)
             context.budget.start(store.log("ai", "tokens", DailyUsage))
             for service in services:
-                stack.push_async_callback(service.stop)
-                await service.start()
-                renderer.status_lines.append(service.status_line)
+                status_line = await stack.enter_async_context(service(context))
+                renderer.status_lines.append(status_line)
             yield
             await registry.shutdown(settings().graceful_seconds)
 

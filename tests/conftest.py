@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
+from shared.ai.context import AppContext, current_context
 from shared.settings import Settings
 
 from .support.browser import People, open_chromium, people
@@ -246,6 +247,15 @@ def person(chromium: Browser) -> Iterator[People]:
     """
     with people(chromium) as seats:
         yield seats
+
+
+@pytest.fixture
+def context() -> Iterator[AppContext]:
+    """The objects of an app, as a room that replies has them."""
+    context = AppContext()
+    token = current_context.set(context)
+    yield context
+    current_context.reset(token)
 
 
 @pytest.fixture

@@ -6,20 +6,20 @@ from shared.ai import Prompt, Stream, model, require_finish_reason, supervised
 @supervised
 async def stream_reply(prompt: Prompt, name: str = "") -> Stream:
     """Yield the text so far, and its tokens: as reported, or an estimate."""
-    ask = ask_ollama if model.kind == "ollama" else ask_openai
-    async for text, tokens in ask(prompt, name or model.name):
+    ask = ask_ollama if model().kind == "ollama" else ask_openai
+    async for text, tokens in ask(prompt, name or model().name):
         yield text, tokens
 
 
 async def ask_openai(prompt: Prompt, name: str) -> Stream:
     """Ask OpenAI, or another server with its API."""
     text, tokens, end = "", 0, None
-    async with await model.client.chat.completions.create(
+    async with await model().client.chat.completions.create(
         model=name,
         messages=prompt,
         stream=True,
         stream_options={"include_usage": True},
-        **model.options,
+        **model().options,
     ) as chunks:
         async for chunk in chunks:
             for choice in chunk.choices:
@@ -34,7 +34,7 @@ async def ask_openai(prompt: Prompt, name: str) -> Stream:
 async def ask_ollama(prompt: Prompt, name: str) -> Stream:
     """Ask Ollama, which runs open models such as Llama."""
     text = ""
-    async for part in await model.client.chat(
+    async for part in await model().client.chat(
         model=name, messages=prompt, stream=True
     ):
         text += part.message.content or ""

@@ -11,12 +11,12 @@ last message meant for the AI? Answer YES or NO; if you are unsure, NO."""
 
 async def should_reply(prompt: Prompt) -> bool:
     """Whether the last message is meant for the AI."""
-    if not model.classifier:
+    if not model().classifier:
         return True  # SHOULD_REPLY is not set
     decision = ""
     question = [*prompt, {"role": "system", "content": QUESTION}]
     try:
-        async for answer, _ in stream_reply(question, model.classifier):
+        async for answer, _ in stream_reply(question, model().classifier):
             decision = "".join(filter(str.isalpha, answer)).upper()
     except ReplyFailed:
         return False

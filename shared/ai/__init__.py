@@ -1,9 +1,9 @@
 """Providers, prompts, streaming, the question queue and the budget."""
 
-from .chat_model import model
-from .prompts import Prompt, make_prompt
+from .context import model, run_model
+from .prompts import make_prompt
 from .question_queue import one_reply_at_a_time
-from .replay.recordings import Stream
+from .replay.recordings import Prompt, Stream
 from .streaming import (
     ReplyCut,
     ReplyFailed,
@@ -22,5 +22,6 @@ __all__ = [
     "model",
     "one_reply_at_a_time",
     "require_finish_reason",
+    "run_model",
     "supervised",
 ]

@@ -1,4 +1,4 @@
-"""The service that chooses, prepares and stops the model."""
+"""Choose, prepare and stop the model that answers."""
 
 import asyncio
 import logging
@@ -68,7 +68,7 @@ class Readiness:
 
 
 class ChatModel:
-    """A service of the app that knows the model and has its client.
+    """The model of an app, and its client; "none" until it is started.
 
     `client` is an `ollama.AsyncClient` if `kind` is "ollama"; otherwise it
     has the interface of `openai.AsyncOpenAI`, to be called with `options`.
@@ -172,7 +172,3 @@ class ChatModel:
             self.status_line += f"; other questions go to {who}"
             self._use_local()
         self.client = ReplayClient(found, self._loading)
-
-
-model = ChatModel()
-"""The model of this process, for a stage's `services`."""

@@ -1,9 +1,12 @@
 """The objects that `create_app` makes, and passes to all rooms."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from ..chat.moderation import Moderation
+from .chat_model import ChatModel
 from .tokens import Budget
 
 
@@ -13,7 +16,25 @@ class AppContext:
 
     moderation: Moderation = field(default_factory=Moderation)
     budget: Budget = field(default_factory=Budget)
+    model: ChatModel = field(default_factory=ChatModel)
 
 
 current_context: ContextVar[AppContext] = ContextVar("current_context")
 """The context of the room that replies in this task."""
+
+
+def model() -> ChatModel:
+    """Return the model of the room that replies in this task."""
+    if context := current_context.get(None):
+        return context.model
+    raise LookupError("the method lacks @one_reply_at_a_time")
+
+
+@asynccontextmanager
+async def run_model(context: AppContext) -> AsyncIterator[str]:
+    """Run the model of an app, as one of its `services`."""
+    try:
+        await context.model.start()
+        yield context.model.status_line
+    finally:
+        await context.model.stop()

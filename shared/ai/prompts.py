@@ -2,13 +2,11 @@
 
 from collections.abc import Sequence
 from itertools import islice
-from typing import TypeAlias
 
 from ..chat.messages import Message
 from ..chat.names import one_line
-from .chat_model import model
-
-Prompt: TypeAlias = list[dict[str, str]]
+from .context import model
+from .replay.recordings import Prompt
 
 MAX_PROMPT_MESSAGES = 20
 """Messages in a prompt, the question included."""
@@ -30,13 +28,13 @@ def make_prompt(messages: Sequence[Message], question: Message) -> Prompt:
     size = body_bytes(question)
     for message in islice(earlier, MAX_PROMPT_MESSAGES - 1):
         size += body_bytes(message)
-        if size > model.context_bytes:
+        if size > model().context_bytes:
             break
         window.insert(0, message)
     people = {each.user for each in window if each.role == "user"}
-    prefix_name = model.prefix_names and len(people) > 1
+    prefix_name = model().prefix_names and len(people) > 1
     return [
-        {"role": "system", "content": model.instructions},
+        {"role": "system", "content": model().instructions},
         *(
             {"role": m.role, "content": prompt_text(m, prefix_name)}
             for m in window

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 from ..chat.moderation import Moderation
 from ..party import Server
 from ..settings import settings
-from .chat_model import model
 from .context import current_context
 
 S = TypeVar("S", bound=Server)
@@ -50,7 +49,7 @@ def one_reply_at_a_time(
 
     @wraps(reply)
     async def wait_and_reply(self: S, question: Q) -> None:
-        if model.kind == "none":
+        if self.room.context.model.kind == "none":
             return
         queue: QuestionQueue = vars(self).setdefault("_queue", QuestionQueue())
         if len(queue.waiting) >= settings().max_queued_questions:

@@ -8,11 +8,10 @@ from functools import wraps
 from typing import Concatenate, ParamSpec, TypeAlias
 
 from ..settings import settings
-from .chat_model import model
-from .context import AppContext, current_context
+from .context import current_context
 from .error_messages import NOT_SET_UP, WRONG, log_message, visitor_message
-from .prompts import Prompt, for_template
-from .replay.recordings import Stream, record_stream
+from .prompts import for_template
+from .replay.recordings import Prompt, Stream, record_stream
 from .thinking import ThoughtFilter
 from .tokens import BUDGET_EXHAUSTED, TokenCounter
 from .watchdog import Watchdog, watchdog
@@ -92,8 +91,8 @@ def supervised(stream: ReplyStream[P]) -> ReplyStream[P]:
         prompt: Prompt, /, *args: P.args, **kwargs: P.kwargs
     ) -> Stream:
         classifying = prompt[-1]["role"] == "system"
-        context = current_context.get(AppContext())
-        moderation = context.moderation
+        context = current_context.get()
+        moderation, model = context.moderation, context.model
         pausable = (
             nullcontext() if classifying else moderation.cancel_on_pause()
         )

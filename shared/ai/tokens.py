@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ..party import Entry, Log
 from ..settings import settings
-from .prompts import Prompt
+from .replay.recordings import Prompt
 
 BYTES_PER_TOKEN = 4
 """A rough average, for providers that report no tokens."""

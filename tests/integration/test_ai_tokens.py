@@ -103,7 +103,7 @@ def test_openai_client_has_a_default_url(
 
     async def address() -> str:
         async with started_model():
-            return str(model.client.base_url)
+            return str(model().client.base_url)
 
     assert asyncio.run(address()) == "https://api.openai.com/v1/"
 
@@ -127,7 +127,7 @@ def test_local_model_demands_its_key(
 
     def knock(**headers: str) -> int:
         data = json.dumps({**body, "max_tokens": 1}).encode()
-        url = f"{str(model.client.base_url).rstrip('/')}/chat/completions"
+        url = f"{str(model().client.base_url).rstrip('/')}/chat/completions"
         opener = build_opener(ProxyHandler({}))
         try:
             with opener.open(Request(url, data, headers), timeout=50) as open:
@@ -138,10 +138,10 @@ def test_local_model_demands_its_key(
 
     async def go() -> None:
         async with started_model():
-            await model.ready()
-            key = model.client.api_key
+            await model().ready()
+            key = model().client.api_key
             assert len(key) > 30
-            assert model.client.base_url.host == "127.0.0.1"
+            assert model().client.base_url.host == "127.0.0.1"
             assert await asyncio.to_thread(knock) == 401
             wrong = {"Authorization": "Bearer no-key"}
             assert await asyncio.to_thread(knock, **wrong) == 401
@@ -153,9 +153,10 @@ def test_local_model_demands_its_key(
 
 APP = """\
 import asyncio
-from shared.ai import model
+from shared.ai.chat_model import ChatModel
 
 async def run():
+    model = ChatModel()
     await model.start()
     await model.ready()
     print(model.client.base_url.port, flush=True)

@@ -36,8 +36,8 @@ LOADED = """
 import asyncio, sys
 import shared.serve, {stage}.app
 if {level} > 2:
-    from shared.ai import model
-    asyncio.run(model.start())
+    from shared.ai.chat_model import ChatModel
+    asyncio.run(ChatModel().start())
 print(*sys.modules)
 """
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import aclosing, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shared.ai import Prompt, ReplyFailed, Stream, supervised
-from shared.ai.context import AppContext, current_context
+from shared.ai.context import AppContext
 from shared.ai.tokens import BUDGET_EXHAUSTED, Budget, DailyUsage
 from shared.chat.messages import AIMessage
 from shared.party import Log
@@ -30,12 +30,9 @@ WARNING = "DAILY_TOKEN_BUDGET is used up until midnight (UTC)"
 
 
 @pytest.fixture
-def budget() -> Iterator[Budget]:
+def budget(context: AppContext) -> Budget:
     """The budget that replies count for."""
-    context = AppContext()
-    token = current_context.set(context)
-    yield context.budget
-    current_context.reset(token)
+    return context.budget
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from starlette.responses import Response
 from starlette.types import Message
 from websockets.exceptions import InvalidStatus
 
-from shared.ai import model
 from shared.ai.context import AppContext
 from shared.party import Connection, Frame, Server
 from shared.party.fetch import FetchResponse
@@ -278,9 +277,10 @@ def test_reply_does_not_wait_for_its_report(stage: Stage) -> None:
             told.append(f"{message['body']} {message.get('status')}")
 
     async def ask() -> None:
+        context = AppContext()
+        context.model.kind = "openai"
         parties = PartyRegistry(
-            {"chatroom": chat_room.ChatRoom, "usage": Slow},
-            context=AppContext(),
+            {"chatroom": chat_room.ChatRoom, "usage": Slow}, context=context
         )
         async with parties.enter("chatroom", "room-4") as server:
             server.room._join(Asker())
@@ -296,7 +296,6 @@ def test_reply_does_not_wait_for_its_report(stage: Stage) -> None:
     released = asyncio.Event()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(chat_room, "stream_reply", stream)
-        patch.setattr(model, "kind", "openai")
         asyncio.run(ask())
     assert told == ["Thinking… thinking", "Four. None", "{'usage': 42}"]
 

@@ -32,7 +32,6 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from shared.ai import model
 from shared.party import limits, paging
 from shared.party import message_rate_limiter as senders
 from shared.party.storage import sqlite
@@ -567,7 +566,6 @@ def happened(
     monkeypatch.setattr(sqlite, "Writer", SimulatedDisk)
     monkeypatch.setattr(limits, "time", Histories.clock)
     monkeypatch.setattr(senders, "time", Histories.clock)
-    monkeypatch.setattr(model, "kind", "openai")
     for name in ("stream_reply", "should_reply"):
         own = getattr(Histories.voice, name)
         monkeypatch.setattr(chat_room, name, own)

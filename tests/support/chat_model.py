@@ -5,7 +5,8 @@ import importlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from shared.ai import Prompt, ReplyFailed, Stream, model
+from shared.ai import Prompt, ReplyFailed, Stream, run_model
+from shared.ai.context import AppContext, current_context
 from shared.ai.streaming import ReplyCut
 
 Parts = list[tuple[str, int]]
@@ -13,14 +14,11 @@ Parts = list[tuple[str, int]]
 
 @asynccontextmanager
 async def started_model() -> AsyncIterator[None]:
-    """The model of this process, as if an app had started it."""
-    model.__init__()  # type: ignore[misc]
-    try:
-        await model.start()
+    """A model that an app has started, and whose room replies."""
+    context = AppContext()
+    async with run_model(context):
+        current_context.set(context)
         yield
-    finally:
-        await model.stop()
-        model.__init__()  # type: ignore[misc]
 
 
 async def collect(stream: Stream) -> Parts:

@@ -187,9 +187,9 @@ class SimulatedServer:
         heard: set[str],
     ) -> None:
         self.loop = loop
-        self.parties = PartyRegistry(
-            parties, BOUNDS, store, context=AppContext()
-        )
+        context = AppContext()
+        context.model.kind = "openai"
+        self.parties = PartyRegistry(parties, BOUNDS, store, context=context)
         self.edge = PartyApp(self.parties)
         self.acks: dict[str, int] = {}
         self.heard = heard

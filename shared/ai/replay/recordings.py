@@ -17,6 +17,7 @@ from pydantic import (
 
 from ...settings import ROOT
 
+Prompt: TypeAlias = list[dict[str, str]]
 Stream: TypeAlias = AsyncGenerator[tuple[str, int], None]
 
 logger = logging.getLogger("ai")

@@ -15,6 +15,8 @@ from shared.settings import Settings
 
 Change = Callable[..., Settings]
 
+pytestmark = pytest.mark.usefixtures("context")
+
 
 def said(*bodies: str) -> list[Message]:
     """Messages of people, in the order of their sequence numbers."""
@@ -28,7 +30,7 @@ def test_make_prompt_has_instructions_and_the_question() -> None:
     messages = said("one", "two", "three")
     messages[1] = AIMessage(id="1", seq=1, body="two", status=None)
     assert make_prompt(messages, messages[2]) == [
-        {"role": "system", "content": model.instructions},
+        {"role": "system", "content": model().instructions},
         {"role": "user", "content": "one"},
         {"role": "assistant", "content": "two"},
         {"role": "user", "content": "three"},
@@ -45,11 +47,8 @@ def test_make_prompt_leaves_out_unfinished_messages(status: Any) -> None:
     assert [each["content"] for each in prompt[1:]] == ["one", "three"]
 
 
-def test_make_prompt_keeps_names_on_one_line(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_make_prompt_keeps_names_on_one_line() -> None:
     """A log may hold names from before they were refused."""
-    monkeypatch.setattr(model, "prefix_names", True)
     messages = said("one", "two")
     messages[0].user = "Eve: hi\nAI\u2028Bob"
     prompt = make_prompt(messages, messages[1])
@@ -89,11 +88,9 @@ def test_make_prompt_reads_only_the_end_of_a_log() -> None:
 
 
 @pytest.mark.parametrize("letter", ["x", "ж", "語", "😀"])
-def test_make_prompt_limits_its_bytes(
-    letter: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_make_prompt_limits_its_bytes(letter: str) -> None:
     """Counted in bytes, as one letter of these may be several tokens."""
-    monkeypatch.setattr(model, "context_bytes", 1_000)
+    model().context_bytes = 1_000
     fits = 400 // len(letter.encode())
     messages = said(*[letter * fits] * 5, "the end")
     contents = [each["content"] for each in make_prompt(messages, messages[-1])]

@@ -5,11 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from shared.ai import (
-    model,
-    one_reply_at_a_time,
-)
+from shared.ai import one_reply_at_a_time
 from shared.ai.context import AppContext
+from shared.ai.provider import Provider
 from shared.party import Room, Server
 from shared.party.registry import PartyRegistry
 from shared.settings import Settings
@@ -20,8 +18,10 @@ Change = Callable[..., Settings]
 class Answering(Server):
     """Answers questions in turn, when it is told to go on."""
 
-    def __init__(self) -> None:
-        parties = PartyRegistry({}, context=AppContext())
+    def __init__(self, kind: Provider = "openai") -> None:
+        context = AppContext()
+        context.model.kind = kind
+        parties = PartyRegistry({}, context=context)
         super().__init__(Room("chat", "1", parties.context))
         self.answered: list[str] = []
         self.at_work = 0
@@ -48,24 +48,17 @@ async def started(room: Answering, *questions: str) -> list[asyncio.Task[None]]:
     return tasks
 
 
-@pytest.fixture
-def answered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have something that answers, as far as turns are concerned."""
-    monkeypatch.setattr(model, "kind", "openai")
-
-
 def test_question_queue_is_unused_without_an_ai() -> None:
     """Else the whole prompt would be put together, for each message."""
 
     async def ask() -> None:
-        room = Answering()
+        room = Answering("none")
         await asyncio.gather(room.answer("a"), room.answer("b"))
         assert room.answered == []
 
     asyncio.run(ask())
 
 
-@pytest.mark.usefixtures("answered")
 @pytest.mark.parametrize(
     ("questions", "size", "expected"),
     [
@@ -92,7 +85,6 @@ def test_question_queue_bounds_its_questions(
     asyncio.run(ask())
 
 
-@pytest.mark.usefixtures("answered")
 def test_question_queue_goes_on_after_a_failure() -> None:
     async def ask() -> None:
         room = Answering()

@@ -24,6 +24,8 @@ from ...support.server_process import PATIENCE
 
 Change = Callable[..., Settings]
 
+pytestmark = pytest.mark.usefixtures("context")
+
 
 def written(text: str = "") -> AIMessage:
     reply = AIMessage()
