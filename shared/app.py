@@ -25,7 +25,7 @@ from .ai.tokens import DailyUsage
 from .chat.moderation import MUTED
 from .chat.parsing import user_error
 from .party import PartyApp, PartyRegistry, Server
-from .party.storage.url import open_store
+from .party.storage.store import open_store
 from .presenter.controls import broadcast_moderation
 from .presenter.invite import get_invitation
 from .presenter.page import presenter_routes

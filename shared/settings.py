@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from .former_settings import RENAMED, ineffective_name
 from .party import Limits
 from .party.backlog import MAX_QUEUED_BYTES
-from .party.storage.url import StoreURL
+from .party.storage.store import StoreURL
 
 ROOT = Path(__file__).resolve().parent.parent
 """The folder that holds the stages."""

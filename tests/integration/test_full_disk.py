@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from shared.chat.messages import Message
+from shared.party.storage.store import open_store
 from shared.party.storage.stored_log import CANNOT_STORE
-from shared.party.storage.url import open_store
 
 from ..conftest import STAGES
 from ..support.server_process import ServerProcess, start

@@ -28,9 +28,8 @@ from shared.party.storage.sqlite_schema import (
     open_file,
 )
 from shared.party.storage.sqlite_writer import Job, Writer
-from shared.party.storage.store import Store
+from shared.party.storage.store import Store, validate_store_url
 from shared.party.storage.stored_log import CANNOT_STORE, StoredLog
-from shared.party.storage.url import validate_store_url
 
 from ..conftest import STAGES
 from ..support.server_process import PATIENCE, start

@@ -36,8 +36,8 @@ from shared.party import limits, paging
 from shared.party import message_rate_limiter as senders
 from shared.party.storage import sqlite
 from shared.party.storage.sqlite_schema import open_file
+from shared.party.storage.store import open_store
 from shared.party.storage.stored_log import RETRY_DELAY
-from shared.party.storage.url import open_store
 from shared.settings import settings
 
 from ..conftest import STAGES

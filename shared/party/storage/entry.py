@@ -40,15 +40,11 @@ class Entry(BaseModel):
         """Override: return the frame for a room that has missed this entry."""
 
 
-def id_conflict(entry: Entry, earlier: Entry) -> MessageRejected:
-    """Return the error for an entry whose id is in the log already."""
-    return id_conflict_by_digest(entry, digest(earlier), earlier.seq or 0)
+def id_conflict(entry: Entry, earlier: int, seq: int) -> MessageRejected:
+    """Return the error for an entry whose id is in the log already.
 
-
-def id_conflict_by_digest(
-    entry: Entry, earlier: int, seq: int
-) -> MessageRejected:
-    """Return that error, given the digest and `seq` of the earlier entry."""
+    `earlier` is the digest of the entry there, and `seq` its number.
+    """
     if digest(entry.model_copy(update={"seq": seq})) == earlier:
         return DuplicateMessage(entry.id, seq)
     return MessageRejected("Another message has this id already.", entry.id)

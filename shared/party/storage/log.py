@@ -1,12 +1,21 @@
 """An append-only log of a room, and the interface of storage backends."""
 
+from asyncio import Future
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from typing import Generic, NamedTuple, Protocol, TypeAlias, TypeVar, overload
+from typing import (
+    Any,
+    Generic,
+    NamedTuple,
+    Protocol,
+    TypeAlias,
+    TypeVar,
+    overload,
+)
 
 from ..encoding import EncodedJSON
 from ..errors import MessageRejected
-from .entry import Entry, digest, id_conflict, id_conflict_by_digest
+from .entry import Entry, digest, id_conflict
 
 M = TypeVar("M", bound=Entry)
 
@@ -62,10 +71,8 @@ class Log(Sequence[M], Generic[M]):
         Raises DuplicateMessage for an entry whose id is in the log with the
         same content, and MessageRejected if its content is another.
         """
-        if earlier := self._by_id.get(entry.id):
-            raise id_conflict(entry, earlier)
-        if old := self._find_old(entry.id):
-            raise id_conflict_by_digest(entry, *old)
+        if earlier := self._find(entry.id):
+            raise id_conflict(entry, *earlier)
         entry.accumulate(self._entries[-1] if self._entries else None)
         entry.seq = self.next_seq
         self._add(entry)
@@ -94,12 +101,9 @@ class Log(Sequence[M], Generic[M]):
     def _locate(self, entry: M) -> None:
         """Set the `seq` of an entry whose id is in the log."""
         if entry.seq is None:
-            if earlier := self._by_id.get(entry.id):
-                entry.seq = earlier.seq
-            elif old := self._find_old(entry.id):
-                entry.seq = old[1]
-            else:
+            if not (earlier := self._find(entry.id)):
                 raise MessageRejected("There is no such message.", entry.id)
+            entry.seq = earlier[1]
         if (entry.seq or 0) < self.start:
             raise MessageRejected("This room was cleared meanwhile.", entry.id)
 
@@ -136,7 +140,10 @@ class Log(Sequence[M], Generic[M]):
         if len(self._old) > self.max_old_ids:
             self._older, self._old = self._old, {}
 
-    def _find_old(self, id: str) -> tuple[int, int] | None:
+    def _find(self, id: str) -> tuple[int, int] | None:
+        """Return the digest and the `seq` of the entry with an id."""
+        if entry := self._by_id.get(id):
+            return digest(entry), entry.seq or 0
         key = hash(id)
         return self._old.get(key) or self._older.get(key)
 
@@ -194,6 +201,16 @@ class AppendResult(NamedTuple):
 
 class StorageError(Exception):
     """The backend cannot read or write now; nothing was changed."""
+
+
+def resolve(done: Future[Any], result: object = None) -> None:
+    """Set the result that a task waits for, or raise it if it is an error."""
+    if done.done():
+        return  # nobody waits any more
+    if isinstance(result, Exception):
+        done.set_exception(result)
+    else:
+        done.set_result(result)
 
 
 class Backend(Protocol):

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
-from .log import StorageError
+from .log import StorageError, resolve
 from .sqlite_integrity import FileGuard
 
 T = TypeVar("T")
@@ -21,26 +21,12 @@ MAX_JOBS_PER_COMMIT = 500
 logger = logging.getLogger("party")
 
 
-class Job(Generic[T]):
+class Job(NamedTuple, Generic[T]):
     """A function to run in the writer's thread, and its future result."""
 
-    def __init__(
-        self, function: Callable[[Database], T], reads_only: bool
-    ) -> None:
-        self.function = function
-        self.reads_only = reads_only
-        self.done: asyncio.Future[T] = asyncio.Future()
-
-    def resolve(self, result: Any) -> None:
-        """Set the result, or raise it where it is an exception."""
-        if self.done.done():
-            return
-        if isinstance(result, sqlite3.Error):
-            result = StorageError(str(result))
-        if isinstance(result, Exception):
-            self.done.set_exception(result)
-        else:
-            self.done.set_result(result)
+    function: Callable[[Database], T]
+    reads_only: bool
+    done: asyncio.Future[T]
 
 
 class Writer:
@@ -68,7 +54,7 @@ class Writer:
         """
         if self.stopped:
             raise StorageError("the store is closed")
-        job = Job(function, reads_only)
+        job = Job[T](function, reads_only, asyncio.Future())
         self.jobs.put(job)
         return await job.done
 
@@ -99,40 +85,34 @@ class Writer:
     def _resolve(self, results: list[tuple[Job[Any], Any]]) -> None:
         """Set the results, in the order of the sequence numbers."""
         for job, result in results:
-            job.resolve(result)
+            resolve(job.done, result)
 
     def execute(self, batch: list[Job[Any]]) -> list[Any]:
         """Run all jobs in one transaction, or none of those that write."""
         reading = all(job.reads_only for job in batch)
         try:
-            if not reading:
-                self._verify(FileGuard.verify)
+            if self.guard and not reading:
+                self.guard.verify()
             self.database.execute("BEGIN" if reading else "BEGIN IMMEDIATE")
             results = [self._attempt(job) for job in batch]
             self.database.execute("COMMIT")
             if not reading:
-                self._verify(FileGuard.record)
+                if self.guard:
+                    self.guard.record()
                 self._report("")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             self._report(str(error))
             with suppress(sqlite3.Error):  # there may be none to roll back
                 self.database.execute("ROLLBACK")
+            failure = StorageError(str(error))
             return [
                 # A room can be entered though it cannot be written to.
                 self.execute([job])[0]
                 if job.reads_only and not reading
-                else error
+                else failure
                 for job in batch
             ]
         return results
-
-    def _verify(self, check: Callable[[FileGuard], None]) -> None:
-        """Raise sqlite3.Error if writes to these files would be lost."""
-        if self.guard:
-            try:
-                check(self.guard)
-            except OSError as error:
-                raise sqlite3.OperationalError(str(error)) from None
 
     def _report(self, error: str) -> None:
         """Log that writing fails or works again, once for each change."""

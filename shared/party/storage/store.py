@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Annotated, Any
 from uuid import uuid4
+
+from pydantic import AfterValidator
 
 from .entry import Entry
 from .log import (
@@ -17,7 +19,11 @@ from .log import (
     RoomKey,
     StorageError,
 )
+from .sqlite import SQLiteBackend
+from .sqlite_schema import check_file
 from .stored_log import StoredLog
+
+SQLITE = "sqlite:"
 
 MAX_ENTRIES = 10_000
 """Entries of a log that a process without a backend keeps."""
@@ -49,13 +55,15 @@ class Store:
         if self.backend:
             await self.backend.open()
             self.epoch = self.backend.epoch
-            self._polling = asyncio.create_task(self._poll_regularly())
+            self._polling = asyncio.create_task(
+                self._poll_regularly(self.backend)
+            )
 
     async def stop(self) -> None:
         """Write the pending entries, and close the backend."""
         if self.backend:
             self._polling.cancel()
-            logs = self._stored_logs()
+            logs = self._stored_logs().values()
             for log in logs:
                 log.stopping.set()
             for log in logs:
@@ -115,32 +123,56 @@ class Store:
             if key[:2] == (party, room) and is_stored and not log.is_busy:
                 del self._logs[key]
 
-    def _stored_logs(self) -> list[StoredLog[Any]]:
-        logs = list(self._logs.values())
-        return [log for log in logs if isinstance(log, StoredLog)]
+    def _stored_logs(self) -> dict[LogKey, StoredLog[Any]]:
+        return {
+            key: log
+            for key, log in self._logs.items()
+            if isinstance(log, StoredLog)
+        }
 
-    async def _poll_regularly(self) -> None:
+    async def _poll_regularly(self, backend: Backend) -> None:
         while True:
             await asyncio.sleep(POLL_INTERVAL)
             with suppress(StorageError):
-                await self._poll()
-                await self._checkpoint()
+                await self._poll(backend)
+                await self._checkpoint(backend)
 
-    async def _poll(self) -> None:
+    async def _poll(self, backend: Backend) -> None:
         """Apply the writes of other processes."""
-        if self.backend:
-            logs = {log.key: log for log in self._stored_logs()}
-            found = await self.backend.poll(
-                {key: log.next_seq for key, log in logs.items()}
-            )
-            for key, records in found.items():
-                logs[key].apply_external(records)
+        logs = self._stored_logs()
+        positions = {key: log.next_seq for key, log in logs.items()}
+        for key, records in (await backend.poll(positions)).items():
+            logs[key].apply_external(records)
 
-    async def _checkpoint(self) -> None:
+    async def _checkpoint(self, backend: Backend) -> None:
         """Write the text so far of open entries, in case of a crash."""
-        logs = {log.key: log for log in self._stored_logs()}
+        logs = self._stored_logs()
         changes = [change for log in logs.values() for change in log.grown()]
-        if self.backend and changes:
-            await self.backend.update(changes)
+        if changes:
+            await backend.update(changes)
             for key, record in changes:
                 logs[key].note_stored(record)
+
+
+def validate_store_url(url: str) -> str:
+    """Return `memory`, or `sqlite:` and a file; ValueError for all else."""
+    if url in ("", "memory"):
+        return url
+    path = url.removeprefix(SQLITE)
+    # As in sqlite:///party.db and sqlite::memory:, which mean other things.
+    is_other = path.startswith(("//", ":")) or path != path.strip()
+    if not url.startswith(SQLITE) or not path or is_other:
+        raise ValueError("give memory, or a file, as in sqlite:party.db")
+    check_file(path)
+    return url
+
+
+StoreURL = Annotated[str, AfterValidator(validate_store_url)]
+
+
+def open_store(url: str, history_limit: int) -> Store:
+    """Return the store of a URL, which keeps a history in memory."""
+    if url.startswith(SQLITE):
+        backend = SQLiteBackend(url.removeprefix(SQLITE))
+        return Store(history_limit, backend)
+    return Store(max(MAX_ENTRIES, history_limit))

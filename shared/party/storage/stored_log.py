@@ -4,13 +4,22 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Generic
+from typing import Generic, NamedTuple
 
 from pydantic import ValidationError
 
 from ..errors import MessageRejected
-from .entry import Entry, id_conflict
-from .log import Backend, Log, LogKey, LogSnapshot, M, Record, StorageError
+from .entry import Entry, digest, id_conflict
+from .log import (
+    Backend,
+    Log,
+    LogKey,
+    LogSnapshot,
+    M,
+    Record,
+    StorageError,
+    resolve,
+)
 
 CANNOT_STORE = "The server cannot store this now. Try again in a moment."
 
@@ -23,22 +32,12 @@ MAX_BATCH = 500
 logger = logging.getLogger("party")
 
 
-class Write(Generic[M]):
+class Write(NamedTuple, Generic[M]):
     """An entry that waits to be written; None clears the log."""
 
-    def __init__(self, entry: M | None, is_update: bool = False) -> None:
-        self.entry = entry
-        self.is_update = is_update
-        self.done: asyncio.Future[None] = asyncio.Future()
-
-    def resolve(self, error: Exception | None = None) -> None:
-        """Let the task that waits go on."""
-        if self.done.done():
-            return
-        if error:
-            self.done.set_exception(error)
-        else:
-            self.done.set_result(None)
+    entry: M | None
+    is_update: bool
+    done: asyncio.Future[None]
 
 
 class StoredLog(Log[M], Generic[M]):
@@ -91,17 +90,17 @@ class StoredLog(Log[M], Generic[M]):
         Raises MessageRejected if it cannot be stored now. One that
         `is_retried` is stored later instead.
         """
-        await self._submit(Write(entry))
+        await self._submit(entry)
 
     async def update(self, entry: M) -> None:
         """Store the new state of an entry, now or as soon as possible."""
         self._locate(entry)
         self._replace(entry)
-        await self._submit(Write(entry, is_update=True))
+        await self._submit(entry, is_update=True)
 
     async def clear(self) -> None:
         """Remove all entries; raises MessageRejected if that fails."""
-        await self._submit(Write(None))
+        await self._submit(None)
 
     async def before(self, seq: int, count: int) -> list[M]:
         """Return up to `count` entries before a `seq`, oldest first."""
@@ -112,7 +111,8 @@ class StoredLog(Log[M], Generic[M]):
                 found = self._parse_all(records)
         return found
 
-    async def _submit(self, write: Write[M]) -> None:
+    async def _submit(self, entry: M | None, is_update: bool = False) -> None:
+        write = Write(entry, is_update, asyncio.Future())
         self._pending.append(write)
         if not self._flushing:
             self._flushing = asyncio.create_task(self._flush())
@@ -134,14 +134,14 @@ class StoredLog(Log[M], Generic[M]):
                         await self._write(batch, records)
                     elif batch:
                         self._reset(await self.backend.clear(self.key))
-                        batch[0].resolve()
+                        resolve(batch[0].done)
                 except StorageError:
                     for write in batch:
                         self._fail(write)
                 except Exception as error:
                     logger.exception("%s: writing failed", self)
                     for write in batch:
-                        write.resolve(error)
+                        resolve(write.done, error)
         finally:
             self._flushing = None
 
@@ -165,13 +165,13 @@ class StoredLog(Log[M], Generic[M]):
                     self._locate(entry)
                     first = entry.seq or 0
                 else:
-                    if earlier := self._by_id.get(entry.id):
-                        raise id_conflict(entry, earlier)
+                    if earlier := self._find(entry.id):
+                        raise id_conflict(entry, *earlier)
                     entry.accumulate(previous)
                     first, previous = seq, entry
                 records.append(Record(seq, first, entry.id, to_json(entry)))
             except Exception as error:
-                write.resolve(error)
+                resolve(write.done, error)
                 continue
             batch.append(write)
             ids.add(entry.id or str(seq))
@@ -184,17 +184,17 @@ class StoredLog(Log[M], Generic[M]):
         if result.missed or result.duplicates:
             self.apply_external(result.missed)
             taken = {each.id: each for each in result.duplicates}
+            again = []
             for write in batch:
                 entry = write.entry
                 if entry and not write.is_update and entry.id in taken:
-                    earlier = self._parse(taken[entry.id]) or Entry()
-                    write.resolve(id_conflict(entry, earlier))
-            self._pending[:0] = [
-                write
-                for write in batch
-                if write.is_update
-                or not (write.entry and write.entry.id in taken)
-            ]
+                    record = taken[entry.id]
+                    earlier = digest(self._parse(record) or Entry())
+                    error = id_conflict(entry, earlier, record.first)
+                    resolve(write.done, error)
+                else:
+                    again.append(write)
+            self._pending[:0] = again
             return
         for write, record in zip(batch, records, strict=True):
             if entry := write.entry:
@@ -204,7 +204,7 @@ class StoredLog(Log[M], Generic[M]):
                 if entry.is_open:
                     self._open[record.first] = entry, record.entry
             self.next_seq = record.seq + 1
-            write.resolve()
+            resolve(write.done)
 
     def _fail(self, write: Write[M]) -> None:
         """Refuse a write that failed, or retry it in the background."""
@@ -214,17 +214,16 @@ class StoredLog(Log[M], Generic[M]):
                 task = asyncio.create_task(self._retry(entry, write.is_update))
                 self.retries.add(task)
                 task.add_done_callback(self.retries.discard)
-            write.resolve()
+            resolve(write.done)
         else:
-            write.resolve(
-                MessageRejected(CANNOT_STORE, entry.id if entry else None)
-            )
+            id = entry.id if entry else None
+            resolve(write.done, MessageRejected(CANNOT_STORE, id))
 
     async def _retry(self, entry: M, is_update: bool) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self.stopping.wait(), RETRY_DELAY)
         with suppress(MessageRejected):  # it is stored already, or was cleared
-            await self._submit(Write(entry, is_update))
+            await self._submit(entry, is_update)
             if not is_update and entry.seq is not None:
                 self.on_external_change(self.key, entry)
 
