@@ -35,38 +35,6 @@ LOADED_SECONDS = 240.0
 """Time after a reply in which a model is loaded; Ollama unloads after 300."""
 
 
-class Readiness:
-    """First-token timeouts, by when each model answered last."""
-
-    def __init__(self) -> None:
-        self._answered: dict[str, float] = {}
-
-    def note_answer(self, name: str) -> None:
-        """Record that a model has answered, and so is loaded."""
-        self._answered[name] = time.monotonic()
-
-    def first_token_timeout(self, kind: Provider, name: str) -> float:
-        """Return the timeout in seconds of a model's first token."""
-        choice = settings()
-        if choice.ai_first_token_timeout is not None:
-            return choice.ai_first_token_timeout
-        if "ai_timeout" in choice.model_fields_set:
-            return choice.ai_timeout
-        answered = self._answered.get(name)
-        loaded = answered and time.monotonic() - answered < LOADED_SECONDS
-        if loaded or not runs_on_this_machine(choice, kind):
-            return FIRST_TOKEN_SECONDS
-        return LOADING_SECONDS
-
-    async def load(self, client: Any, *names: str) -> None:
-        """Have Ollama load models before the first question."""
-        for name in filter(None, dict.fromkeys(names)):
-            # Ollama may start later; until then, replies fail with a message.
-            with suppress(Exception):
-                await client.generate(model=name)
-                self.note_answer(name)
-
-
 class ChatModel:
     """The model of an app, and its client; "none" until it is started.
 
@@ -91,7 +59,7 @@ class ChatModel:
         self.context_bytes = 12_000
         self.prefix_names = True
         self._loading: asyncio.Task[Any] | None = None
-        self.readiness = Readiness()
+        self._answered: dict[str, float] = {}
         self._local: local.LlamaProcess | None = None
 
     async def start(self) -> None:
@@ -106,8 +74,7 @@ class ChatModel:
         elif self.kind == "ollama":
             self.client = clients.ollama_client()
             self._answer_with(settings().ollama_model, "Ollama", "mistral")
-            load = self.readiness.load(self.client, self.classifier, self.name)
-            self._loading = asyncio.create_task(load)
+            self._loading = asyncio.create_task(self._load_ollama())
         elif self.kind == "local":
             self.name = local.NAME
             self.status_line = (
@@ -123,6 +90,23 @@ class ChatModel:
         if self.kind not in ("none", "replay") and settings().ai_record:
             self.record = settings().ai_record
             self.status_line += "; its replies are recorded"
+
+    def note_answer(self, name: str) -> None:
+        """Record that a model has answered, and so is loaded."""
+        self._answered[name] = time.monotonic()
+
+    def first_token_timeout(self, name: str) -> float:
+        """Return the timeout in seconds of a model's first token."""
+        choice = settings()
+        if choice.ai_first_token_timeout is not None:
+            return choice.ai_first_token_timeout
+        if "ai_timeout" in choice.model_fields_set:
+            return choice.ai_timeout
+        answered = self._answered.get(name)
+        loaded = answered and time.monotonic() - answered < LOADED_SECONDS
+        if loaded or not runs_on_this_machine(choice, self.kind):
+            return FIRST_TOKEN_SECONDS
+        return LOADING_SECONDS
 
     async def ready(self) -> None:
         """Wait until the local model is loaded, or raise why it is not."""
@@ -147,14 +131,22 @@ class ChatModel:
         if settings().should_reply:
             self.classifier = settings().should_reply_model or judge or name
 
+    async def _load_ollama(self) -> None:
+        """Have Ollama load the models before the first question."""
+        for name in filter(None, dict.fromkeys([self.classifier, self.name])):
+            # Ollama may start later; until then, replies fail with a message.
+            with suppress(Exception):
+                await self.client.generate(model=name)
+                self.note_answer(name)
+
     def _use_local(self) -> None:
         self.options = local.OPTIONS
         self.instructions = local.INSTRUCTIONS
         self.context_bytes = local.MAX_CONTEXT_BYTES
         self.prefix_names = False
-        self._loading = asyncio.create_task(self._load())
+        self._loading = asyncio.create_task(self._load_local())
 
-    async def _load(self) -> Any:
+    async def _load_local(self) -> Any:
         self._local = await local.start_llama()
         return clients.local_client(self._local)
 

@@ -29,16 +29,17 @@ VARIABLES = (
 
 logger = logging.getLogger("ai")
 
-REFUSALS = {
-    "stream_options": re.compile("stream_options|include_usage"),
-    "system": re.compile("system role|role.{0,9}system", re.I),
+OPTIONAL_PARTS = {
+    "stream_options": (
+        re.compile("stream_options|include_usage"),
+        "stream_options is refused: tokens are estimated",
+    ),
+    "system": (
+        re.compile("system role|role.{0,9}system", re.I),
+        "a system role is refused: instructions go to the first user",
+    ),
 }
-"""Parts of a request that are optional, and how a refusal names them."""
-
-CONSEQUENCES = {
-    "stream_options": "stream_options is refused: tokens are estimated",
-    "system": "a system role is refused: instructions go to the first user",
-}
+"""Of a request: how a refusal names each, and the consequence for the log."""
 
 
 def drop_broken_variables(make_client: Callable[[], object]) -> None:
@@ -137,10 +138,10 @@ class LenientCompletions:
                 if getattr(error, "status_code", None) not in (400, 422):
                     raise
                 text = f"{error} {getattr(error, 'body', '')}"
-                for part, pattern in REFUSALS.items():
+                for part, (pattern, consequence) in OPTIONAL_PARTS.items():
                     if part not in self._refused and pattern.search(text):
                         self._refused.add(part)
-                        logger.warning(CONSEQUENCES[part])
+                        logger.warning(consequence)
                         break
                 else:
                     raise

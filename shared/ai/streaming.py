@@ -107,7 +107,7 @@ def supervised(stream: ReplyStream[P]) -> ReplyStream[P]:
             return
         name = str(next(iter([*args, *kwargs.values()]), "") or model.name)
         limits = Watchdog(
-            model.readiness.first_token_timeout(model.kind, name),
+            model.first_token_timeout(name),
             settings().ai_timeout,
             settings().ai_reply_timeout,
         )
@@ -126,7 +126,7 @@ def supervised(stream: ReplyStream[P]) -> ReplyStream[P]:
                         text, _ = await anext(parts)
                     yield text, visible.tokens.so_far
         except StopAsyncIteration:
-            model.readiness.note_answer(name)
+            model.note_answer(name)
             if classifying:
                 moderation.report_classifier(failing=False)
             elif visible.cut:

@@ -8,6 +8,8 @@ from disarm import skeleton_key
 RESERVED = {"ai", "assistant", "system"}
 """Names that only the AI speaks under."""
 
+NAME_NEEDED = "A message needs a name: text of 1 to 40 characters."
+
 INVISIBLE_CATEGORIES = {"Cc", "Cf", "Me", "Mn", "Zl", "Zp", "Zs"}
 BLANK_CHARACTERS = "\u115f\u1160\u2800"
 
@@ -81,7 +83,7 @@ def name_error(name: str) -> str | None:
     if BIDI_CONTROLS & set(name):
         return "A name may not turn text around."
     if not shown:
-        return "A message needs a name: text of 1 to 40 characters."
+        return NAME_NEEDED
     if LINE_BREAK_CATEGORIES & set(map(unicodedata.category, name)):
         return "A name may have no line breaks or control characters."
     if not RESERVED_SKELETONS.isdisjoint(map(letters, skeletons(name))):

@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 from ..party import Frame, MessageRejected
 from ..party.frame_rate_limiter import find_id
 from .messages import Message
-from .names import is_blank, name_error
+from .names import NAME_NEEDED, is_blank, name_error
 
 MAX_NAME_LENGTH = 40
 """Characters of a name; `shared/ui/user/user.js` has the same limit."""
@@ -42,7 +42,7 @@ VALIDATOR = TypeAdapter(MessageFrame).validator
 
 FIELD_ERRORS = {
     "id": "A message needs an id: text of 1 to 64 characters.",
-    "user": "A message needs a name: text of 1 to 40 characters.",
+    "user": NAME_NEEDED,
     "body": "A message needs a body: text of 1 to 4,000 characters.",
     "role": "People speak as role “user”; only the AI speaks as another.",
 }

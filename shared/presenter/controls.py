@@ -1,8 +1,9 @@
 """Apply the presenter's actions to the AI, cursors, names and rooms."""
 
 from contextlib import suppress
-from typing import Any
+from typing import Annotated, Any, Literal, TypeAlias
 
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from starlette.exceptions import HTTPException
 
 from ..chat.messages import Message, recent_messages
@@ -10,7 +11,6 @@ from ..chat.moderation import Moderation
 from ..chat.names import normalize_name
 from ..chat.rooms import CHATS
 from ..party import PartyRegistry
-from .actions import ClearAction, GlobalAction, NameAction
 
 MAX_LISTED_NAMES = 20
 """Recent speakers that the page lists."""
@@ -20,6 +20,41 @@ MAX_LOADED_ROOMS = 100
 """Stored rooms to list that nobody has entered since the start."""
 
 TITLES = {chat.slug: chat.name for chat in CHATS}
+
+
+class StrictAction(BaseModel):
+    """An action, without any other fields."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class GlobalAction(StrictAction):
+    """An action on all rooms."""
+
+    action: Literal["pause", "resume", "hide_cursors", "show_cursors"]
+
+
+class NameAction(StrictAction):
+    """An action on a name."""
+
+    action: Literal["mute", "unmute"]
+    name: str = Field(min_length=1, max_length=40)
+
+
+class ClearAction(StrictAction):
+    """An action on a room."""
+
+    action: Literal["clear"]
+    party: str
+    room: str
+
+
+Action: TypeAlias = GlobalAction | NameAction | ClearAction
+
+parse_action = TypeAdapter[Action](
+    Annotated[Action, Field(discriminator="action")]
+).validate_json
+"""Parse an action that the presenter's page sends."""
 
 
 class PresenterControls:
@@ -41,9 +76,7 @@ class PresenterControls:
                 async with self.parties.enter(*place):
                     pass
 
-    async def apply(
-        self, action: GlobalAction | NameAction | ClearAction
-    ) -> None:
+    async def apply(self, action: Action) -> None:
         """Apply an action, and broadcast the result."""
         if isinstance(action, ClearAction):
             await self.clear(action.party, action.room)

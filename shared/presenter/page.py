@@ -10,9 +10,8 @@ from ..party import MessageRejected, PartyRegistry
 from ..party.responses import error_response
 from ..web.origin_policy import OriginPolicy
 from ..web.pages import PageRenderer, render_page
-from .actions import action_adapter
 from .auth import KeyGuard, quoted_key
-from .controls import PresenterControls
+from .controls import PresenterControls, parse_action
 
 ACTION_HELP = (
     "An action is pause, resume, hide_cursors or show_cursors; mute or "
@@ -36,9 +35,7 @@ def presenter_routes(
             guard.check(request)
             await controls.load_rooms()
             if request.method == "POST":
-                await controls.apply(
-                    action_adapter.validate_json(await request.body())
-                )
+                await controls.apply(parse_action(await request.body()))
         except ValidationError:
             return error_response(MessageRejected(ACTION_HELP))
         except (HTTPException, MessageRejected) as error:

@@ -477,13 +477,14 @@ def test_watchdog_is_reset_by_comments(player: Player, setting: Change) -> None:
     assert parts[-1][0].strip() == "A late answer."
 
 
-def test_readiness_gives_local_models_time_to_load(setting: Change) -> None:
+def test_chat_model_gives_local_models_time_to_load(setting: Change) -> None:
     def limit(kind: Any, answered: str = "", **values: Any) -> float:
         setting(**values)
-        ready = chat_model.Readiness()
+        model = chat_model.ChatModel()
+        model.kind = kind
         if answered:
-            ready.note_answer(answered)
-        return ready.first_token_timeout(kind, "stub")
+            model.note_answer(answered)
+        return model.first_token_timeout("stub")
 
     here, there = "http://localhost:8000/v1", "https://api.example.org/v1"
     assert limit("local") == limit("ollama") == 120
@@ -500,7 +501,7 @@ def test_readiness_gives_local_models_time_to_load(setting: Change) -> None:
 # Ollama
 
 
-def test_readiness_loads_ollama_models_at_start(
+def test_chat_model_loads_ollama_models_at_start(
     ollama: OllamaStub, setting: Change
 ) -> None:
     setting(**ollama.settings, SHOULD_REPLY="1")

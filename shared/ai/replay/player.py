@@ -4,7 +4,6 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
-from dataclasses import dataclass
 from itertools import takewhile
 from textwrap import shorten
 from types import SimpleNamespace
@@ -21,34 +20,11 @@ class NotRecorded(Exception):
     """Raised for a question without recording, with some that have one."""
 
 
-@dataclass
-class Delta:
-    """The new text of a reply."""
-
-    content: str = ""
-
-
-@dataclass
-class Choice:
-    """A part of a reply, or its finish reason."""
-
-    delta: Delta
-    finish_reason: str | None = None
-
-
-@dataclass
-class Usage:
-    """The tokens of prompt and reply."""
-
-    total_tokens: int
-
-
-@dataclass
-class Chunk:
-    """One chunk, with the attributes of OpenAI's."""
-
-    choices: list[Choice]
-    usage: Usage | None = None
+def make_chunk(text: str, end: str | None, usage: object) -> SimpleNamespace:
+    """Return a chunk with the attributes of OpenAI's."""
+    delta = SimpleNamespace(content=text)
+    choice = SimpleNamespace(delta=delta, finish_reason=end)
+    return SimpleNamespace(choices=[choice], usage=usage)
 
 
 class ReplayClient:
@@ -110,14 +86,15 @@ class ReplayClient:
         )
 
 
-async def play(recording: Recording) -> AsyncGenerator[Chunk, None]:
+async def play(recording: Recording) -> AsyncGenerator[object, None]:
     """Yield a recorded reply's parts at their recorded times."""
     start = asyncio.get_running_loop().time()
     for seconds, text in recording.reply:
         now = asyncio.get_running_loop().time()
         await asyncio.sleep(start + seconds - now)
-        yield Chunk([Choice(Delta(text))])
-    yield Chunk([Choice(Delta(), "stop")], Usage(recording.tokens))
+        yield make_chunk(text, None, None)
+    usage = SimpleNamespace(total_tokens=recording.tokens)
+    yield make_chunk("", "stop", usage)
 
 
 def without_names(prompt: list[PromptMessage]) -> list[str]:
