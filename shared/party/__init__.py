@@ -8,8 +8,7 @@ from .limits import Limits, TokenBucket
 from .registry import PartyRegistry
 from .room import Room
 from .server import Server
-from .storage.entry import Entry
-from .storage.log import Log
+from .storage.log import Entry, Log
 
 __all__ = [
     "Connection",

@@ -22,8 +22,8 @@ from .responses import RETRY_LATER, call_on_request, error_response
 from .room import Room, RoomContext
 from .server import Server
 from .shutdown import CANCEL_TIMEOUT, close_rooms
-from .storage.entry import Entry
-from .storage.log import RoomKey, StorageError
+from .storage.backend import RoomKey, StorageError
+from .storage.log import Entry
 from .storage.store import Store
 
 CLEARED = 1012, "This room was cleared. Come back in a moment."

@@ -14,7 +14,7 @@ import pytest
 from shared.chat.messages import AIMessage, Message
 from shared.party import DuplicateMessage, Entry, Log, MessageRejected
 from shared.party.storage import store as stores
-from shared.party.storage.log import Backend
+from shared.party.storage.backend import Backend
 from shared.party.storage.sqlite import SQLiteBackend
 from shared.party.storage.store import Store
 

@@ -19,7 +19,7 @@ from shared.chat.messages import AIMessage, Message
 from shared.chat.usage import UsageReport
 from shared.party import Entry, Log, MessageRejected
 from shared.party.storage import sqlite, sqlite_schema, stored_log
-from shared.party.storage.log import StorageError
+from shared.party.storage.backend import StorageError
 from shared.party.storage.sqlite import SQLiteBackend
 from shared.party.storage.sqlite_schema import (
     BUSY_TIMEOUT,

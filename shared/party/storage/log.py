@@ -1,29 +1,13 @@
-"""An append-only log of a room, and the interface of storage backends."""
+"""An append-only log of a room, and its entries."""
 
-from asyncio import Future
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
-from typing import (
-    Any,
-    Generic,
-    NamedTuple,
-    Protocol,
-    TypeAlias,
-    TypeVar,
-    overload,
-)
+from collections.abc import Sequence
+from typing import ClassVar, Generic, Self, TypeVar, overload
+
+from pydantic import BaseModel
 
 from ..encoding import EncodedJSON
-from ..errors import MessageRejected
-from .entry import Entry, digest, id_conflict
-
-M = TypeVar("M", bound=Entry)
-
-RoomKey: TypeAlias = tuple[str, str]
-"""A party and the id of a room."""
-
-LogKey: TypeAlias = tuple[str, str, str]
-"""A party, the id of a room, and the name of a log."""
+from ..errors import DuplicateMessage, MessageRejected
 
 MAIN = "main"
 """The name of a room's log, where it has only one."""
@@ -33,6 +17,42 @@ MAX_OLD_IDS = 100_000
 
 It keeps up to twice as many, as it drops them in bulk.
 """
+
+
+class Entry(BaseModel):
+    """The base class of what a log holds; a subclass adds fields."""
+
+    id: str = ""
+    """Unique in the log; the empty string stands for no id."""
+
+    seq: int | None = None
+    """The sequence number in the log, from 0; set by the log."""
+
+    is_retried: ClassVar[bool] = False
+    """Whether a failed write is retried in the background, not refused.
+
+    Such an entry needs an id, so that it is stored once.
+    """
+
+    @property
+    def is_open(self) -> bool:
+        """Override: return whether the entry still grows."""
+        return False
+
+    def accumulate(self, previous: Self | None) -> None:
+        """Override to compute a running total just before it is stored.
+
+        `previous` is the newest entry of the log, whichever process wrote it.
+        """
+
+    def on_load(self) -> None:
+        """Override to correct an entry that a crashed process left behind."""
+
+    def to_frame(self) -> object:
+        """Override: return the frame for a room that has missed this entry."""
+
+
+M = TypeVar("M", bound=Entry)
 
 
 class Log(Sequence[M], Generic[M]):
@@ -167,95 +187,20 @@ class Log(Sequence[M], Generic[M]):
         return len(self._entries)
 
 
-class Record(NamedTuple):
-    """An entry as a backend stores it.
+def id_conflict(entry: Entry, earlier: int, seq: int) -> MessageRejected:
+    """Return the error for an entry whose id is in the log already.
 
-    An update is a record of its own, at the next `seq`; its `first` is the
-    `seq` of the entry. An empty `entry` says that the log was cleared here.
+    `earlier` is the digest of the entry there, and `seq` its number.
     """
-
-    seq: int
-    first: int
-    id: str
-    entry: str
-    """JSON, without `id` and `seq`."""
+    if digest(entry.model_copy(update={"seq": seq})) == earlier:
+        return DuplicateMessage(entry.id, seq)
+    return MessageRejected("Another message has this id already.", entry.id)
 
 
-class LogSnapshot(NamedTuple):
-    """The newest entries of a stored log, and its position."""
-
-    records: list[Record]
-    next_seq: int
-    start: int
-
-
-class AppendResult(NamedTuple):
-    """The reasons why nothing was appended; without any, all of it was."""
-
-    missed: Sequence[Record] = ()
-    """Records that another process wrote at or after the expected `seq`."""
-
-    duplicates: Sequence[Record] = ()
-    """The newest records of ids that are in the log already."""
-
-
-class StorageError(Exception):
-    """The backend cannot read or write now; nothing was changed."""
-
-
-def resolve(done: Future[Any], result: object = None) -> None:
-    """Set the result that a task waits for, or raise it if it is an error."""
-    if done.done():
-        return  # nobody waits any more
-    if isinstance(result, Exception):
-        done.set_exception(result)
-    else:
-        done.set_result(result)
-
-
-class Backend(Protocol):
-    """A store of records that outlives the process; several may share it.
-
-    `epoch` is drawn when the store is created. All but `open` raise
-    StorageError. One call at a time is made for a log that is written to.
-    """
-
-    epoch: str
-    status_line: str
-
-    async def open(self) -> None:
-        """Connect; raises ValueError if there can be no store."""
-
-    async def close(self) -> None:
-        """Complete the pending calls, and disconnect."""
-
-    async def load(self, room: RoomKey, count: int) -> dict[str, LogSnapshot]:
-        """Return the logs of a room by name, `count` entries of each."""
-
-    async def append(
-        self, log: LogKey, records: Sequence[Record]
-    ) -> AppendResult:
-        """Append all records, or none if the first `seq` is not the next.
-
-        A record whose `first` is its `seq` is new: its id must be unused.
-        """
-
-    async def update(self, changes: Sequence[tuple[LogKey, Record]]) -> None:
-        """Overwrite the entries of records in place: no news to others."""
-
-    async def clear(self, log: LogKey) -> int:
-        """Remove all records; return the `seq` that this has taken."""
-
-    async def read(self, log: LogKey, before: int, count: int) -> list[Record]:
-        """Return the newest entries before a `seq`, oldest first."""
-
-    async def poll(
-        self, positions: Mapping[LogKey, int]
-    ) -> dict[LogKey, list[Record]]:
-        """Return the records at or after each log's next `seq`.
-
-        They may include records that this process is about to write.
-        """
-
-    async def list_rooms(self, count: int) -> list[RoomKey]:
-        """Return up to `count` rooms that have logs."""
+def digest(entry: Entry) -> int:
+    """Return a hash of an entry's fields; its key is this process's own."""
+    values = tuple(entry.__dict__.values())
+    try:
+        return hash(values)
+    except TypeError:  # a list is among them
+        return hash(repr(values))

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from .log import (
+from .backend import (
     AppendResult,
     LogKey,
     LogSnapshot,
@@ -47,7 +47,7 @@ NEXT_LOG = "SELECT min(log) FROM entries WHERE log > ? AND log < ?"
 
 
 class SQLiteBackend:
-    """A Backend in an SQLite file; see the protocol in `log.py`."""
+    """A Backend in an SQLite file; see the protocol in `backend.py`."""
 
     epoch = ""
 

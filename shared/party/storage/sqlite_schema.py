@@ -29,7 +29,7 @@ CREATE TABLE entries (
 CREATE UNIQUE INDEX ids ON entries (log, id) WHERE id != '' AND seq = first;
 CREATE INDEX updates ON entries (log, first, seq)
 """
-"""Rows are records, see `Record` in log.py."""
+"""Rows are records, see `Record` in backend.py."""
 
 SCHEMA = f"CREATE TABLE about (epoch TEXT NOT NULL); {ENTRIES}"
 

@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
-from .log import StorageError, resolve
+from .backend import StorageError, resolve
 from .sqlite_integrity import FileGuard
 
 T = TypeVar("T")

@@ -8,17 +8,8 @@ from uuid import uuid4
 
 from pydantic import AfterValidator
 
-from .entry import Entry
-from .log import (
-    MAIN,
-    Backend,
-    Log,
-    LogKey,
-    LogSnapshot,
-    M,
-    RoomKey,
-    StorageError,
-)
+from .backend import Backend, LogKey, LogSnapshot, RoomKey, StorageError
+from .log import MAIN, Entry, Log, M
 from .sqlite import SQLiteBackend
 from .sqlite_schema import check_file
 from .stored_log import StoredLog

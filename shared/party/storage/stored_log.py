@@ -9,17 +9,15 @@ from typing import Generic, NamedTuple
 from pydantic import ValidationError
 
 from ..errors import MessageRejected
-from .entry import Entry, digest, id_conflict
-from .log import (
+from .backend import (
     Backend,
-    Log,
     LogKey,
     LogSnapshot,
-    M,
     Record,
     StorageError,
     resolve,
 )
+from .log import Entry, Log, M, digest, id_conflict
 
 CANNOT_STORE = "The server cannot store this now. Try again in a moment."
 
@@ -183,18 +181,15 @@ class StoredLog(Log[M], Generic[M]):
         result = await self.backend.append(self.key, records)
         if result.missed or result.duplicates:
             self.apply_external(result.missed)
-            taken = {each.id: each for each in result.duplicates}
-            again = []
-            for write in batch:
-                entry = write.entry
-                if entry and not write.is_update and entry.id in taken:
-                    record = taken[entry.id]
-                    earlier = digest(self._parse(record) or Entry())
-                    error = id_conflict(entry, earlier, record.first)
-                    resolve(write.done, error)
-                else:
-                    again.append(write)
-            self._pending[:0] = again
+            # Of entries that are not in memory; the next batch refuses them.
+            self._old = {
+                hash(each.id): (
+                    digest(self._parse(each) or Entry()),
+                    each.first,
+                )
+                for each in result.duplicates
+            }
+            self._pending[:0] = batch
             return
         for write, record in zip(batch, records, strict=True):
             if entry := write.entry:
