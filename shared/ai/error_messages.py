@@ -14,7 +14,13 @@ PROGRAMMING_ERRORS = NameError, TypeError, AttributeError, LookupError
 WRONG = "Something went wrong with this reply. Try again."
 NOT_SET_UP = "The AI is not set up right here, so it cannot answer."
 KEYLESS = "The AI does not accept this app’s key, so it cannot answer."
-MODELLESS = "The AI does not have the model that this app asks for."
+
+STATUS_MESSAGES = {
+    401: KEYLESS,
+    403: KEYLESS,
+    404: "The AI does not have the model that this app asks for.",
+    429: "The AI has too much to do right now. Try again in a minute.",
+}
 
 VERSION = "OPENAI_BASE_URL may lack /v1 at its end"
 
@@ -56,12 +62,8 @@ def visitor_message(error: Exception) -> str:
         return "The AI went silent, so this reply ends here. Try again."
     if is_elsewhere(error) or name == "RedirectRefused":
         return NOT_SET_UP
-    if status in (401, 403):
-        return KEYLESS
-    if status == 404:
-        return MODELLESS
-    if status == 429:
-        return "The AI has too much to do right now. Try again in a minute."
+    if status in STATUS_MESSAGES:
+        return STATUS_MESSAGES[status]
     if status in (400, 422) and not PROMPT.search(text):
         if re.search("api.?key", text, re.I):
             return KEYLESS

@@ -6,13 +6,11 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from ..chat.usage import MAX_TOKENS
 from .watchdog import Watchdog
 
 MAX_LINE_BYTES = 1024 * 1024
 """Bytes of a line; only the beginning of a longer one is read."""
-
-MAX_TOKENS = 10_000_000
-"""Per reply; a larger number from a provider is ignored."""
 
 
 class BadStream(Exception):

@@ -2,9 +2,9 @@
 
 import os
 import sys
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from secrets import compare_digest, token_urlsafe
 from tempfile import TemporaryDirectory
@@ -89,7 +89,12 @@ class KeyGuard:
 
     def __init__(self, policy: OriginPolicy) -> None:
         self.policy = policy
-        self._guesses: OrderedDict[str, TokenBucket] = OrderedDict()
+        # By address: its bucket, made anew for one that was dropped.
+        self._guesses_of = lru_cache(MAX_SENDERS)(
+            lambda address: TokenBucket(
+                WRONG_GUESSES_PER_MINUTE / 60, WRONG_GUESSES_PER_MINUTE
+            )
+        )
 
     def check(self, request: Request) -> None:
         """Raise HTTPException if the request lacks the key."""
@@ -116,15 +121,6 @@ class KeyGuard:
             httponly=True,
             samesite="strict",
         )
-
-    def _guesses_of(self, address: str) -> TokenBucket:
-        guesses = self._guesses.pop(address, None)
-        self._guesses[address] = guesses or TokenBucket(
-            WRONG_GUESSES_PER_MINUTE / 60, WRONG_GUESSES_PER_MINUTE
-        )
-        if len(self._guesses) > MAX_SENDERS:
-            self._guesses.popitem(last=False)
-        return self._guesses[address]
 
 
 def exemption_cookie() -> str:

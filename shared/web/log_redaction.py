@@ -4,6 +4,7 @@ import logging
 import sys
 import traceback
 from collections import Counter
+from functools import lru_cache
 from io import TextIOWrapper
 from typing import Any
 
@@ -42,10 +43,8 @@ class RedactingFormatter(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:
         """Format a message as one line, as its text may come from others."""
         text = super().formatMessage(record)
-        if record.message.startswith(
-            TRACEBACK
-        ):  # as uvicorn logs a failed start
-            return escape_lines(text)
+        if record.message.startswith(TRACEBACK):
+            return escape_lines(text)  # as uvicorn logs a failed start
         skipped = getattr(record, "skipped", 0)
         more = f" (and {skipped} more like this)" if skipped else ""
         return escape_unprintable(text) + more
@@ -69,7 +68,9 @@ class LogRateLimit(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
-        self.rates: dict[object, TokenBucket] = {}
+        self.rate_of = lru_cache(MAX_KINDS)(
+            lambda kind: TokenBucket(RECORDS_PER_SECOND, BURST_RECORDS)
+        )
         self.skipped: Counter[object] = Counter()
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -78,12 +79,7 @@ class LogRateLimit(logging.Filter):
         if record.exc_info and record.exc_info[2]:
             *_, last = traceback.walk_tb(record.exc_info[2])
             kind = kind, record.exc_info[0], last[0].f_code, last[1]
-        if len(self.rates) >= MAX_KINDS:
-            self.rates.clear()
-        rate = self.rates.setdefault(
-            kind, TokenBucket(RECORDS_PER_SECOND, BURST_RECORDS)
-        )
-        allowed = rate.try_consume()
+        allowed = self.rate_of(kind).try_consume()
         if allowed:
             record.skipped = self.skipped.pop(kind, 0)
         else:

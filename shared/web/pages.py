@@ -6,12 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from jinja2 import (
-    Environment,
-    FileSystemLoader,
-    Template,
-    select_autoescape,
-)
+from jinja2 import Environment, FileSystemLoader, select_autoescape
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -54,11 +49,6 @@ class PageRenderer:
         self.footer_links: dict[str, str] = {}
         self.templates = templates()
 
-    @property
-    def template(self) -> Template:
-        """The template of all pages, as it was saved last."""
-        return self.templates.get_template("pages/page.html")
-
     def render(
         self,
         request: Request,
@@ -72,7 +62,8 @@ class PageRenderer:
         assets = self.assets.of_page(name)
         shows_ai = name in AI_STATUS_PAGES
         ai_status = " · ".join(self.status_lines) if shows_ai else ""
-        content = self.template.render(
+        # The template as it was saved last.
+        content = self.templates.get_template("pages/page.html").render(
             title=heading if name == "home" else f"{heading} · Party Chat",
             heading=heading,
             page=name,
