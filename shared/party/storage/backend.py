@@ -47,7 +47,7 @@ class StorageError(Exception):
     """The backend cannot read or write now; nothing was changed."""
 
 
-def resolve(done: Future[Any], result: object = None) -> None:
+def resolve_future(done: Future[Any], result: object = None) -> None:
     """Set the result that a task waits for, or raise it if it is an error."""
     if done.done():
         return  # nobody waits any more

@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
-from .backend import StorageError, resolve
+from .backend import StorageError, resolve_future
 from .sqlite_integrity import FileGuard
 
 T = TypeVar("T")
@@ -85,7 +85,7 @@ class Writer:
     def _resolve(self, results: list[tuple[Job[Any], Any]]) -> None:
         """Set the results, in the order of the sequence numbers."""
         for job, result in results:
-            resolve(job.done, result)
+            resolve_future(job.done, result)
 
     def execute(self, batch: list[Job[Any]]) -> list[Any]:
         """Run all jobs in one transaction, or none of those that write."""

@@ -15,7 +15,7 @@ from .backend import (
     LogSnapshot,
     Record,
     StorageError,
-    resolve,
+    resolve_future,
 )
 from .log import Entry, Log, M, digest, id_conflict
 
@@ -132,14 +132,14 @@ class StoredLog(Log[M], Generic[M]):
                         await self._write(batch, records)
                     elif batch:
                         self._reset(await self.backend.clear(self.key))
-                        resolve(batch[0].done)
+                        resolve_future(batch[0].done)
                 except StorageError:
                     for write in batch:
                         self._fail(write)
                 except Exception as error:
                     logger.exception("%s: writing failed", self)
                     for write in batch:
-                        resolve(write.done, error)
+                        resolve_future(write.done, error)
         finally:
             self._flushing = None
 
@@ -169,7 +169,7 @@ class StoredLog(Log[M], Generic[M]):
                     first, previous = seq, entry
                 records.append(Record(seq, first, entry.id, to_json(entry)))
             except Exception as error:
-                resolve(write.done, error)
+                resolve_future(write.done, error)
                 continue
             batch.append(write)
             ids.add(entry.id or str(seq))
@@ -199,7 +199,7 @@ class StoredLog(Log[M], Generic[M]):
                 if entry.is_open:
                     self._open[record.first] = entry, record.entry
             self.next_seq = record.seq + 1
-            resolve(write.done)
+            resolve_future(write.done)
 
     def _fail(self, write: Write[M]) -> None:
         """Refuse a write that failed, or retry it in the background."""
@@ -209,10 +209,10 @@ class StoredLog(Log[M], Generic[M]):
                 task = asyncio.create_task(self._retry(entry, write.is_update))
                 self.retries.add(task)
                 task.add_done_callback(self.retries.discard)
-            resolve(write.done)
+            resolve_future(write.done)
         else:
             id = entry.id if entry else None
-            resolve(write.done, MessageRejected(CANNOT_STORE, id))
+            resolve_future(write.done, MessageRejected(CANNOT_STORE, id))
 
     async def _retry(self, entry: M, is_update: bool) -> None:
         with suppress(TimeoutError):
