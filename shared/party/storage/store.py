@@ -46,9 +46,7 @@ class Store:
         if self.backend:
             await self.backend.open()
             self.epoch = self.backend.epoch
-            self._polling = asyncio.create_task(
-                self._poll_regularly(self.backend)
-            )
+            self._polling = asyncio.create_task(self._poll_regularly())
 
     async def stop(self) -> None:
         """Write the pending entries, and close the backend."""
@@ -121,26 +119,28 @@ class Store:
             if isinstance(log, StoredLog)
         }
 
-    async def _poll_regularly(self, backend: Backend) -> None:
+    async def _poll_regularly(self) -> None:
         while True:
             await asyncio.sleep(POLL_INTERVAL)
             with suppress(StorageError):
-                await self._poll(backend)
-                await self._checkpoint(backend)
+                await self._poll()
+                await self._checkpoint()
 
-    async def _poll(self, backend: Backend) -> None:
+    async def _poll(self) -> None:
         """Apply the writes of other processes."""
         logs = self._stored_logs()
         positions = {key: log.next_seq for key, log in logs.items()}
-        for key, records in (await backend.poll(positions)).items():
-            logs[key].apply_external(records)
+        if self.backend:
+            found = await self.backend.poll(positions)
+            for key, records in found.items():
+                logs[key].apply_external(records)
 
-    async def _checkpoint(self, backend: Backend) -> None:
+    async def _checkpoint(self) -> None:
         """Write the text so far of open entries, in case of a crash."""
         logs = self._stored_logs()
         changes = [change for log in logs.values() for change in log.grown()]
-        if changes:
-            await backend.update(changes)
+        if self.backend and changes:
+            await self.backend.update(changes)
             for key, record in changes:
                 logs[key].note_stored(record)
 
