@@ -508,8 +508,8 @@ def test_chat_model_loads_ollama_models_at_start(
 
     async def start() -> None:
         async with started_model():
-            assert model._loading
-            await model._loading
+            assert model()._loading
+            await model()._loading
 
     asyncio.run(start())
     assert ollama.loaded == ["mistral", "llama3.2"]
