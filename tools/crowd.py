@@ -26,7 +26,7 @@ CLOCK = 10_000.0
 """Seconds that x stands for: a move carries the time when it was sent."""
 
 
-class Crowd:
+class CursorCrowd:
     """The people in one room, and the measurements."""
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class Crowd:
 
 def measure(running: ServerProcess, people: int, seconds: int) -> None:
     """Run a crowd, and print the measurements."""
-    crowd = Crowd()
+    crowd = CursorCrowd()
     before = cpu_seconds(running.process.pid)
     asyncio.run(crowd.run(running.port, people, seconds))
     used = cpu_seconds(running.process.pid) - before

@@ -2,10 +2,10 @@
 
     make doctor
 
-It installs nothing and changes nothing. Below what is wrong stands the
-command that mends it; the exit status is 1 if a demo would not run. It needs
-nothing but Python itself; what the app would do, it asks .venv's Python, once
-that is there: see tools/doctor_checks.py.
+It installs nothing and changes nothing. Each error is followed by the command
+that fixes it; the exit status is 1 if a demo would not run. It needs nothing
+but Python itself. Checks that need packages run in .venv's Python, once that is
+there: see tools/doctor_checks.py.
 """
 
 from __future__ import annotations
@@ -73,16 +73,16 @@ def show(finding: Finding) -> None:
 
 
 def examine() -> list[Finding]:
-    """All that can be told, in the order in which a demo would fail."""
+    """Return all findings, in the order in which a demo would fail."""
     python = check_python()
     if python.level == "WRONG":
         return [python]
-    # These two wait for others: at the same time.
+    # These two wait for other processes, so they run at the same time.
     with ThreadPoolExecutor() as pool:
         node = pool.submit(check_node)
         start = pool.submit(check_start)
         settings, told = ask_the_app()
-        # With wrong settings, which have been told, it would not start.
+        # With wrong settings, which are reported, it would not start.
         told += start.result() if settings else []
         return [
             python,
@@ -112,7 +112,7 @@ def check_packages() -> Finding:
 
 
 def check_node() -> Finding:
-    """Only npm is of use, and only to install the browser libraries."""
+    """Check npm, which installs the browser libraries."""
     npm = shutil.which("npm")
     if not npm:
         return ok("Node: none here, make setup brings one")
@@ -127,7 +127,7 @@ def check_node() -> Finding:
 
 
 def check_libraries() -> Finding:
-    """All that package.json lists, and of the lock file's versions."""
+    """Check that the libraries are installed as the lock file lists them."""
     if not has_libraries():
         return wrong("browser libraries: not as in the lock file", "make setup")
     listed = json.loads((setup.ROOT / "package.json").read_text("utf-8"))

@@ -24,7 +24,7 @@ ANSWER_TIMEOUT = 2.5
 
 
 async def check_model() -> None:
-    """Start what answers, as a stage does, and find out whether it would."""
+    """Start the model as a stage does, and check that it would answer."""
     model, logged = ChatModel(), LogCollector("ai")
     await model.start()
     for message in logged.messages:
@@ -158,7 +158,7 @@ def local_again() -> str:
 
 
 async def ask_in_vain() -> list[Finding]:
-    """Ollama may run here, and not be asked for want of the model."""
+    """Note an Ollama that is not asked, as it lacks the model."""
     if settings().ai:
         return []
     async with clients.ollama_client() as client:

@@ -49,7 +49,7 @@ def check_port(settings: dict[str, Any]) -> Finding:
 
 
 def bind(host: str, port: int) -> None:
-    """Do what the app does to listen, and let go of it at once."""
+    """Bind as the app does, and close at once."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -57,7 +57,7 @@ def bind(host: str, port: int) -> None:
 
 
 def another_port() -> str:
-    """The command that takes a port which is free."""
+    """Return the command that uses a free port."""
     for port in range(2000, 2100):
         with suppress(OSError):
             bind("0.0.0.0", port)
@@ -89,7 +89,7 @@ def runs_here(pid: int) -> bool:
 
 
 def listeners(port: int) -> list[int]:
-    """The processes that hold a socket listening on a port."""
+    """Return the processes that listen on a port."""
     if not os.path.exists("/proc/net/tcp"):
         # As on a Mac.
         found = output_of("lsof", "-nP", f"-iTCP:{port}", "-sTCP:LISTEN", "-t")

@@ -57,7 +57,7 @@ class LogCollector(logging.Handler):
 
 
 def wrong_setting(name: str, why: str) -> Finding:
-    """Name the setting and its place, but not what it is: it may be secret."""
+    """Name the setting and its place, but not its value: it may be secret."""
     place, mend = place_of(name)
     why = why.removeprefix("Value error, ")
     mend = WITHOUT_PROVIDER if name == "AI" else mend
@@ -76,5 +76,5 @@ def place_of(name: str) -> tuple[str, str]:
 
 
 def without(line: int) -> str:
-    """The command that makes a line of .env a comment."""
+    """Return the command that makes a line of .env a comment."""
     return f"sed -i.bak '{line}s/^/#/' {shlex.quote(os.path.relpath(FILE))}"

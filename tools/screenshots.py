@@ -1,9 +1,8 @@
 """Take the pictures of the pages.
 
-`python -m tools.screenshots` makes those of the README: conversations that
-really take place, with the model in here unless `AI` says otherwise.
-`--all FOLDER` makes one of every page of the newest stage, on a
-laptop and on a phone, light and dark, to look at.
+`python -m tools.screenshots` makes those of the README, of conversations with
+the local model unless `AI` names another one. `--all FOLDER` makes one of every
+page of the newest stage, on a laptop and on a phone, light and dark.
 """
 
 import os
@@ -35,8 +34,8 @@ LAPTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 MODEL = re.compile("AI|AI_TIMEOUT|OPENAI_.*|OLLAMA_.*")
 """The settings that say which model answers."""
 
-PATIENCE = 60_000
-"""Milliseconds that it has for a reply."""
+REPLY_TIMEOUT = 60_000
+"""Milliseconds that the model has for a reply."""
 
 LONG_WORD = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbe"
 
@@ -134,10 +133,10 @@ def talk(
     wait_for_reply(grace)
     grace.say("now about space")
     replies = grace.page.locator("article.ai:not(.thinking)")
-    expect(replies).to_have_count(2, timeout=PATIENCE)
+    expect(replies).to_have_count(2, timeout=REPLY_TIMEOUT)
     written = re.compile(r"\w.{25}", re.S)
     expect(replies.last.locator(".body")).to_have_text(
-        written, timeout=PATIENCE
+        written, timeout=REPLY_TIMEOUT
     )
     return ada, grace
 
@@ -146,7 +145,7 @@ def wait_for_reply(person: Person) -> None:
     """Wait until the newest message is one that the AI has finished."""
     finished = re.compile("ai(?!.*(thinking|streaming|failed))")
     newest: Locator = person.messages.last
-    expect(newest).to_have_class(finished, timeout=PATIENCE)
+    expect(newest).to_have_class(finished, timeout=REPLY_TIMEOUT)
 
 
 def save_all(person: Person, folder: Path, name: str) -> None:
@@ -160,7 +159,7 @@ def save_all(person: Person, folder: Path, name: str) -> None:
 
 
 def save(person: Person, path: Path) -> None:
-    """Save what somebody sees."""
+    """Save a screenshot of a person's page."""
     person.page.screenshot(path=path, animations="disabled")
     size = path.stat().st_size
     print(f"{path}: {size:,} bytes")

