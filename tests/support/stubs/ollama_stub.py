@@ -1,4 +1,4 @@
-"""A stub of Ollama's API: chats, the pulled models, the version."""
+"""A stub of Ollama's API: chats and the pulled models."""
 
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -55,7 +55,6 @@ class OllamaStub(Stub):
             Route("/api/chat", self.chat, methods=["POST"]),
             Route("/api/generate", self.load, methods=["POST"]),
             Route("/api/tags", self.tags),
-            Route("/api/version", self.version),
         ]
 
     async def load(self, request: Request) -> Response:
@@ -95,12 +94,6 @@ class OllamaStub(Stub):
                     for name in self.models
                 ]
             }
-        )
-
-    async def version(self, request: Request) -> Response:
-        """Say the version."""
-        return await self.failure(request, self.fault) or JSONResponse(
-            {"version": "0.13.0"}
         )
 
     async def failure(

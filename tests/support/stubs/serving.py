@@ -54,7 +54,7 @@ Fault = Literal[
 SHORTENED: frozenset[Fault] = frozenset(
     ("cut", "ends_early", "error", "garbage", "hang_in_the_middle")
 )
-PATIENCE = float(os.environ.get("PATIENCE", "10"))  # as in tests.running
+PATIENCE = float(os.environ.get("PATIENCE", "10"))
 
 
 class _Protocol(H11Protocol):
