@@ -227,6 +227,7 @@ WITHIN = b"abcd" + frame(BINARY, b"a frame, it seems")
 @example([], [frame(BINARY, b"a", fin=False)], [frame(BINARY, b"b")], None)
 @example([frame(BINARY, mask_payload(WITHIN)[4:])], [], [], [10])
 @example([frame(BINARY, b"x" * 124, size=b"\xfe\x00\x7c")], [], [], None)
+@example([], [frame(BINARY, b"\xff", reserved=4)], [], None)
 @settings(max_examples=100, deadline=None)
 @given(
     st.lists(FRAMES.map(Sent), max_size=6),
