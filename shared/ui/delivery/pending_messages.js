@@ -1,6 +1,6 @@
 // The queue of one socket's messages: a few are in flight at a time, and each
 // stays until it is acknowledged.
-import { loadUnsent, saveUnsent } from "./unsent_storage.js";
+import { load, save } from "../user/tab_storage.js";
 
 /** @typedef {import("../messages/messages.js").Message} Message */
 /** @typedef {import("./sender.js").Socket} Socket */
@@ -8,6 +8,9 @@ import { loadUnsent, saveUnsent } from "./unsent_storage.js";
 /** Milliseconds without an answer, after which the page reconnects. */
 const ACK_TIMEOUT = 5000;
 const MAX_IN_FLIGHT = 10;
+
+/** Messages that the tab keeps over a reload. */
+const MAX_STORED = 200;
 
 /** Frames that may be sent at once. */
 const MAX_TOKENS = 10;
@@ -19,17 +22,19 @@ export class PendingMessages {
   /** @param {Socket} socket */
   constructor(socket) {
     this.socket = socket;
-    this.messages = new Map(loadUnsent(socket).map((each) => [each.id, each]));
+    this.storageKey = `party-chat-unsent:${socket.name}/${socket.room}`;
+    /** @type {Message[]} */
+    const unsent = JSON.parse(load(this.storageKey) || "[]");
+    this.messages = new Map(unsent.map((each) => [each.id, each]));
     /** @type {Set<string>} ids that were sent on this connection */
     this.inFlight = new Set();
     /** @type {Set<string>} ids that the room has, and may be in flight again */
     this.confirmed = new Set();
+    /** The log's epoch, once a history has come: this is a chat room. */
     this.epoch = "";
     this.rateLimiter = new RateLimiter(() => this.flush());
     this.ackTimer = 0;
     this.retryTimer = 0;
-    /** Whether the server has sent a history: the socket is a chat room's. */
-    this.hasHistory = false;
     socket.addEventListener("open", () => this.flush());
   }
 
@@ -37,8 +42,13 @@ export class PendingMessages {
   add(message) {
     this.messages.delete(message.id);
     this.messages.set(message.id, message);
-    saveUnsent(this.socket, this.messages);
+    this.save();
     this.flush();
+  }
+
+  save() {
+    const last = [...this.messages.values()].slice(-MAX_STORED);
+    save(this.storageKey, last.length ? JSON.stringify(last) : "");
   }
 
   /** @param {string[]} ids of messages that are acknowledged or given up */
@@ -120,9 +130,8 @@ export class PendingMessages {
   /** @param {string[]} ids that were answered */
   resolve(ids) {
     for (const id of ids) this.inFlight.delete(id);
-    clearTimeout(this.ackTimer);
-    this.ackTimer = 0;
-    saveUnsent(this.socket, this.messages);
+    this.stopAckTimer();
+    this.save();
     this.flush();
   }
 
@@ -130,6 +139,10 @@ export class PendingMessages {
   reset() {
     this.rateLimiter.reset();
     this.inFlight.clear();
+    this.stopAckTimer();
+  }
+
+  stopAckTimer() {
     clearTimeout(this.ackTimer);
     this.ackTimer = 0;
   }

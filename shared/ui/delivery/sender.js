@@ -63,7 +63,7 @@ export function remove(id) {
 
 /** Return this page's chat room, if it is connected and has a history. */
 export function openRoom() {
-  const room = [...pendingBySocket.values()].find((each) => each.hasHistory);
+  const room = [...pendingBySocket.values()].find((each) => each.epoch);
   return room?.socket.readyState === WebSocket.OPEN ? room : undefined;
 }
 
@@ -97,7 +97,6 @@ function onFrame(pending, data) {
   if (type === "update") pending.confirm([message]);
   if (type === "older") pending.confirm(messages);
   if (type !== "history") return;
-  pending.hasHistory = true;
   pending.setEpoch(epoch);
   pending.confirm(messages);
   restoreUnsent(pending);
@@ -136,7 +135,7 @@ function discard(pending, id) {
 function onClose(pending, { code, reason }) {
   if (INVALID_FRAME_CODES.includes(code)) onError(pending, { message: reason });
   pending.reset();
-  if (pending.hasHistory) dispatchLocal(pending, { type: "disconnected" });
+  if (pending.epoch) dispatchLocal(pending, { type: "disconnected" });
 }
 
 /**
