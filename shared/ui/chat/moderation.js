@@ -1,6 +1,7 @@
 // The restrictions that the presenter has set, as the room sends them.
 import { html } from "htm/preact";
-import { useLayoutEffect, useState } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
+import { createStore } from "../store.js";
 
 /**
  * Muted names are normalized by the server.
@@ -15,22 +16,7 @@ const CLASSIFIER_FAILING =
   "the model that decides when it replies does not answer.";
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Me}\p{Mn}\p{Z}\u115f\u1160\u2800]/gu;
 
-/** @type {Set<(restrictions: Restrictions) => void>} */
-const listeners = new Set();
-let current = NONE;
-
-/** @param {Restrictions} restrictions */
-function setCurrent(restrictions) {
-  current = restrictions;
-  for (const listener of listeners) listener(restrictions);
-}
-
-/** @param {(restrictions: Restrictions) => void} listener */
-function subscribe(listener) {
-  listeners.add(listener);
-  listener(current);
-  return () => void listeners.delete(listener);
-}
+const restrictionsStore = createStore(NONE);
 
 /**
  * Normalize a name as the server does: its case folding turns “ß” into “ss”.
@@ -46,8 +32,7 @@ function normalizeName(name) {
  * @param {string | null} name
  */
 export function useIsHidden(name) {
-  const [{ cursors, muted }, setRestrictions] = useState(current);
-  useLayoutEffect(() => subscribe(setRestrictions), []);
+  const { cursors, muted } = restrictionsStore.use();
   if (cursors === "hidden") return true;
   return muted?.includes(normalizeName(name ?? "")) ?? false;
 }
@@ -57,7 +42,7 @@ export function useIsHidden(name) {
  * @param {{ restrictions?: Restrictions }} props
  */
 export function Notice({ restrictions = NONE }) {
-  useLayoutEffect(() => setCurrent(restrictions), [restrictions]);
+  useLayoutEffect(() => restrictionsStore.set(restrictions), [restrictions]);
   const { ai, judge, cursors } = restrictions;
   const sentences = [
     ai && "The presenter has paused the AI.",

@@ -1,5 +1,5 @@
 // The signed-in user of this tab: a name, which is kept over a reload.
-import { useLayoutEffect, useState } from "preact/hooks";
+import { createStore } from "../store.js";
 import { load, save } from "./tab_storage.js";
 
 const STORAGE_KEY = "party-chat-name";
@@ -7,26 +7,16 @@ const MAX_LENGTH = 40;
 const ANSWER_TIMEOUT = 2000;
 const { root = "" } = document.documentElement.dataset;
 
-/** @type {Set<(name: string | null) => void>} */
-const listeners = new Set();
-let current = load(STORAGE_KEY) || null;
+const nameStore = createStore(load(STORAGE_KEY) || null);
 
 /** @param {string | null} name */
 function signIn(name) {
-  current = name;
   save(STORAGE_KEY, name);
-  for (const listener of listeners) listener(name);
+  nameStore.set(name);
 }
 
 function signOut() {
   signIn(null);
-}
-
-/** @param {(name: string | null) => void} listener */
-function subscribe(listener) {
-  listeners.add(listener);
-  listener(current);
-  return () => void listeners.delete(listener);
 }
 
 /**
@@ -49,9 +39,7 @@ export async function nameProblem(name) {
 
 /** Return the tab's user; the name is null while nobody is signed in. */
 export function useUser() {
-  const [name, setName] = useState(current);
-  useLayoutEffect(() => subscribe(setName), []);
-  return { name, signIn, signOut };
+  return { name: nameStore.use(), signIn, signOut };
 }
 
 /**
