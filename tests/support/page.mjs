@@ -5,7 +5,7 @@ import { createInterface } from "node:readline";
 
 const UI = new URL("../../shared/ui/", import.meta.url);
 const { add, receive } = await import(new URL("messages/messages.js", UI));
-const { firstSeq } = await import(new URL("messages/history_range.js", UI));
+const { firstSeq } = await import(new URL("messages/merge.js", UI));
 
 globalThis.WebSocket = { CONNECTING: 0, OPEN: 1 };
 

@@ -59,7 +59,9 @@ export function MessageForm({ addMessage }) {
   return html`
     <form class="message-form" onSubmit=${submit}>
       <${Field} draft=${draft} field=${field} name=${name} submit=${submit} />
-      <${Counter} left=${draft.left} />
+      <p id="characters-left" class=${draft.left < 0 ? "problem" : ""}>
+        ${counterText(draft.left)}
+      </p>
       <${SubmitButton} name=${name} isReady=${draft.isReady} />
     </form>
   `;
@@ -91,16 +93,11 @@ function Field({ draft, field, name, submit }) {
   `;
 }
 
-/** @param {{ left: number }} props */
-function Counter({ left }) {
-  const excess = left === -1 ? "1 character" : `${-left} characters`;
-  const words = left < 0 ? `${excess} too many` : `${left} left`;
-  const isShown = left <= COUNTER_FROM;
-  return html`
-    <p id="characters-left" class=${left < 0 ? "problem" : ""}>
-      ${isShown && words}
-    </p>
-  `;
+/** @param {number} left */
+function counterText(left) {
+  if (left > COUNTER_FROM) return "";
+  if (left === -1) return "1 character too many";
+  return left < 0 ? `${-left} characters too many` : `${left} left`;
 }
 
 /** @param {{ name: string | null, isReady: boolean }} props */

@@ -1,9 +1,8 @@
 // Load older messages over HTTP when somebody scrolls to the first one.
-import { html } from "htm/preact";
 import { useLayoutEffect, useState } from "preact/hooks";
 import { dispatchLocal, openRoom } from "../delivery/sender.js";
 import { roomUrl } from "../sockets/socket_options.js";
-import { firstSeq } from "./history_range.js";
+import { firstSeq } from "./merge.js";
 
 /** @typedef {import("../delivery/pending_messages.js").PendingMessages} Room */
 /** @typedef {import("./messages.js").Messages} Messages */
@@ -52,7 +51,7 @@ export function useOlderMessages(messages, box, showMore) {
     });
   }
   useLayoutEffect(loadAtTop);
-  return { loadAtTop, status };
+  return { loadAtTop, statusText: STATUS_TEXTS[status] };
 }
 
 /** @param {Room} room @param {number} seq of the first message */
@@ -62,11 +61,4 @@ async function fetchOlder(room, seq) {
   const response = await fetch(url, { signal });
   if (!response.ok) throw Error(response.statusText);
   dispatchLocal(room, { type: "older", ...(await response.json()) });
-}
-
-/** @param {{ status: Status }} props */
-export function LoadingStatus({ status }) {
-  return html`
-    <p class="loading-older" role="status">${STATUS_TEXTS[status]}</p>
-  `;
 }

@@ -1,5 +1,5 @@
 // Merge messages: each id once, in the order of the sequence numbers that the
-// room's log gave them.
+// room's log gave them. A page has a range of that log, without gaps.
 
 /** @typedef {import("./messages.js").Message} Message */
 /** @typedef {import("./messages.js").Messages} Messages */
@@ -49,7 +49,7 @@ export function isStored({ seq }) {
  * Tell whether a message will not change any more.
  * @param {Message} message
  */
-export function isFinished(message) {
+function isFinished(message) {
   return progress(message) === UNFINISHED.length;
 }
 
@@ -84,4 +84,70 @@ function position({ seq, after }) {
 /** @param {Messages} messages @returns {Metadata} */
 function metadataOf({ epoch, restrictions, complete, historyCount, lastSeq }) {
   return { epoch, restrictions, complete, historyCount, lastSeq };
+}
+
+/**
+ * Return the first seq, before which there may be more; 0 if there is nothing.
+ * @param {Messages} messages
+ */
+export function firstSeq(messages) {
+  return messages.complete ? 0 : (messages.find(isStored)?.seq ?? 0);
+}
+
+/**
+ * Tell whether a sequence number is before the first one shown. Such a message
+ * comes with its page when somebody scrolls there.
+ * @param {Messages} messages
+ * @param {number | undefined} seq
+ */
+export function isBeforeFirst(messages, seq) {
+  return seq !== undefined && seq < firstSeq(messages);
+}
+
+/** @param {Message[]} messages */
+export function maxSeq(messages) {
+  return messages.reduce((max, { seq = -1 }) => Math.max(max, seq), -1);
+}
+
+/**
+ * Tell whether no message is missing between the page's and a history's. An
+ * update on a new connection, before its history, may come after a gap.
+ * @param {Messages} messages
+ * @param {Message[]} history
+ */
+export function isContiguous(messages, history) {
+  const last = messages.lastSeq ?? maxSeq(messages);
+  return !history.length || last >= Number(history[0].seq);
+}
+
+/**
+ * Return the messages to keep beside a history. In its range, it decides; and
+ * a reply that was unfinished before its range may be finished by now.
+ * @param {Messages} messages
+ * @param {Message[]} history
+ * @param {boolean} sameEpoch
+ * @param {boolean} contiguous
+ * @returns {Messages}
+ */
+export function retained(messages, history, sameEpoch, contiguous) {
+  const first = history[0]?.seq ?? Infinity;
+  const last = maxSeq(history);
+  const ids = new Set(history.map(({ id }) => id));
+  const before = messages.filter(({ seq = first }) => seq < first);
+  const stale = maxSeq(before.filter((each) => !isFinished(each)));
+  const kept = messages.filter(({ id, seq }) => {
+    if (seq === undefined) return true;
+    if (seq < first) return contiguous && seq > stale;
+    return sameEpoch && (seq > last || ids.has(id));
+  });
+  return sameEpoch ? kept : kept.map((each) => moveAfter(each, last));
+}
+
+/**
+ * Move a message that was not sent behind a sequence number.
+ * @param {Message} message
+ * @param {number} after
+ */
+function moveAfter(message, after) {
+  return message.status === "failed" ? { ...message, after } : message;
 }

@@ -21,12 +21,6 @@ function initials(user) {
   return ends.map((word) => [...word][0] ?? "").join("").toUpperCase();
 }
 
-/** @param {{ message: Message }} props */
-function Avatar({ message }) {
-  const content = message.role === "user" ? initials(message.user) : spark;
-  return html`<span class="avatar" aria-hidden="true">${content}</span>`;
-}
-
 const spark = html`
   <svg viewBox="0 0 24 24">
     <path d="M11 3c1 5 3 7 8 8-5 1-7 3-8 8-1-5-3-7-8-8 5-1 7-3 8-8z" />
@@ -78,23 +72,6 @@ function GrowingText({ body }) {
 }
 
 /** @param {MessageProps} props */
-function Body(props) {
-  const { id, body, role, status, user } = props.message;
-  const note = noteOf(props);
-  const isRefused = status === "failed" && role === "user";
-  const noteRole = isRefused ? "alert" : undefined;
-  return html`
-    <p class="name" dir="auto">${user}</p>
-    <div class="bubble">
-      ${status === "thinking" && dots}
-      <${GrowingText} body=${body} />
-    </div>
-    ${note && html`<p class="note" role=${noteRole}>${note}</p>`}
-    ${isRefused && html`<${FailedActions} id=${id} />`}
-  `;
-}
-
-/** @param {MessageProps} props */
 function classNames({ message, isOwn, isFirst, isWaiting }) {
   const { role, seq, status } = message;
   const author = role === "assistant" ? "ai" : isOwn ? "own" : "";
@@ -105,17 +82,29 @@ function classNames({ message, isOwn, isFirst, isWaiting }) {
 
 /** @param {MessageProps} props */
 function MessageView(props) {
-  const { status, user } = props.message;
+  const { id, body, role, status, user } = props.message;
   const isWriting = status === "thinking" || status === "streaming";
+  const isRefused = status === "failed" && role === "user";
   const live = isWriting || props.isOwn ? "off" : undefined;
+  const note = noteOf(props);
   // A new key once a reply is finished: a screen reader reads it out once.
   return html`
     <article class=${classNames(props)} ref=${props.box}
       style=${{ "--hue": hue(user) }} aria-live=${live}
       aria-busy=${isWriting ? "true" : undefined}>
-      <${Avatar} message=${props.message} />
+      <span class="avatar" aria-hidden="true">
+        ${role === "user" ? initials(user) : spark}
+      </span>
       <div class="content" key=${isWriting ? "writing" : "written"}>
-        <${Body} ...${props} />
+        <p class="name" dir="auto">${user}</p>
+        <div class="bubble">
+          ${status === "thinking" && dots}
+          <${GrowingText} body=${body} />
+        </div>
+        ${note && html`
+          <p class="note" role=${isRefused ? "alert" : undefined}>${note}</p>
+        `}
+        ${isRefused && html`<${FailedActions} id=${id} />`}
       </div>
     </article>
   `;

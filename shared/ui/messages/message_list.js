@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { Notice } from "../chat/moderation.js";
 import { isWaiting } from "../delivery/sender.js";
 import { useAutoScroll } from "./auto_scroll.js";
-import { LoadingStatus, useOlderMessages } from "./load_older.js";
+import { useOlderMessages } from "./load_older.js";
 import { MessageItem } from "./message.js";
 import { isOwn } from "./own_messages.js";
 
@@ -45,30 +45,19 @@ function renderItem(message, index, all) {
   `;
 }
 
-function EmptyState() {
-  return html`
-    <div class="no-messages">
-      <img src=${BALLOON} alt="" width="64" height="80" />
-      <p><b>It’s quiet in here.</b></p>
-      <p>Every party needs somebody to say the first word.</p>
-    </div>
-  `;
-}
-
-/** @param {{ scrollToEnd: () => void }} props */
-function NewMessagesButton({ scrollToEnd }) {
-  return html`
-    <button class="new-messages" type="button" onClick=${scrollToEnd}>
-      New messages <span aria-hidden="true">↓</span>
-    </button>
-  `;
-}
+const emptyState = html`
+  <div class="no-messages">
+    <img src=${BALLOON} alt="" width="64" height="80" />
+    <p><b>It’s quiet in here.</b></p>
+    <p>Every party needs somebody to say the first word.</p>
+  </div>
+`;
 
 /** @param {{ messages: Messages }} props */
 export function MessageList({ messages }) {
   const { box, visible, showMore, hasUnread, onScroll, scrollToEnd } =
     useAutoScroll(messages, isOwn(messages.at(-1)?.id ?? ""));
-  const { loadAtTop, status } = useOlderMessages(messages, box, showMore);
+  const { loadAtTop, statusText } = useOlderMessages(messages, box, showMore);
   function scroll() {
     onScroll();
     loadAtTop();
@@ -81,9 +70,13 @@ export function MessageList({ messages }) {
         ref=${box} onScroll=${scroll}>
         ${visible.map(renderItem)}
       </div>
-      <${LoadingStatus} status=${status} />
-      ${!messages.length && html`<${EmptyState} />`}
-      ${hasUnread && html`<${NewMessagesButton} scrollToEnd=${scrollToEnd} />`}
+      <p class="loading-older" role="status">${statusText}</p>
+      ${!messages.length && emptyState}
+      ${hasUnread && html`
+        <button class="new-messages" type="button" onClick=${scrollToEnd}>
+          New messages <span aria-hidden="true">↓</span>
+        </button>
+      `}
     </div>
   `;
 }

@@ -1,8 +1,7 @@
 // The state of a room's messages, and the reducer of each frame.
 import {
-  isBeforeFirst, isContiguous, maxSeq, retained,
-} from "./history_range.js";
-import { changeUnsent, isStored, merge } from "./merge.js";
+  changeUnsent, isBeforeFirst, isContiguous, isStored, maxSeq, merge, retained,
+} from "./merge.js";
 
 /**
  * @typedef {object} Chat

@@ -20,7 +20,8 @@ export function newMessage(user, text) {
   const id = randomId();
   ownIds.add(id);
   save(STORAGE_KEY, JSON.stringify([...ownIds].slice(-MAX_STORED)));
-  return { id, user, body: toWellFormed(text), role: "user" };
+  // Lone surrogates, as of an emoji that was cut in two, have no UTF-8.
+  return { id, user, body: text.toWellFormed(), role: "user" };
 }
 
 /**
@@ -29,15 +30,6 @@ export function newMessage(user, text) {
  */
 export function isOwn(id) {
   return ownIds.has(id);
-}
-
-/**
- * Replace lone surrogates, as of an emoji that was cut in two: they have no
- * UTF-8. Old browsers leave it to the server.
- * @param {string} text
- */
-export function toWellFormed(text) {
-  return text.toWellFormed?.() ?? text;
 }
 
 /** `crypto.randomUUID` is missing on plain http, as on a LAN's address. */

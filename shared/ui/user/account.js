@@ -1,7 +1,6 @@
 // The account in the header: sign in with a name, or log out.
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
-import { toWellFormed } from "../messages/own_messages.js";
 import { nameProblem, useUser } from "./user.js";
 
 function dialog() {
@@ -15,10 +14,6 @@ function field() {
 /** Open the dialog; its result arrives through `useUser`. */
 export function openSignIn() {
   dialog().showModal();
-}
-
-function close() {
-  dialog().close();
 }
 
 /** The greeting, and one button for both actions, so that it keeps focus. */
@@ -36,13 +31,14 @@ export function Account() {
   `;
 }
 
-function useSignInForm() {
+function SignIn() {
   const { signIn } = useUser();
   const [problem, setProblem] = useState("");
+  const close = () => dialog().close();
   /** @param {SubmitEvent} event */
   async function onSubmit(event) {
     event.preventDefault();
-    const name = toWellFormed(field().value).trim();
+    const name = field().value.toWellFormed().trim();
     const found = await nameProblem(name);
     if (!dialog().open) return;
     setProblem(found);
@@ -54,35 +50,25 @@ function useSignInForm() {
     setProblem("");
     field().value = "";
   }
-  return { problem, onSubmit, onClose };
-}
-
-function SignIn() {
-  const { problem, onSubmit, onClose } = useSignInForm();
   return html`
     <dialog id="sign-in" aria-labelledby="sign-in-title" onClose=${onClose}>
       <form onSubmit=${onSubmit} novalidate>
         <h2 id="sign-in-title">Who’s joining?</h2>
-        <${NameField} problem=${problem} />
+        <label for="name">Your name</label>
+        <input id="name" autocomplete="nickname" enterkeyhint="go" dir="auto"
+          placeholder="Ada, for example" aria-describedby="name-help"
+          aria-invalid=${problem ? "true" : "false"} />
+        <div class="field-help">
+          <p id="name-help">
+            It stands beside what you say. No password needed.
+          </p>
+          <p class="problem" role="alert">${problem}</p>
+        </div>
         <div class="buttons">
           <button type="button" onClick=${close}>Cancel</button>
           <button class="primary">Sign in</button>
         </div>
       </form>
     </dialog>
-  `;
-}
-
-/** @param {{ problem: string }} props */
-function NameField({ problem }) {
-  return html`
-    <label for="name">Your name</label>
-    <input id="name" autocomplete="nickname" enterkeyhint="go" dir="auto"
-      placeholder="Ada, for example" aria-describedby="name-help"
-      aria-invalid=${problem ? "true" : "false"} />
-    <div class="field-help">
-      <p id="name-help">It stands beside what you say. No password needed.</p>
-      <p class="problem" role="alert">${problem}</p>
-    </div>
   `;
 }
