@@ -14,19 +14,21 @@ import { formatBinary, formatText, sizeOf } from "./frame_format.js";
  * @param {OnRow} onRow
  */
 export function interceptSockets(onRow) {
-  /** @type {Map<WebSocket, () => void>} */
-  const stops = new Map();
-  const stop = eachSocket((socket) => {
-    stops.set(socket, intercept(socket, onRow, () => stops.delete(socket)));
-  });
+  const controller = new AbortController();
+  const { signal } = controller;
+  const stop = eachSocket((socket) => intercept(socket, onRow, signal));
   return () => {
     stop();
-    for (const each of stops.values()) each();
+    controller.abort();
   };
 }
 
-/** @param {WebSocket} socket @param {OnRow} onRow @param {() => void} onEnd */
-function intercept(socket, onRow, onEnd) {
+/**
+ * @param {WebSocket} socket
+ * @param {OnRow} onRow
+ * @param {AbortSignal} signal to stop
+ */
+function intercept(socket, onRow, signal) {
   const party = partyOf(socket);
   /** @param {string} line */
   const addEvent = (line) => onRow({ at: performance.now(), party, line });
@@ -38,23 +40,17 @@ function intercept(socket, onRow, onEnd) {
       onRow({ ...row, kind: "text", line: formatText(data) });
     } else onRow({ ...row, kind: "binary", line: "" }, formatBinary(data));
   }
-  const stopped = new AbortController();
   // Capture: before the page's own listeners, which may answer at once.
-  const first = { capture: true, signal: stopped.signal };
+  const first = { capture: true, signal };
   socket.addEventListener("open", () => addEvent("opened"), first);
   socket.addEventListener("message", ({ data }) => addFrame("in", data), first);
-  socket.addEventListener("close", (event) => {
-    addEvent(closeLine(event));
-    onEnd();
-  }, first);
+  socket.addEventListener("close", (e) => addEvent(closeLine(e)), first);
   socket.send = (data) => {
     WebSocket.prototype.send.call(socket, data);
     if (socket.readyState === WebSocket.OPEN) addFrame("out", data);
   };
-  return () => {
-    stopped.abort();
-    Reflect.deleteProperty(socket, "send");
-  };
+  const restore = () => Reflect.deleteProperty(socket, "send");
+  signal.addEventListener("abort", restore);
 }
 
 /** @param {CloseEvent} event */
