@@ -1,7 +1,7 @@
 // The status of the connection between this page and its room.
 import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
-import { isBackoffCode } from "../sockets/backoff.js";
+import { isBackoffCode, SUPERSEDED } from "../sockets/socket_options.js";
 
 /**
  * @typedef {"idle" | "connecting" | "connected" | "reconnecting" | "backoff" |
@@ -11,7 +11,6 @@ import { isBackoffCode } from "../sockets/backoff.js";
 
 /** Milliseconds: a shorter interruption is not shown. */
 const SHOW_AFTER = 300;
-const SUPERSEDED = 4001;
 
 const LABELS = {
   idle: "",
@@ -40,32 +39,30 @@ const afterDelay = (was) =>
  */
 function follow(socket, setState) {
   let timer = 0;
-  function stop() {
+  /** @type {SetState} */
+  function show(next) {
     clearTimeout(timer);
     timer = 0;
+    setState(next);
   }
-  function onOpen() {
-    stop();
-    setState(afterOpen);
-  }
+  const onOpen = () => show(afterOpen);
   function wait() {
-    timer ||= setTimeout(setState, SHOW_AFTER, afterDelay);
+    timer ||= setTimeout(show, SHOW_AFTER, afterDelay);
   }
   /** @param {CloseEvent} event */
   function onClose({ code }) {
-    const isSuperseded = code === SUPERSEDED;
-    if (!isSuperseded && !isBackoffCode(code)) return wait();
-    stop();
-    setState(isSuperseded ? "superseded" : "backoff");
+    if (code === SUPERSEDED) show("superseded");
+    else if (isBackoffCode(code)) show("backoff");
+    else wait();
   }
   if (socket.readyState === WebSocket.OPEN) onOpen();
   else wait();
-  socket.addEventListener("open", onOpen);
-  socket.addEventListener("close", onClose);
+  const controller = new AbortController();
+  socket.addEventListener("open", onOpen, controller);
+  socket.addEventListener("close", onClose, controller);
   return () => {
-    stop();
-    socket.removeEventListener("open", onOpen);
-    socket.removeEventListener("close", onClose);
+    clearTimeout(timer);
+    controller.abort();
   };
 }
 

@@ -1,16 +1,28 @@
 // The options of every socket: where the parties are, and how to reconnect.
+// After the server has closed a socket for sending too much or reading too
+// slowly, the page waits: exponential backoff.
 import { flush } from "../delivery/sender.js";
 import { waitForServer } from "../pages/live_reload.js";
-import { waitForBackoff } from "./backoff.js";
 import { eachSocket, TrackedSocket } from "./tracked_socket.js";
 
 /** @typedef {import("../delivery/sender.js").Socket} Socket */
 
-const SUPERSEDED = 4001;
+/** The close code of a socket whose page was opened elsewhere. */
+export const SUPERSEDED = 4001;
 
 /** Milliseconds and attempts without a socket, until a page reports it. */
 const BLOCKED_TIMEOUT = 4000;
 const MIN_ATTEMPTS = 3;
+
+/** Close codes 1008 (policy violation) and 1013 (try again later). */
+const BACKOFF_CODES = [1008, 1013];
+
+/** Milliseconds before a new attempt to connect. */
+const MIN_BACKOFF = 1000;
+const MAX_BACKOFF = 30_000;
+
+/** Milliseconds on a connection, after which the backoff is reset. */
+const STABLE_AFTER = 60_000;
 
 /** The page's own host and scheme, unless PARTY_HOST names another. */
 const parties = new URL(
@@ -35,10 +47,6 @@ let attempts = 0;
 /** The attempts since a socket was last open. @type {number[]} */
 const attemptTimes = [];
 
-eachSocket((socket) =>
-  socket.addEventListener("open", () => (attemptTimes.length = 0)),
-);
-
 /** Count an attempt: the server has just answered a request. */
 function countAttempt() {
   const now = performance.now();
@@ -47,6 +55,48 @@ function countAttempt() {
   if (now - attemptTimes[0] < BLOCKED_TIMEOUT) return;
   import("./blocked.js").then(({ showBlocked }) => showBlocked(), () => {});
 }
+
+let closeCount = 0;
+let retryAt = 0;
+let lastPath = "";
+
+/** @param {number} code with which a socket was closed */
+export function isBackoffCode(code) {
+  return BACKOFF_CODES.includes(code);
+}
+
+/** Wait until this page may connect again. */
+async function waitForBackoff() {
+  const delay = retryAt - performance.now();
+  if (delay > 0) await new Promise((go) => setTimeout(go, delay));
+}
+
+/** @param {string} path of the socket */
+function backOff(path) {
+  lastPath = path;
+  if (performance.now() < retryAt) return;
+  const delay = Math.min(MAX_BACKOFF, MIN_BACKOFF * 2 ** closeCount++);
+  // Jitter: pages that were closed together do not reconnect together.
+  retryAt = performance.now() + delay * (1 - Math.random() / 4);
+}
+
+/** @param {string} path of a socket that has been open for long */
+function resetBackoff(path) {
+  if (path === lastPath) closeCount = 0;
+}
+
+eachSocket((socket) => {
+  const path = new URL(socket.url).pathname;
+  let timer = 0;
+  socket.addEventListener("open", () => {
+    attemptTimes.length = 0;
+    timer = setTimeout(resetBackoff, STABLE_AFTER, path);
+  });
+  socket.addEventListener("close", ({ code }) => {
+    clearTimeout(timer);
+    if (isBackoffCode(code)) backOff(path);
+  });
+});
 
 /** Spread these into `usePartySocket({ … })`. */
 export const socketOptions = {

@@ -12,27 +12,23 @@ const ANSWER_TIMEOUT = 5000;
 /** Events after which a connection may be dead: a ping is sent at once. */
 const WAKE_EVENTS = ["online", "focus", "pageshow", "visibilitychange"];
 
-/** @type {Set<WebSocket>} */
+/** @type {Set<WebSocket>} those that are not closed */
 const sockets = new Set();
+let hadSocket = false;
 
 /** @type {Set<Listener>} */
 const listeners = new Set();
 
-/** A WebSocket that is listed here while it lives. */
+/** A WebSocket that is listed here until it is closed. */
 export class TrackedSocket extends WebSocket {
   /** @param {string} url @param {string | string[]} [protocols] */
   constructor(url, protocols) {
     super(url, protocols);
     keepAlive(this);
-    removeClosed();
+    hadSocket = true;
     sockets.add(this);
+    this.addEventListener("close", () => sockets.delete(this));
     for (const listener of listeners) listener(this);
-  }
-}
-
-function removeClosed() {
-  for (const socket of sockets) {
-    if (socket.readyState === WebSocket.CLOSED) sockets.delete(socket);
   }
 }
 
@@ -41,16 +37,14 @@ function removeClosed() {
  * @param {Listener} listener
  */
 export function eachSocket(listener) {
-  for (const socket of sockets) {
-    if (socket.readyState !== WebSocket.CLOSED) listener(socket);
-  }
+  for (const socket of sockets) listener(socket);
   listeners.add(listener);
   return () => void listeners.delete(listener);
 }
 
 /** Tell whether this page has ever had a socket. */
 export function hasSockets() {
-  return sockets.size > 0;
+  return hadSocket;
 }
 
 /**
