@@ -22,7 +22,7 @@ export function Cursor({ id, at, country, name }) {
   return html`
     <div class=${`cursor ${at.pointer} ${edges(at)}`} style=${style}>
       <svg viewBox="0 0 20 24" width="25" height="30">
-        <path d="M2 2v17l4.600-4 3 7 3.200-1.400-3-6.800H17z" />
+        <path d="M2 2v17l4.6-4 3 7 3.2-1.4-3-6.800H17z" />
       </svg>
       <span class="cursor-label">
         ${flag(country)}${name && html`<b>${name}</b>`}

@@ -7,7 +7,6 @@ import { load, save } from "../user/tab_storage.js";
 import { useUser } from "../user/user.js";
 
 /** @typedef {import("../messages/messages.js").Message} Message */
-/** @typedef {ReturnType<typeof useDraft>} Draft */
 
 /** The tab keeps the draft over a reload. */
 const STORAGE_KEY = `party-chat-draft:${location.pathname}`;
@@ -46,33 +45,16 @@ function useFocus(name, draft) {
 /** @param {{ addMessage: (message: Message) => void }} props */
 export function MessageForm({ addMessage }) {
   const { name } = useUser();
-  const draft = useDraft();
-  const field = useFocus(name, draft.text);
+  const { text, setText, body, left, isReady } = useDraft();
+  const field = useFocus(name, text);
   /** @param {Event} event */
   function submit(event) {
     event.preventDefault();
     field.current?.focus();
-    if (!name || !draft.isReady) return;
-    addMessage(newMessage(name, draft.body));
-    draft.setText("");
+    if (!name || !isReady) return;
+    addMessage(newMessage(name, body));
+    setText("");
   }
-  return html`
-    <form class="message-form" onSubmit=${submit}>
-      <${Field} draft=${draft} field=${field} name=${name} submit=${submit} />
-      <p id="characters-left" class=${draft.left < 0 ? "problem" : ""}>
-        ${counterText(draft.left)}
-      </p>
-      <${SubmitButton} name=${name} isReady=${draft.isReady} />
-    </form>
-  `;
-}
-
-/**
- * @param {{ draft: Draft, field: import("preact").RefObject<any>,
- *   name: string | null, submit: (event: Event) => void }} props
- */
-function Field({ draft, field, name, submit }) {
-  const { text, setText, left } = draft;
   /** @param {any} event */
   const onInput = ({ target }) => setText(target.value);
   /** @param {KeyboardEvent} event */
@@ -81,15 +63,21 @@ function Field({ draft, field, name, submit }) {
   // With 1 MB of text, which somebody may paste, dir="auto" takes seconds.
   const dir = RIGHT_TO_LEFT.test(start) ? "rtl" : "ltr";
   return html`
-    <div class="auto-grow" data-text=${start}>
-      <label class="visually-hidden" for="message">Your message</label>
-      <textarea id="message" ref=${field} value=${text} disabled=${!name}
-        onInput=${onInput} onKeyDown=${onKeyDown} rows="1" dir=${dir}
-        placeholder=${name ? "Say something…" : "Join in…"}
-        autocomplete="off" enterkeyhint="send"
-        aria-describedby="characters-left"
-        aria-invalid=${left < 0 ? "true" : "false"} />
-    </div>
+    <form class="message-form" onSubmit=${submit}>
+      <div class="auto-grow" data-text=${start}>
+        <label class="visually-hidden" for="message">Your message</label>
+        <textarea id="message" ref=${field} value=${text} disabled=${!name}
+          onInput=${onInput} onKeyDown=${onKeyDown} rows="1" dir=${dir}
+          placeholder=${name ? "Say something…" : "Join in…"}
+          autocomplete="off" enterkeyhint="send"
+          aria-describedby="characters-left"
+          aria-invalid=${left < 0} />
+      </div>
+      <p id="characters-left" class=${left < 0 ? "problem" : ""}>
+        ${counterText(left)}
+      </p>
+      <${SubmitButton} name=${name} isReady=${isReady} />
+    </form>
   `;
 }
 
@@ -109,8 +97,7 @@ function SubmitButton({ name, isReady }) {
       </button>
     `;
   }
-  const disabled = isReady ? "false" : "true";
-  return html`<button class="primary" aria-disabled=${disabled}>Send</button>`;
+  return html`<button class="primary" aria-disabled=${!isReady}>Send</button>`;
 }
 
 /** Return the draft, and how many characters are left. */

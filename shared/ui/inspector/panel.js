@@ -24,7 +24,7 @@ export function Panel({ turnOff }) {
       <h2>Wire</h2>
       <p>${isPaused && `${missed} more`}</p>
       <button type="button" onClick=${pause} title="Alt+P"
-        aria-keyshortcuts="Alt+P" aria-pressed=${isPaused ? "true" : "false"}>
+        aria-keyshortcuts="Alt+P" aria-pressed=${isPaused}>
         Pause
       </button>
       <button type="button" onClick=${clear}>Clear</button>

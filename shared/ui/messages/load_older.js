@@ -14,17 +14,10 @@ const DISTANCE = 200;
 const RESPONSE_TIMEOUT = 5000;
 const RETRY_DELAY = 3000;
 
-const STATUS_TEXTS = {
-  idle: "",
-  loading: "Loading earlier messages…",
-  failed: "Earlier messages could not be loaded. Trying again…",
-};
+const LOADING = "Loading earlier messages…";
+const FAILED = "Earlier messages could not be loaded. Trying again…";
 
-/** @typedef {keyof typeof STATUS_TEXTS} Status */
-/** @typedef {{ id: string, status: Status }} Request */
-
-/** @type {Request} */
-const NONE = { id: "", status: "idle" };
+const NONE = { id: "", status: "" };
 
 /**
  * @param {Messages} messages
@@ -36,22 +29,22 @@ export function useOlderMessages(messages, box, showMore) {
   // After a new history, a new request: it may be of another epoch.
   const id = `${messages.historyCount} ${first}`;
   const [request, setRequest] = useState(NONE);
-  const status = first && request.id === id ? request.status : "idle";
-  /** @param {Request} next */
+  const status = first && request.id === id ? request.status : "";
+  /** @param {typeof NONE} next */
   const replace = (next) => setRequest((was) => (was.id === id ? next : was));
   function loadAtTop() {
     const isNear = box.current.scrollTop < DISTANCE;
-    if (!isNear || showMore() || !first || status !== "idle") return;
+    if (!isNear || showMore() || !first || status) return;
     const room = openRoom();
     if (!room) return;
-    setRequest({ id, status: "loading" });
+    setRequest({ id, status: LOADING });
     fetchOlder(room, first).catch(() => {
-      replace({ id, status: "failed" });
+      replace({ id, status: FAILED });
       setTimeout(replace, RETRY_DELAY, NONE);
     });
   }
   useLayoutEffect(loadAtTop);
-  return { loadAtTop, statusText: STATUS_TEXTS[status] };
+  return { loadAtTop, status };
 }
 
 /** @param {Room} room @param {number} seq of the first message */

@@ -57,7 +57,7 @@ const emptyState = html`
 export function MessageList({ messages }) {
   const { box, visible, showMore, hasUnread, onScroll, scrollToEnd } =
     useAutoScroll(messages, isOwn(messages.at(-1)?.id ?? ""));
-  const { loadAtTop, statusText } = useOlderMessages(messages, box, showMore);
+  const { loadAtTop, status } = useOlderMessages(messages, box, showMore);
   function scroll() {
     onScroll();
     loadAtTop();
@@ -70,7 +70,7 @@ export function MessageList({ messages }) {
         ref=${box} onScroll=${scroll}>
         ${visible.map(renderItem)}
       </div>
-      <p class="loading-older" role="status">${statusText}</p>
+      <p class="loading-older" role="status">${status}</p>
       ${!messages.length && emptyState}
       ${hasUnread && html`
         <button class="new-messages" type="button" onClick=${scrollToEnd}>

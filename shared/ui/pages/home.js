@@ -1,9 +1,7 @@
 // The start page.
 import { html } from "htm/preact";
+import { skin } from "./balloon.js";
 import { mount, root } from "./mount.js";
-
-const SKIN = `M0-70C40-70 64-40 64-6 64 34 28 66 0 66S-64 34-64-6
-  C-64-40-40-70 0-70z`;
 
 /** @param {{ x: number, y: number, name: string, children: any }} props */
 function Balloon({ x, y, name, children }) {
@@ -13,10 +11,7 @@ function Balloon({ x, y, name, children }) {
     <g class=${`balloon ${name}`}>
       <path class="string" d=${string} />
       <g transform=${`translate(${x} ${y})`}>
-        <path class="skin" d="m0 62-11 15h22z" />
-        <path class="skin" d=${SKIN} />
-        <path class="shine" d="M-44-22c5-15 15-25 28-30" />
-        ${children}
+        ${skin()}${children}
       </g>
     </g>
   `;

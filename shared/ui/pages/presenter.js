@@ -30,7 +30,7 @@ function Presenter() {
 function Toggle({ pressed, onPress, children }) {
   return html`
     <button class="toggle" type="button" onClick=${onPress}
-      aria-pressed=${pressed ? "true" : "false"}>${children}</button>
+      aria-pressed=${pressed}>${children}</button>
   `;
 }
 

@@ -57,7 +57,7 @@ function SignIn() {
         <label for="name">Your name</label>
         <input id="name" autocomplete="nickname" enterkeyhint="go" dir="auto"
           placeholder="Ada, for example" aria-describedby="name-help"
-          aria-invalid=${problem ? "true" : "false"} />
+          aria-invalid=${problem !== ""} />
         <div class="field-help">
           <p id="name-help">
             It stands beside what you say. No password needed.
