@@ -22,11 +22,7 @@ export function sizeOf(data) {
 
 /** @param {string} text */
 export function formatText(text) {
-  try {
-    return truncate(JSON.stringify(JSON.parse(text)));
-  } catch {
-    return truncate(text);
-  }
+  return truncate(formatJson(text));
 }
 
 /** @param {Exclude<Data, string>} data */
@@ -41,14 +37,15 @@ export async function formatBinary(data) {
 }
 
 /**
- * Return a line over several lines, if it is JSON.
- * @param {string} line
+ * Return JSON formatted anew, and other text as it is.
+ * @param {string} text
+ * @param {number} [indent] spaces for each level; none: on one line
  */
-export function indent(line) {
+export function formatJson(text, indent) {
   try {
-    return JSON.stringify(JSON.parse(line), null, 2);
+    return JSON.stringify(JSON.parse(text), null, indent);
   } catch {
-    return line;
+    return text;
   }
 }
 

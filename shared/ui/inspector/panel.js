@@ -5,7 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 import { useAutoScroll } from "../messages/auto_scroll.js";
 import { hasSockets } from "../sockets/tracked_socket.js";
 import { hue } from "../user/user.js";
-import { indent } from "./frame_format.js";
+import { formatJson } from "./frame_format.js";
 import { useFrameLog } from "./frame_log.js";
 import { onAlt } from "./toggle.js";
 
@@ -14,11 +14,17 @@ import { onAlt } from "./toggle.js";
 /** Characters of a frame that its summary shows. */
 const SUMMARY_LENGTH = 400;
 
+const ARROWS = { in: "↓", out: "↑", "": "" };
+
 /** @param {{ turnOff: () => void }} props */
 export function Panel({ turnOff }) {
   const { rows, isPaused, missed, pause, clear } = useFrameLog();
   const { box, onScroll } = useAutoScroll(rows, false);
-  usePauseKey(pause);
+  useEffect(() => {
+    const onKeyDown = onAlt("KeyP", pause);
+    addEventListener("keydown", onKeyDown);
+    return () => removeEventListener("keydown", onKeyDown);
+  }, []);
   return html`
     <div class="inspector-head">
       <h2>Wire</h2>
@@ -39,15 +45,6 @@ export function Panel({ turnOff }) {
       ${!rows.length && html`<${EmptyState} />`}
     </div>
   `;
-}
-
-/** @param {() => void} pause */
-function usePauseKey(pause) {
-  useEffect(() => {
-    const onKeyDown = onAlt("KeyP", pause);
-    addEventListener("keydown", onKeyDown);
-    return () => removeEventListener("keydown", onKeyDown);
-  }, []);
 }
 
 function EmptyState() {
@@ -75,7 +72,8 @@ class RowItem extends Component {
       <li class=${direction} style=${{ "--hue": hue(party) }}>
         <p>
           <span>${(at / 1000).toFixed(3)}</span>
-          <${Direction} direction=${direction} />
+          <i aria-hidden="true">${ARROWS[direction ?? ""]}</i>
+          <span class="visually-hidden">${direction}</span>
           <b dir="auto">${party}</b>
           <span>${direction ? description : line}</span>
         </p>
@@ -83,15 +81,6 @@ class RowItem extends Component {
       </li>
     `;
   }
-}
-
-/** @param {{ direction: Row["direction"] }} props */
-function Direction({ direction }) {
-  const arrow = direction && (direction === "in" ? "↓" : "↑");
-  return html`
-    <i aria-hidden="true">${arrow}</i>
-    <span class="visually-hidden">${direction}</span>
-  `;
 }
 
 /** @param {{ line: string }} props */
@@ -102,7 +91,7 @@ function Frame({ line }) {
   return html`
     <details onToggle=${onToggle}>
       <summary>${line.slice(0, SUMMARY_LENGTH)}</summary>
-      ${isOpen && html`<pre>${indent(line)}</pre>`}
+      ${isOpen && html`<pre>${formatJson(line, 2)}</pre>`}
     </details>
   `;
 }

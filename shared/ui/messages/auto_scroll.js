@@ -23,24 +23,6 @@ function viewOf({ scrollTop: top, scrollHeight, clientHeight }, was) {
 }
 
 /**
- * @param {HTMLElement | null} box
- * @param {View} view
- */
-function followEnd(box, view) {
-  if (box && view.isFollowing) box.scrollTop = box.scrollHeight;
-}
-
-/**
- * @param {Element | null} element
- * @param {() => void} listener
- */
-function onResize(element, listener) {
-  const observer = new ResizeObserver(listener);
-  if (element) observer.observe(element);
-  return () => observer.disconnect();
-}
-
-/**
  * Remember where the first visible item is; return a function to restore it.
  * @param {HTMLElement} box
  */
@@ -78,7 +60,7 @@ function useScrollAnchor(box, firstId) {
  * @param {boolean} isOwn whether the last is the reader's own: it is shown
  */
 export function useAutoScroll(items, isOwn) {
-  const box = useRef(/** @type {HTMLDivElement | null} */ (null));
+  const box = useRef(/** @type {any} */ (null));
   const view = useRef({ isFollowing: true, top: 0 });
   const hidden = useRef(0);
   const [, redraw] = useState({});
@@ -94,22 +76,29 @@ export function useAutoScroll(items, isOwn) {
     return hasMore;
   }
   const [hasUnread, setUnread] = useState(false);
-  const follow = () => followEnd(box.current, view.current);
+  function follow() {
+    const { current } = box;
+    if (view.current.isFollowing) current.scrollTop = current.scrollHeight;
+  }
   useScrollAnchor(box.current, visible[0]?.id);
   function onScroll() {
-    if (box.current) view.current = viewOf(box.current, view.current);
+    view.current = viewOf(box.current, view.current);
     if (view.current.isFollowing) setUnread(false);
   }
   function scrollToEnd() {
     view.current.isFollowing = true;
     follow();
-    box.current?.focus();
+    box.current.focus();
   }
   useLayoutEffect(() => {
     if (isOwn) view.current.isFollowing = true;
     setUnread(!view.current.isFollowing);
   }, [lastId]);
   useLayoutEffect(follow);
-  useEffect(() => onResize(box.current, follow), []);
+  useEffect(() => {
+    const observer = new ResizeObserver(follow);
+    observer.observe(box.current);
+    return () => observer.disconnect();
+  }, []);
   return { box, visible, showMore, hasUnread, onScroll, scrollToEnd };
 }
