@@ -77,18 +77,19 @@ export function useAutoScroll(items, isOwn) {
   }
   const [hasUnread, setUnread] = useState(false);
   function follow() {
-    const { current } = box;
-    if (view.current.isFollowing) current.scrollTop = current.scrollHeight;
+    const element = box.current;
+    if (!element || !view.current.isFollowing) return;
+    element.scrollTop = element.scrollHeight;
   }
   useScrollAnchor(box.current, visible[0]?.id);
   function onScroll() {
-    view.current = viewOf(box.current, view.current);
+    if (box.current) view.current = viewOf(box.current, view.current);
     if (view.current.isFollowing) setUnread(false);
   }
   function scrollToEnd() {
     view.current.isFollowing = true;
     follow();
-    box.current.focus();
+    box.current?.focus();
   }
   useLayoutEffect(() => {
     if (isOwn) view.current.isFollowing = true;
@@ -97,7 +98,7 @@ export function useAutoScroll(items, isOwn) {
   useLayoutEffect(follow);
   useEffect(() => {
     const observer = new ResizeObserver(follow);
-    observer.observe(box.current);
+    if (box.current) observer.observe(box.current);
     return () => observer.disconnect();
   }, []);
   return { box, visible, showMore, hasUnread, onScroll, scrollToEnd };
