@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute, Mount
 
 from ..settings import ROOT
 from .files import FileCache
-from .libraries import IMPORT_MAP, compact, library_cache, strip_comments
+from .libraries import IMPORT_MAP, library_cache, strip_comments
 from .module_graph import find_modules
 from .static_files import HashedStaticFiles
 
@@ -112,4 +112,4 @@ def bundle(name: str, content: bytes) -> bytes:
 
     if name.endswith(".css"):
         content = STYLE_IMPORT.sub(inline, content)
-    return compact(name, content)
+    return strip_comments(name, content)

@@ -39,13 +39,6 @@ CSS_SPACE = re.compile(
 )
 """Needless space in a style sheet; the group is a string, which stays."""
 
-JS_SPACE = re.compile(
-    r"""("[^"\n]*"|'[^'\n]*'|`[^`]*`)"""
-    r"| (=>|[!=]==|&&|\|\||\?\?|[-+*|?<>]{0,2}=|[-+*?:<>]) (?![-+])"
-    r"|(?<=[)\w]) ([{}])|({) (?=[\w.])|\b(if|for) (?=\()|(?<=\w)(:) "
-)
-"""Space around operators; strings and templates are the first group."""
-
 
 def strip_comments(name: str, content: bytes) -> bytes:
     """Remove comments and indentation from a module or a style sheet.
@@ -60,19 +53,11 @@ def strip_comments(name: str, content: bytes) -> bytes:
     return text.encode()
 
 
-def compact(name: str, content: bytes) -> bytes:
-    """Strip comments, and the space around operators in a module."""
-    text = strip_comments(name, content).decode()
-    if name.endswith(".js"):
-        text = JS_SPACE.sub(lambda it: "".join(filter(None, it.groups())), text)
-    return text.encode()
-
-
 def as_module(name: str, content: bytes) -> bytes:
     """Make a library's file a module, without comments."""
     if ".umd/" in name:
         content = UMD_WRAPPER.encode() % content
-    return compact(name, content)
+    return strip_comments(name, content)
 
 
 def library_cache() -> FileCache:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.web.libraries import as_module, compact, strip_comments
+from shared.web.libraries import as_module, strip_comments
 from shared.web.module_graph import find_modules
 
 from ..support.presenting import copy_stages
@@ -160,14 +160,8 @@ def test_strip_comments_keeps_the_line_numbers() -> None:
     assert strip_comments("x.js", text.encode()).decode() == expected
     assert strip_comments("x.svg", text.encode()).decode() == text
     module = as_module("dist.umd/x.js", b"let a = 5 % 2;").decode()
-    assert "let a=5 % 2;" in module
+    assert "let a = 5 % 2;" in module
     assert module.endswith("module.exports;\n")
-
-
-def test_compact_keeps_strings_and_templates() -> None:
-    text = b"let a = `b = ${c}`; if (d === 'e = f') { g(); }\n"
-    expected = b"let a=`b = ${c}`; if(d==='e = f'){ g(); }\n"
-    assert compact("x.js", text) == expected
 
 
 def test_stage_imports_no_heavy_module_that_it_does_not_use(
