@@ -148,7 +148,8 @@ async def load(model: ChatModel) -> Finding:
         await model.ready()
     except Exception as error:
         return wrong(f"AI: {error}", local_again())
-    return ok(model.status_line)
+    presented = "" if settings().ai else "; make present plays recordings"
+    return ok(model.status_line + presented)
 
 
 def local_again() -> str:

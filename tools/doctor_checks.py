@@ -40,10 +40,14 @@ def listening() -> dict[str, object]:
 def check_recordings() -> Finding:
     """Check that there is something to play back."""
     try:
-        recordings.read_recordings(SCRIPT)
+        found = recordings.read_recordings(SCRIPT)
     except ValueError as error:
         return wrong(f"recordings: {error}", f"git checkout {SCRIPT}")
-    return ok("recordings")
+    played = recordings.describe_recordings(found)
+    return ok(
+        "recordings: without a key or Ollama, make present plays "
+        f"{played}; {recordings.NO_OTHERS}"
+    )
 
 
 if __name__ == "__main__":

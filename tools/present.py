@@ -28,7 +28,7 @@ from .talking_points import talking_points
 
 STAGES = [path.parent for path in sorted(ROOT.glob("demo_*/app.py"))]
 
-RECORDED = "replay:shared/ai/replay/demo_replies.jsonl,local"
+RECORDED = "replay:shared/ai/replay/demo_replies.jsonl"
 """The AI to use where only the small local model would answer."""
 
 STOP_TIMEOUT = 0.8

@@ -152,8 +152,8 @@ class ChatModel:
 
     def _play_back(self, file: str, with_local: bool) -> None:
         found = recordings.read_recordings(file)
-        self.name = " and ".join(dict.fromkeys(each.model for each in found))
-        self.status_line = f"AI: a recording of {self.name}"
+        self.name = "recordings"
+        self.status_line = f"AI: {recordings.describe_recordings(found)}; "
         self.prefix_names = False
         if with_local:
             who = (
@@ -161,6 +161,8 @@ class ChatModel:
                 if local.is_installed()
                 else f"nobody: {local.NOT_INSTALLED}"
             )
-            self.status_line += f"; other questions go to {who}"
+            self.status_line += f"other questions go to {who}"
             self._use_local()
+        else:
+            self.status_line += recordings.NO_OTHERS
         self.client = ReplayClient(found, self._loading)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from ..settings import settings
 from .provider import lacks_version
-from .replay.player import NotRecorded
 
 PROGRAMMING_ERRORS = NameError, TypeError, AttributeError, LookupError
 """Errors of the code that asks a model, rather than of the model."""
@@ -43,8 +42,6 @@ SETTING = re.compile(
 
 def visitor_message(error: Exception) -> str:
     """Return a message for visitors about a failed reply."""
-    if isinstance(error, NotRecorded):
-        return str(error)
     error = cause(error)
     name, text = type(error).__name__, full_text(error)
     status = getattr(error, "status_code", None)

@@ -11,6 +11,7 @@ from ..settings import settings
 from .context import current_context
 from .error_messages import NOT_SET_UP, WRONG, log_message, visitor_message
 from .prompts import for_template
+from .replay.player import NOT_RECORDED, NotRecorded
 from .replay.recordings import Prompt, Stream, record_stream
 from .thinking import ThoughtFilter
 from .tokens import BUDGET_EXHAUSTED, TokenCounter
@@ -39,7 +40,7 @@ class ReplyFailed(Exception):
 
 
 class ReplyCut(Exception):
-    """Raised at the end of a reply that was cut off, with a note on why."""
+    """Raised at the end of a reply, with a note such as why it was cut off."""
 
 
 class VisibleReply:
@@ -81,6 +82,7 @@ def supervised(stream: ReplyStream[P]) -> ReplyStream[P]:
     - Tokens: as reported, otherwise estimated from the bytes. They count for
       DAILY_TOKEN_BUDGET, and a reply is refused when that is used up.
     - With AI_RECORD, the reply is recorded.
+    - The reply to a question that no recording has says so, for no tokens.
 
     Every error is logged, and raised as `ReplyFailed` with a message for
     visitors. A prompt that ends with a system message asks whether to reply.
@@ -131,6 +133,9 @@ def supervised(stream: ReplyStream[P]) -> ReplyStream[P]:
                 moderation.report_classifier(failing=False)
             elif visible.cut:
                 raise visible.cut from None
+        except NotRecorded as unknown:
+            yield NOT_RECORDED, 0
+            raise ReplyCut(str(unknown)) from None
         except Exception as error:
             logger.warning(
                 "a reply failed: %s",

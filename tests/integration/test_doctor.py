@@ -405,13 +405,30 @@ def test_doctor_notes_ollama_without_the_model(
     assert finding.mends == ["ollama pull llama3.2"]
 
 
+@pytest.mark.parametrize("ai", ["", "local"])
+def test_doctor_says_that_present_plays_recordings(
+    ai: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nobody chose, a demo and `make present` differ."""
+    given = Settings(_env_file=None, ai=ai)  # type: ignore
+    monkeypatch.setattr(doctor_ai, "settings", lambda: given)
+    model = doctor_ai.ChatModel()
+    model.status_line = "AI: a model"
+    finding = asyncio.run(doctor_ai.load(model))
+    assert finding.level == "ok"
+    differs = "; make present plays recordings"
+    assert finding.text == f"AI: a model{'' if ai else differs}"
+
+
 def test_doctor_names_missing_recordings(project: ProjectCopy) -> None:
     report = project.examine(AI="replay:mine.jsonl")
     line, mends = report.of("WRONG settings: AI, in the environment: ")
     assert "mine.jsonl: No such file" in line
     assert mends == ["make demo-03 AI=local"]
     report = project.examine(AI=f"replay:{doctor_checks.SCRIPT}")
-    assert report.of("ok    AI: a recording")
+    line, _ = report.of("ok    AI: a recording")
+    present = "recordings: without a key or Ollama, make present plays"
+    assert report.of(f"ok    {present} {line.partition('AI: ')[2]}")
     (project.root / doctor_checks.SCRIPT).unlink()
     line, mends = project.examine().of("WRONG recordings: ")
     assert mends == [f"git checkout {doctor_checks.SCRIPT}"]

@@ -98,12 +98,12 @@ def test_build_is_not_named_during_shutdown() -> None:
 
 
 def test_present_shows_talking_points_and_the_provider() -> None:
-    """Without a key or Ollama, that is a recording, then the small model."""
+    """Without a key or Ollama, that is a recording, and nothing else."""
     with presenting(AI="") as present:
         present.runs(1)
         present.press("3")
         present.shows("AI: a recording of ")
-        shown = present.shows("; other questions go to ")
+        shown = present.shows("; no model answers other questions")
         for text in (
             "Stage 3: an AI that answers everybody",
             "What is new\n",

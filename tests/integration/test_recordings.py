@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from shared.ai import Prompt, Stream
 from shared.ai.local.process import DESCRIPTION, NAME
-from shared.ai.replay.player import ReplayClient
+from shared.ai.replay.player import NOT_RECORDED, ReplayClient
 from shared.ai.replay.recordings import (
     PromptMessage,
     Recording,
@@ -257,14 +257,13 @@ def test_replay_ignores_names_in_prompts() -> None:
 def test_replay_suggests_recorded_questions(
     setting: Change, tmp_path: Path
 ) -> None:
-    """Five questions, each once, without names."""
+    """Three questions, each once, without names; it takes no tokens."""
     asked = [f"question {number}?" for number in range(7)]
     lines = [line(each) for each in [asked[0], *asked]]
     setting(ai=keep(tmp_path / "r", line("Ada: a", "b", "Bob: c"), *lines))
-    ((told, _),) = ask_model("What else?")
-    first, *questions = told.split("\n• ")
-    assert first.startswith("This is a recording, and nobody asked that")
-    assert questions == ["c", *asked[:4]]
+    reply, note = ask_model("What else?")
+    assert reply == (NOT_RECORDED, 0)
+    assert note == ("Ask one of these: “c” · “question 0?” · “question 1?”", -2)
 
 
 def test_replay_falls_back_to_the_local_model(
@@ -366,18 +365,21 @@ def test_status_line_tells_of_a_recording(serve: Serve, tmp_path: Path) -> None:
     ai = keep(tmp_path / "r", line("hi"), line("ho", model="m-2"), line("hu"))
     again = tmp_path / "again"
     chat = serve(AI=ai, AI_RECORD=str(again), SHOULD_REPLY="1")
-    assert note_of(chat) == "AI: a recording of m-1 and m-2"
+    note = "AI: a recording of m-1 and m-2; no model answers other questions"
+    assert note_of(chat) == note
     with chat.join() as ada, chat.join() as bob:
         enter(ada), enter(bob)
         ada.say("Hi!")
         for guest in (ada, bob):
             assert hear_out(guest)[-1]["body"] == "Yes."
-        failed = ask(bob, "What else?", "B: ob")
-        assert failed["status"] == "failed"
-        assert failed["body"].endswith(":\n• hi\n• ho\n• hu")
-        assert ask(bob, "Bob says hi", "B: ob")["status"] == "failed"
+        for question in ("What else?", "Bob says hi"):
+            other = ask(bob, question, "B: ob")
+            assert "status" not in other
+            assert other["body"] == NOT_RECORDED
+            assert other["note"] == "Ask one of these: “hi” · “ho” · “hu”"
         assert ask(bob, "hi", "B: ob")["body"] == "Yes."
     assert kept(again) == []
+    assert "reply failed" not in chat.errors()
     ignored = re.findall(r"([A-Z_]+) is ignored", chat.errors())
     assert ignored == ["SHOULD_REPLY", "AI_RECORD"]
 

@@ -12,8 +12,11 @@ from typing import Any
 from ..local.process import NAME
 from .recordings import PromptMessage, Recording
 
-MAX_SUGGESTIONS = 5
-"""Recorded questions that the reply to another question suggests."""
+NOT_RECORDED = "I only know the questions of this demo; set a key for more."
+"""The reply to a question that was not recorded."""
+
+MAX_SUGGESTIONS = 3
+"""Recorded questions that the note under that reply suggests."""
 
 
 class NotRecorded(Exception):
@@ -72,18 +75,12 @@ class ReplayClient:
         return best[1] if common_suffix(best[0], asked) else None
 
     def suggest(self) -> str:
-        """Return a message with questions that were recorded."""
-        questions = [
-            shorten(messages[-1], 80, placeholder="…")
+        """Return a note with questions that were recorded."""
+        questions = dict.fromkeys(
+            f"“{shorten(messages[-1], 80, placeholder='…')}”"
             for messages, _ in self.conversations
-        ]
-        return "\n• ".join(
-            [
-                "This is a recording, and nobody asked that when it was made. "
-                "Ask one of these:",
-                *list(dict.fromkeys(questions))[:MAX_SUGGESTIONS],
-            ]
         )
+        return f"Ask one of these: {' · '.join([*questions][:MAX_SUGGESTIONS])}"
 
 
 async def play(recording: Recording) -> AsyncGenerator[object, None]:

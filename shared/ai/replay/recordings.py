@@ -17,6 +17,9 @@ from pydantic import (
 
 from ...settings import ROOT
 
+NO_OTHERS = "no model answers other questions"
+"""Of a status line, where there is nothing but recordings."""
+
 Prompt: TypeAlias = list[dict[str, str]]
 Stream: TypeAlias = AsyncGenerator[tuple[str, int], None]
 
@@ -66,6 +69,12 @@ def read_recordings(file: str) -> list[Recording]:
     if not found:
         raise ValueError(f"{path} has no recordings")
     return found
+
+
+def describe_recordings(found: list[Recording]) -> str:
+    """Return a phrase that names the models which were recorded."""
+    models = dict.fromkeys(each.model for each in found)
+    return f"a recording of {' and '.join(models)}"
 
 
 async def record_stream(
