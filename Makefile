@@ -8,7 +8,7 @@ export PYTHONIOENCODING = :replace
 
 MAKEFLAGS += --no-builtin-rules
 .NOTPARALLEL:
-.PHONY: help setup doctor test soak present stages screenshots crowd bench lint types \
+.PHONY: help setup doctor test soak present stages screenshots guests crowd bench lint types \
 	check my-demo lock clean
 
 STAGES := $(patsubst demo_%/app.py,%,$(sort $(wildcard demo_*/app.py)))
@@ -58,6 +58,11 @@ $(addprefix demo_,$(STAGES)): demo_%: demo-%
 present: ## Run the stages in turn, at a key press (options as for a demo)
 	$(SETUP)
 	@exec $(VENV) -m tools.present
+
+guests: ## Let simulated people join (options: N=25 PACE=8 MINUTES=10)
+	$(SETUP) demo_05
+	@exec $(VENV) -m tools.guests $(foreach option,N PACE MINUTES ADDRESS,\
+	  $(if $($(option)),'$(option)=$($(option))'))
 
 diff-%: ## Show what demo_% adds to the stage before it
 	$(a-stage)

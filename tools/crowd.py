@@ -17,6 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from tests.support.server_process import ROOT, ServerProcess, Stage, start
 from tools.bench.machine import cpu_seconds
+from tools.simulated_guest import join_frame, move_frame
 
 MOVES_PER_SECOND = 30
 PARSERS = 10
@@ -43,9 +44,7 @@ class CursorCrowd:
         ]
         async with asyncio.TaskGroup() as readers:
             for number, connection in enumerate(connections):
-                info = {"name": "Somebody"}
-                join = {"type": "join", "presence": {}, "info": info}
-                await connection.send(msgpack.packb(join))
+                await connection.send(join_frame("Somebody"))
                 readers.create_task(self.read(connection, number))
             await asyncio.sleep(1)
             self.frames.clear()
@@ -60,11 +59,7 @@ class CursorCrowd:
         due = time.monotonic()
         for _ in range(int(seconds * MOVES_PER_SECOND)):
             x = time.monotonic() % CLOCK / CLOCK
-            cursor = {"x": x, "y": 0.5, "pointer": "mouse"}
-            update = {"cursor": cursor, "message": None}
-            await connection.send(
-                msgpack.packb({"type": "update", "presence": update})
-            )
+            await connection.send(move_frame(x, 0.5))
             self.sent += 1
             due += 1 / MOVES_PER_SECOND
             await asyncio.sleep(max(0, due - time.monotonic()))
