@@ -1,9 +1,10 @@
 """The messages of a chat room."""
 
+from contextvars import ContextVar
 from typing import Literal
 from uuid import uuid4
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from ..party import Entry, Log
 from ..party.encoding import EncodedJSON, encode_newest
@@ -15,7 +16,21 @@ AI = "AI"
 MAX_HISTORY_BYTES = 512 * 1024
 """Bytes of JSON in a history; the page requests older messages itself."""
 
+MAX_QUOTE_LENGTH = 80
+"""Characters of a question that its reply repeats."""
+
 Status = Literal["thinking", "streaming", "interrupted", "failed"]
+
+
+class InReplyTo(BaseModel):
+    """The question that a reply answers: its author, and how it begins."""
+
+    id: str
+    user: str
+    body: str
+
+    merged: int | None = None
+    """Other questions that the same reply answers; None: there are none."""
 
 
 class Message(Entry):
@@ -28,6 +43,9 @@ class Message(Entry):
 
     note: str | None = None
     """Shown under a reply that was cut; not part of a prompt."""
+
+    in_reply_to: InReplyTo | None = None
+    """Shown above a reply; not part of a prompt."""
 
     @property
     def is_open(self) -> bool:
@@ -50,6 +68,22 @@ class Message(Entry):
         return {"type": "update", "message": self}
 
 
+current_question: ContextVar[InReplyTo | None] = ContextVar(
+    "current_question", default=None
+)
+"""The question that this task answers, as its replies refer to it."""
+
+
+def refer_to(question: Message, merged: int) -> InReplyTo:
+    """Return a reference to a question, for the replies to it."""
+    body = " ".join(question.body.split())  # in one line
+    if len(body) > MAX_QUOTE_LENGTH:
+        body = body[: MAX_QUOTE_LENGTH - 1].rstrip() + "…"
+    return InReplyTo(
+        id=question.id, user=question.user, body=body, merged=merged or None
+    )
+
+
 class AIMessage(Message):
     """A reply of the AI: thinking, then streaming, then complete or failed."""
 
@@ -58,6 +92,9 @@ class AIMessage(Message):
     body: str = "Thinking…"
     role: Literal["user", "assistant"] = "assistant"
     status: Status | None = "thinking"
+    in_reply_to: InReplyTo | None = Field(
+        default_factory=lambda: current_question.get()
+    )
 
     def set_text(self, text: str) -> None:
         """Set the text so far."""

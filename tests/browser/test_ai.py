@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from playwright.sync_api import Locator, expect
@@ -60,6 +61,47 @@ def test_reply_grows_on_every_page(
         assert replies(each).locator(".body *").count() == 0
         expect(replies(each)).not_to_have_attribute("aria-busy", "true")
         expect(replies(each)).not_to_have_class(re.compile("streaming"))
+
+
+@pytest.mark.stages(5)
+@pytest.mark.behaviour("Each reply shows whom it answers, also after a reload")
+@pytest.mark.parametrize("width", [390, 1280])
+def test_reply_shows_its_question(
+    ai_server: ServerProcess, model: OpenAIStub, person: People, width: int
+) -> None:
+    """Where it is shown, nothing moves while the reply grows."""
+    model.held = True
+    ada = person(ai_server, "Ada", viewport={"width": width, "height": 844})
+    question = "write a haiku about " + "dolphins and " * 20
+    ada.say(question)
+    exchange = model.next_request()
+    reply, places = replies(ada).first, []
+    for status in ("thinking", "streaming", "sent"):
+        expect(reply).to_have_class(re.compile(status))
+        places.append(reply.locator(".quote").bounding_box())
+        if status == "thinking":
+            exchange.step()
+        elif status == "streaming":
+            with ai_server.join() as bob:
+                for number in range(7):
+                    said = bob.say(f"question {number}", "Bob")
+                    bob.wait_for("ack", id=said["id"])
+            model.held = False
+            exchange.release()
+    for old, new in pairwise(places):
+        assert old
+        assert new
+        assert (old["x"], old["width"]) == (new["x"], new["width"])
+    expect(replies(ada).locator(".quote")).to_have_text(
+        [
+            re.compile("^to Ada: write a haiku about dolphins and .*…$"),
+            *[f"to Bob: question {number}" for number in (0, 1, 2, 3, 6)],
+        ]
+    )
+    ada.page.reload()
+    expect(replies(ada).locator(".quote")).to_have_count(6)
+    expect(replies(ada).locator(".merged")).to_have_text("and 2 others")
+    ada.can_read()
 
 
 def test_reply_is_completed_after_its_asker_has_left(

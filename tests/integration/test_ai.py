@@ -64,6 +64,11 @@ def test_reply_streams_to_everybody(talk: Talk) -> None:
             "role": "assistant",
             "status": "thinking",
             "seq": seq + 1,
+            "in_reply_to": {
+                "id": question["id"],
+                "user": "Ada",
+                "body": "What is two and two?",
+            },
         }
         assert hear_ai(bob, "thinking") == first
         exchange = talk.stub.next_request()

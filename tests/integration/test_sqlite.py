@@ -490,6 +490,7 @@ def test_reply_in_progress_survives_a_killed_server(
         with running.join() as ada:
             _, reply = ada.wait_for("history")["messages"]
             assert (reply["body"], reply["status"]) == (text, "interrupted")
+            assert reply["in_reply_to"]["body"] == "How far will it come?"
 
 
 def test_messages_survive_a_killed_server(

@@ -9,7 +9,7 @@ import { hue } from "../user/user.js";
  * @typedef {object} MessageProps
  * @property {Message} message
  * @property {boolean} isOwn
- * @property {boolean} isFirst of several in a row by one author
+ * @property {boolean} isFirst whether its author is shown
  * @property {boolean} isWaiting for the server to acknowledge it
  * @property {import("preact").RefObject<any>} box of its element
  */
@@ -80,6 +80,21 @@ function classNames({ message, isOwn, isFirst, isWaiting }) {
   return `message ${author} ${isFirst ? "first" : ""} ${state}`;
 }
 
+/** @param {Message} props */
+function Author({ user, in_reply_to: question }) {
+  const name = html`<p class="name" dir="auto">${user}</p>`;
+  if (!question) return name;
+  const { user: asker, body, merged } = question;
+  const others = merged === 1 ? "and 1 other" : `and ${merged} others`;
+  return html`
+    <div class="in-reply-to">
+      ${name}
+      <p class="quote">to <bdi>${asker}</bdi>: <bdi>${body}</bdi></p>
+      ${merged && html`<p class="merged">${others}</p>`}
+    </div>
+  `;
+}
+
 /** @param {MessageProps} props */
 function MessageView(props) {
   const { id, body, role, status, user } = props.message;
@@ -96,7 +111,7 @@ function MessageView(props) {
         ${role === "user" ? initials(user) : spark}
       </span>
       <div class="content" key=${isWriting ? "writing" : "written"}>
-        <p class="name" dir="auto">${user}</p>
+        <${Author} ...${props.message} />
         <div class="bubble">
           ${status === "thinking" && dots}
           <${GrowingText} body=${body} />

@@ -35,9 +35,9 @@ function useLiveRegion(count) {
  * @param {Message[]} all
  */
 function renderItem(message, index, all) {
-  const { id, user, role, seq } = message;
+  const { id, user, role, seq, in_reply_to: question } = message;
   const before = all[index - 1];
-  const isFirst = before?.user !== user || before.role !== role;
+  const isFirst = !!question || before?.user !== user || before.role !== role;
   return html`
     <${MessageItem} key=${id} message=${message} isFirst=${isFirst}
       isOwn=${isOwn(id)}

@@ -10,6 +10,12 @@ import {
  * @property {string} description
  */
 /**
+ * The question that a reply answers, how it begins, and the number of others
+ * that were merged into it.
+ * @typedef {{ id: string, user: string, body: string, merged?: number }}
+ *   InReplyTo
+ */
+/**
  * @typedef {object} Message
  * @property {string} id
  * @property {string} user
@@ -18,6 +24,7 @@ import {
  * @property {number} [seq] in the room's log; none before it is stored
  * @property {"thinking" | "streaming" | "interrupted" | "failed"} [status]
  * @property {string} [note] why a reply was cut short
+ * @property {InReplyTo} [in_reply_to]
  * @property {string} [error]
  * @property {number} [after] the last seq when sending failed: its position
  */

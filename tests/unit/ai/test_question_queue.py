@@ -8,6 +8,7 @@ import pytest
 from shared.ai import one_reply_at_a_time
 from shared.ai.context import AppContext
 from shared.ai.provider import Provider
+from shared.chat.messages import AIMessage, Message
 from shared.party import Room, Server
 from shared.party.registry import PartyRegistry
 from shared.settings import Settings
@@ -24,23 +25,31 @@ class Answering(Server):
         parties = PartyRegistry({}, context=context)
         super().__init__(Room("chat", "1", parties.context))
         self.answered: list[str] = []
+        self.replies: list[AIMessage] = []
         self.at_work = 0
         self.may_go_on = asyncio.Event()
 
     @one_reply_at_a_time
-    async def answer(self, question: str) -> None:
+    async def answer(self, question: Message) -> None:
         self.at_work += 1
         assert self.at_work == 1
         await self.may_go_on.wait()
-        self.answered.append(question)
+        self.answered.append(question.body)
+        self.replies.append(AIMessage())
         self.at_work -= 1
-        if question.startswith("bad"):
+        if question.body.startswith("bad"):
             raise ValueError(question)
 
 
-async def started(room: Answering, *questions: str) -> list[asyncio.Task[None]]:
+def question(body: str) -> Message:
+    return Message(id=f"id of {body}", user=f"asker of {body}", body=body)
+
+
+async def started(room: Answering, *bodies: str) -> list[asyncio.Task[None]]:
     """Ask questions, all at once."""
-    tasks = [asyncio.create_task(room.answer(each)) for each in questions]
+    tasks = [
+        asyncio.create_task(room.answer(question(each))) for each in bodies
+    ]
     for _ in range(
         10
     ):  # turns of the loop, in which each gets as far as it can
@@ -53,7 +62,7 @@ def test_question_queue_is_unused_without_an_ai() -> None:
 
     async def ask() -> None:
         room = Answering("none")
-        await asyncio.gather(room.answer("a"), room.answer("b"))
+        await asyncio.gather(*await started(room, "a", "b"))
         assert room.answered == []
 
     asyncio.run(ask())
@@ -85,6 +94,29 @@ def test_question_queue_bounds_its_questions(
     asyncio.run(ask())
 
 
+def test_reply_refers_to_its_question(setting: Change) -> None:
+    """It counts the questions that were merged into that one."""
+    setting(max_queued_questions=2)
+
+    async def ask() -> None:
+        room = Answering()
+        tasks = await started(room, *"abcdef")
+        room.may_go_on.set()
+        await asyncio.gather(*tasks)
+        found = [each.in_reply_to for each in room.replies]
+        assert [each and (each.body, each.merged) for each in found] == [
+            ("a", None),
+            ("b", None),
+            ("f", 3),
+        ]
+        assert found[0]
+        assert found[0].id == "id of a"
+        assert found[0].user == "asker of a"
+        assert AIMessage().in_reply_to is None
+
+    asyncio.run(ask())
+
+
 def test_question_queue_goes_on_after_a_failure() -> None:
     async def ask() -> None:
         room = Answering()
@@ -98,7 +130,7 @@ def test_question_queue_goes_on_after_a_failure() -> None:
         kinds = [type(end) for end in ends if end]
         cancelled = asyncio.CancelledError
         assert kinds == [cancelled, ValueError, cancelled]
-        await room.answer("at last")
+        await room.answer(question("at last"))
         assert room.answered[-1] == "at last"
 
     asyncio.run(ask())
