@@ -42,6 +42,8 @@ def check(what: str, folder: Path) -> int | str:
     report = Report(folder)
     options = ["-p", "no:terminal", "-p", "no:cacheprovider"]
     options += ["-o", "addopts=--strict-markers", "--timeout", "30"]
+    # Named, as pytest looks for it in the parents of `folder`, too.
+    options += ["-c", str(ROOT / "pyproject.toml")]
     options += ["-m", "behaviour", f"--rootdir={ROOT}"]
     options += ["--app", str(folder), "--level", str(level)]
     pytest.main([*options, *map(str, files)], plugins=[report])

@@ -685,6 +685,7 @@ def test_scroll_position_is_kept_for_a_reader(
     expect(ada.sees("my own is always shown")).to_be_in_viewport()
 
 
+@pytest.mark.stages(3)
 def test_open_page_and_its_unsent_messages_move_to_the_next_stage(
     stage: Stage, serve: Callable[..., ServerProcess], person: People
 ) -> None:

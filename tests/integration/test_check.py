@@ -17,6 +17,7 @@ from shared.web.traceback_summary import summarize_traceback
 from ..support.server_process import ROOT, ServerProcess, Stage, start
 
 CHROMIUM = "There is no Chromium on this machine."
+NO_USAGE = "stage 4 adds the party that counts"
 
 
 def copy(number: int, folder: Path) -> Path:
@@ -244,7 +245,7 @@ Found = dict[int, dict[str, str]]
 
 LINE = re.compile(
     r"  (?P<result>done|todo|left out)  (?P<name>.+?)"
-    rf"(?P<expected>: expected .+; came: .+)?(: {CHROMIUM})?"
+    rf"(?P<expected>: expected .+; came: .+)?(: ({CHROMIUM}|{NO_USAGE}))?"
 )
 
 
@@ -329,7 +330,10 @@ def test_what_fails_in_the_server_is_said_beside_what_was_expected(
     edit(mine / "party/chat_room.py", "sender.send(", "sender.sent(")
     status, lines = check("02", mine, PATIENCE="1", **NO_BROWSER)
     assert status == 1
-    said = "(the server says: my_demo/party/chat_room.py, line 38: Attribute"
-    assert sum(said in line for line in lines) == 1
+    code = (mine / "party/chat_room.py").read_text("utf-8")
+    number = code.partition("sender.sent(")[0].count("\n") + 1
+    place = f"my_demo/party/chat_room.py, line {number}"
+    shown = f"(the server says: {place}: AttributeError"
+    assert sum(shown in line for line in lines) == 1
     assert sum("(the server says: as above)" in line for line in lines) > 3
     assert "Traceback" not in "".join(lines)

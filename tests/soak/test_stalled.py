@@ -1,4 +1,4 @@
-"""Ten stalled readers cost two hundred others nothing (stage 5)."""
+"""Ten stalled readers do not delay two hundred others (stage 5)."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from ..support.ws_frames import PING, PONG, TEXT, frame, parse_frames
 pytestmark = [pytest.mark.soak, pytest.mark.stages(5)]
 
 READERS, STALLED = 200, 10
-ROUNDS, MOST_ROUNDS = 2, 8
+ROUNDS = 3
 MEASURED, PAUSE = 84, 0.05
 """Messages of which each takes its time, and seconds between them."""
 
@@ -135,12 +135,13 @@ def p99(took: list[float]) -> float:
     return 1_000 * statistics.quantiles(took, n=100)[98]
 
 
-def test_ten_who_stall_are_no_trouble_for_two_hundred(
+def test_broadcast_to_200_is_not_delayed_by_10_stalled_readers(
     serve: Callable[..., ServerProcess], memory: Callable[[ServerProcess], int]
 ) -> None:
-    """With and without them in turn; the quietest turn of each counts.
+    """With and without them in turn.
 
-    Where the machine does much else meanwhile, there are more turns.
+    A server that waited for them would take seconds. What else the machine
+    does meanwhile is in the times without them, too.
     """
     running = serve(MAX_MESSAGES_PER_SECOND="1000", HISTORY_LIMIT="10")
     alone, together, costs, times = [], [], [], []
@@ -161,16 +162,10 @@ def test_ten_who_stall_are_no_trouble_for_two_hundred(
             together.append(p99(await talk))
         costs.append(most / STALLED / MiB)
 
-    def compared() -> float:
-        """How much longer it takes with them, in the quietest turn of each."""
-        return min(together) / min(alone) if together else 0
-
     async def measure() -> None:
         await hall.fill()
         await hall.speak(FILL, 0.01)
-        for turn in range(1, MOST_ROUNDS + 1):
-            if turn > ROUNDS and compared() <= 2:
-                break
+        for _ in range(ROUNDS):
             alone.append(p99(await hall.speak(MEASURED, PAUSE)))
             async with asyncio.timeout(20):
                 await stall()
@@ -183,7 +178,7 @@ def test_ten_who_stall_are_no_trouble_for_two_hundred(
 
     hall = Hall(running)
     asyncio.run(measure())
-    assert compared() <= 2
+    assert min(together) <= 2 * max(alone)
     assert statistics.median(costs) <= 1
     # Two seconds after they were sent away, they are cut.
     assert statistics.median(times) <= 7
