@@ -1,9 +1,11 @@
 """The objects that `create_app` makes, and passes to all rooms."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+
+from starlette.requests import HTTPConnection
 
 from ..chat.moderation import Moderation
 from .chat_model import ChatModel
@@ -17,6 +19,8 @@ class AppContext:
     moderation: Moderation = field(default_factory=Moderation)
     budget: Budget = field(default_factory=Budget)
     model: ChatModel = field(default_factory=ChatModel)
+    is_presenter: Callable[[HTTPConnection], bool] = lambda _: False
+    """Whether a browser is the presenter's; set by `presenter_routes`."""
 
 
 current_context: ContextVar[AppContext] = ContextVar("current_context")

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeAlias, TypeVar
@@ -10,8 +11,9 @@ from typing import Any, TypeAlias, TypeVar
 from ..chat.messages import Message, current_question, refer_to
 from ..chat.moderation import Moderation
 from ..party import Server
+from ..party.hooks import current_caller
 from ..settings import settings
-from .context import current_context
+from .context import AppContext, current_context
 
 S = TypeVar("S", bound=Server)
 Reply: TypeAlias = Callable[[S, Message], Coroutine[Any, Any, None]]
@@ -22,6 +24,7 @@ class WaitingQuestion:
     """A question in the queue, which later ones may replace."""
 
     question: Message
+    from_presenter: bool
     merged: int = 0
     """Questions that it has replaced, and that its reply answers too."""
 
@@ -32,24 +35,48 @@ class WaitingQuestion:
 
 
 class QuestionQueue:
-    """The questions of a room that wait for its current reply to end."""
+    """The questions of a room that wait for its current reply to end.
+
+    The presenter's are answered before all others.
+    """
 
     def __init__(self) -> None:
-        self.waiting: deque[WaitingQuestion] = deque()
+        self._presenters: deque[WaitingQuestion] = deque()
+        self._others: deque[WaitingQuestion] = deque()
         self._lock = asyncio.Lock()
 
-    async def acquire(self, moderation: Moderation) -> None:
-        """Wait until no other reply runs, and the AI is not paused."""
-        await self._lock.acquire()
-        try:
-            await moderation.wait_resumed()
-        except asyncio.CancelledError:
-            self._lock.release()
-            raise
+    def add(
+        self, question: Message, from_presenter: bool
+    ) -> WaitingQuestion | None:
+        """Queue a question; return None if it has replaced the last one."""
+        questions = self._presenters if from_presenter else self._others
+        if len(questions) >= settings().max_queued_questions:
+            questions[-1].replace(question)
+            return None
+        questions.append(waiting := WaitingQuestion(question, from_presenter))
+        return waiting
 
-    def release(self) -> None:
-        """Let the next reply begin."""
-        self._lock.release()
+    @asynccontextmanager
+    async def turn(
+        self, waiting: WaitingQuestion, moderation: Moderation
+    ) -> AsyncIterator[None]:
+        """Wait for a question's turn; no other reply runs during the block.
+
+        While the AI is paused, all wait.
+        """
+        questions = self._presenters if waiting.from_presenter else self._others
+        try:
+            while True:
+                async with self._lock:
+                    await moderation.wait_resumed()
+                    if (self._presenters or self._others)[0] is waiting:
+                        questions.popleft()
+                        yield
+                        return
+                await asyncio.sleep(0)  # let one that came later go first
+        finally:
+            with suppress(ValueError):  # not in the queue any more
+                questions.remove(waiting)
 
 
 def one_reply_at_a_time(reply: Reply[S]) -> Reply[S]:
@@ -57,29 +84,29 @@ def one_reply_at_a_time(reply: Reply[S]) -> Reply[S]:
 
     At most MAX_QUEUED_QUESTIONS calls wait, in the order asked. A question
     beyond that replaces the last one in the queue: it gets no reply of its
-    own, but the prompt of that reply has both, and the reply says so. While
-    the AI is paused, all wait. With AI=none, the method is never called.
+    own, but the prompt of that reply has both, and the reply says so. The
+    presenter's questions go first, and are merged only with each other. With
+    AI=none, the method is never called.
     """
 
     @wraps(reply)
     async def wait_and_reply(self: S, question: Message) -> None:
-        if self.room.context.model.kind == "none":
+        context: AppContext = self.room.context
+        if context.model.kind == "none":
             return
         queue: QuestionQueue = vars(self).setdefault("_queue", QuestionQueue())
-        if len(queue.waiting) >= settings().max_queued_questions:
-            queue.waiting[-1].replace(question)
+        waiting = queue.add(question, is_from_presenter(context))
+        if not waiting:
             return
-        slot = WaitingQuestion(question)
-        queue.waiting.append(slot)
-        try:
-            await queue.acquire(self.room.context.moderation)
-        finally:
-            queue.waiting.remove(slot)
-        current_context.set(self.room.context)
-        current_question.set(refer_to(slot.question, slot.merged))
-        try:
-            await reply(self, slot.question)
-        finally:
-            queue.release()
+        async with queue.turn(waiting, context.moderation):
+            current_context.set(context)
+            current_question.set(refer_to(waiting.question, waiting.merged))
+            await reply(self, waiting.question)
 
     return wait_and_reply
+
+
+def is_from_presenter(context: AppContext) -> bool:
+    """Whether the presenter's browser has sent what this task handles."""
+    caller = current_caller.get()
+    return caller is not None and context.is_presenter(caller.websocket)

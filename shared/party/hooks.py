@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any
 
 from .connection import Connection
@@ -12,6 +13,11 @@ HookResult = Awaitable[None] | None
 """The return value of a hook: a coroutine of an `async def`, or None."""
 
 Hook = Callable[..., HookResult]
+
+current_caller: ContextVar[Connection | None] = ContextVar(
+    "current_caller", default=None
+)
+"""The connection that caused the hook which runs in this task, if one did."""
 
 logger = logging.getLogger("party")
 
@@ -42,6 +48,7 @@ async def finish_hook(
     hook: Awaitable[None], where: object, caller: Connection | None = None
 ) -> None:
     """Await a hook; a rejection is sent to its caller, an error is logged."""
+    current_caller.set(caller)
     try:
         await hook
     except MessageRejected as rejection:

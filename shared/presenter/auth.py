@@ -11,14 +11,14 @@ from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from ..chat.moderation import STATE_FILE_ENV
 from ..party import TokenBucket
 from ..party.message_rate_limiter import MAX_SENDERS, client_network
 from ..settings import Settings, settings
-from ..web.browser_id import sign
+from ..web.browser_id import get_browser_id, sign
 from ..web.origin_policy import OriginPolicy
 
 COOKIE = "party-chat-presenter"
@@ -84,11 +84,12 @@ class KeyGuard:
 
     An address has ten wrong guesses per minute. A browser that had the key
     once is exempt by a signed cookie, so that others at its address cannot
-    lock it out.
+    lock it out; and rooms recognize the presenter's messages by it.
     """
 
     def __init__(self, policy: OriginPolicy) -> None:
         self.policy = policy
+        self._browsers: set[str] = set()
         # By address: its bucket, made anew for one that was dropped.
         self._guesses_of = lru_cache(MAX_SENDERS)(
             lambda address: TokenBucket(
@@ -99,10 +100,7 @@ class KeyGuard:
     def check(self, request: Request) -> None:
         """Raise HTTPException if the request lacks the key."""
         given = request.headers.get("authorization", "").encode()
-        had_key = compare_digest(
-            request.cookies.get(COOKIE, "").encode(),
-            exemption_cookie().encode(),
-        )
+        had_key = has_cookie(request)
         guesses = self._guesses_of(client_network(request))
         if not had_key and not guesses.try_consume():
             raise HTTPException(*TOO_MANY_GUESSES)
@@ -110,19 +108,33 @@ class KeyGuard:
             raise HTTPException(403, "This takes the presenter’s link.")
         if not had_key:
             guesses.tokens += 1  # give the guess back
+        self._browsers.add(get_browser_id(request).browser)
 
-    def set_exemption(self, request: Request, response: Response) -> None:
-        """Set the cookie that exempts this browser from the limit."""
+    def is_presenter(self, connection: HTTPConnection) -> bool:
+        """Whether a browser has shown the key, even after its handshake."""
+        identity = get_browser_id(connection)
+        return has_cookie(connection) or (
+            identity.is_proven and identity.browser in self._browsers
+        )
+
+    def set_cookie(self, request: Request, response: Response) -> None:
+        """Set the cookie of a browser that has shown the key."""
         response.set_cookie(
             COOKIE,
-            exemption_cookie(),
-            path=f"{self.policy.root_path}/presenter",
+            cookie_value(),
+            path=f"{self.policy.root_path}/",
             secure=self.policy.is_https(request.scope),
             httponly=True,
             samesite="strict",
         )
 
 
-def exemption_cookie() -> str:
+def has_cookie(connection: HTTPConnection) -> bool:
+    """Whether a browser sends the cookie for the current key."""
+    given = connection.cookies.get(COOKIE, "")
+    return compare_digest(given.encode(), cookie_value().encode())
+
+
+def cookie_value() -> str:
     """Return the cookie's value for the current key."""
     return sign(f"presenter {quoted_key()}")

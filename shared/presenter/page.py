@@ -28,6 +28,7 @@ def presenter_routes(
         return []
     parties.context.app.moderation.load()
     controls, guard = PresenterControls(parties), KeyGuard(policy)
+    parties.context.app.is_presenter = guard.is_presenter
 
     async def handle_action(request: Request) -> Response:
         """Apply an action, if there is one, and answer with the state."""
@@ -42,7 +43,7 @@ def presenter_routes(
             return error_response(error)
         state = {"ai": renderer.status_lines, **controls.state()}
         response = JSONResponse(state, headers={"Cache-Control": "no-store"})
-        guard.set_exemption(request, response)
+        guard.set_cookie(request, response)
         return response
 
     return [

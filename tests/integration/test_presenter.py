@@ -161,7 +161,7 @@ def test_key_guard_limits_wrong_guesses_and_locks_out_no_presenter(
     right = Presenter(running).ask("GET", "/presenter/state")
     assert right.status == 200
     cookie, *attributes = right.headers["set-cookie"].split("; ")
-    assert {"HttpOnly", "SameSite=strict", "Path=/presenter"} <= {*attributes}
+    assert {"HttpOnly", "SameSite=strict", "Path=/"} <= {*attributes}
     guesses = [wrong.ask("GET", "/presenter/state") for _ in range(30)]
     assert [each.status for each in guesses[:10]] == [403] * 10
     assert guesses[-1].status == 429

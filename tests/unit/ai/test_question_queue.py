@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -10,10 +12,14 @@ from shared.ai.context import AppContext
 from shared.ai.provider import Provider
 from shared.chat.messages import AIMessage, Message
 from shared.party import Room, Server
+from shared.party.hooks import current_caller
 from shared.party.registry import PartyRegistry
 from shared.settings import Settings
 
 Change = Callable[..., Settings]
+
+PRESENTER: Any = SimpleNamespace(websocket="the presenter's")
+"""A connection; in these tests, its questions are in upper case."""
 
 
 class Answering(Server):
@@ -22,6 +28,8 @@ class Answering(Server):
     def __init__(self, kind: Provider = "openai") -> None:
         context = AppContext()
         context.model.kind = kind
+        context.is_presenter = lambda handshake: handshake is not None
+        self.moderation = context.moderation
         parties = PartyRegistry({}, context=context)
         super().__init__(Room("chat", "1", parties.context))
         self.answered: list[str] = []
@@ -47,9 +55,10 @@ def question(body: str) -> Message:
 
 async def started(room: Answering, *bodies: str) -> list[asyncio.Task[None]]:
     """Ask questions, all at once."""
-    tasks = [
-        asyncio.create_task(room.answer(question(each))) for each in bodies
-    ]
+    tasks = []
+    for each in bodies:
+        current_caller.set(PRESENTER if each.isupper() else None)
+        tasks.append(asyncio.create_task(room.answer(question(each))))
     for _ in range(
         10
     ):  # turns of the loop, in which each gets as far as it can
@@ -90,6 +99,66 @@ def test_question_queue_bounds_its_questions(
         room.may_go_on.set()
         await asyncio.gather(*tasks)
         assert room.answered == list(expected)
+
+    asyncio.run(ask())
+
+
+@pytest.mark.parametrize(
+    ("questions", "expected"),
+    [
+        ("abA", "aAb"),
+        ("aABbC", "aABCb"),
+        ("abcdeA", "aAbe"),
+        ("aABCDbcde", "aADbe"),
+        ("ABab", "ABab"),
+    ],
+)
+def test_question_queue_answers_the_presenter_first(
+    setting: Change, questions: str, expected: str
+) -> None:
+    """Their questions are merged only with each other."""
+    size = 3 if questions == "aABbC" else 2
+    setting(max_queued_questions=size)
+
+    async def ask() -> None:
+        room = Answering()
+        tasks = await started(room, *questions)
+        room.may_go_on.set()
+        await asyncio.gather(*tasks)
+        assert room.answered == list(expected)
+        for reply in room.replies:
+            assert reply.in_reply_to
+            merged = reply.in_reply_to.merged
+            last = reply.in_reply_to.body in "De"
+            skipped = len(questions) - len(expected)
+            assert bool(merged) == (last and skipped > 0)
+
+    asyncio.run(ask())
+
+
+def test_question_queue_answers_the_presenter_first_after_a_pause() -> None:
+    async def ask() -> None:
+        room = Answering()
+        room.may_go_on.set()
+        room.moderation.pause()
+        tasks = await started(room, *"abAB")
+        assert room.answered == []
+        room.moderation.resume()
+        await asyncio.gather(*tasks)
+        assert room.answered == ["A", "B", "a", "b"]
+
+    asyncio.run(ask())
+
+
+def test_question_queue_goes_on_without_a_cancelled_question() -> None:
+    async def ask() -> None:
+        room = Answering()
+        tasks = await started(room, *"abAB")
+        room.may_go_on.set()
+        tasks[2].cancel()
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(end) for end in ends if end] == [asyncio.CancelledError]
+        assert room.answered == ["a", "B", "b"]
 
     asyncio.run(ask())
 

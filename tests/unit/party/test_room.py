@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from shared.party import Frame, Room
+from shared.party import Connection, Frame, Room
+from shared.party.hooks import current_caller
 from shared.party.registry import PartyRegistry
 
 
@@ -29,6 +31,24 @@ async def test_hooks_start_in_arrival_order(
     room._run_hook(heard.append, "last")
     assert heard == ["first", "0", "1", "2", "3", "last"]
     assert not caplog.records
+
+
+async def test_hook_knows_its_caller() -> None:
+    """Also when another connection's hook runs meanwhile."""
+    seen: list[Any] = []
+
+    async def wait(name: str) -> None:
+        await asyncio.sleep(0)
+        seen.append((name, current_caller.get()))
+
+    room = Room("chat", "1", PartyRegistry({}).context)
+    ada, bob = (Mock(spec=Connection) for _ in range(2))
+    room._run_hook(wait, "ada", caller=ada)
+    room._run_hook(wait, "request")
+    room._run_hook(wait, "bob", caller=bob)
+    await asyncio.wait(room._tasks)
+    assert seen == [("ada", ada), ("request", None), ("bob", bob)]
+    assert current_caller.get() is None
 
 
 class Clock:
