@@ -65,8 +65,10 @@ class PartyServer(Server):
         await super().startup(sockets)
         renderer = self.party_app.state.renderer
         sock = (sockets or self.servers[0].sockets)[0]
+        # Ctrl+C of a terminal reaches only a server that reads from it.
+        hint = " (Ctrl+C stops it)" if os.isatty(0) else ""
         lines = [
-            f"{renderer.stage} runs at {url(sock)} (Ctrl+C stops it)",
+            f"{renderer.stage} runs at {url(sock)}{hint}",
             *invite.invitation_banner(sock.getsockname()[1]),
             *auth.presenter_banner(url(sock)),
             *map(escape_unprintable, renderer.status_lines),

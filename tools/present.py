@@ -37,15 +37,29 @@ STOP_TIMEOUT = 0.8
 POLL_INTERVAL = 0.5
 """Seconds between two looks at the files of the stage that runs."""
 
-NEXT = ["n", " ", "\r", "\n", "\033[C", "\033OC", "\033[6~"]
-BACK = ["b", "\033[D", "\033OD", "\033[5~"]
-END = ["q", "\3", "\4", ""]
-"""Among them: arrows, a clicker's Page Down and Page Up, Ctrl+C, Ctrl+D."""
+NEXT = ["n", "\033[6~"]
+BACK = ["b", "\033[5~"]
+END = ["q", "\3", "\4"]
+"""Among them: a clicker's Page Down and Page Up, Ctrl+C, Ctrl+D."""
+
+TERMINAL_GONE = ""
+
+KEY_NAMES = {
+    " ": "Space",
+    "\r": "Enter",
+    "\n": "Enter",
+    "\3": "Ctrl+C",
+    "\4": "Ctrl+D",
+    "\033[6~": "Page Down",
+    "\033[5~": "Page Up",
+}
 
 BANNER_LINES = 26
 """Lines of the address for others with its QR code, and of the rest."""
 
 KEYS = f"n next   b back   1-{len(STAGES)} that stage, afresh   q end"
+
+ASK = "End the demo? q again ends it; any other key cancels."
 
 
 def main() -> None:
@@ -115,6 +129,9 @@ class Presentation:
         self.sock = sock
         self.reload = choice.reload
         self.at = 0
+        self.is_asked = False
+        self.is_restart = False
+        self.message = ""
         self.stage: StageProcess | None = None
         self.saved: dict[Path, int] = {}
         self.ai_settings = choose_ai_settings(choice)
@@ -129,22 +146,43 @@ class Presentation:
             wanted = self.wanted(keys)
             if wanted is None:
                 return
-            afresh = any(key.isdecimal() for key in keys)
-            if afresh or wanted != self.at or self.is_saved():
+            if self.is_restart or wanted != self.at or self.is_saved():
                 self.go(wanted)
+            if keys:
+                print(self.message, flush=True)
             self.report_exit()
 
     def wanted(self, keys: list[str]) -> int | None:
         """Return the stage that these keys lead to, None for the end."""
         at = self.at
         for key in keys:
-            if key in END:
+            if key == TERMINAL_GONE or (key in END and self.is_asked):
                 return None
-            at += (key in NEXT) - (key in BACK)
-            if key in map(str, range(1, len(STAGES) + 1)):
-                at = int(key) - 1
-            at = max(0, min(at, len(STAGES) - 1))
+            if self.is_asked:
+                self.is_asked, self.message = False, "The demo goes on."
+            elif key in END:
+                self.is_asked, self.message = True, ASK
+            else:
+                at = self.follow(at, key)
         return at
+
+    def follow(self, at: int, key: str) -> int:
+        """Return the stage that a key leads to, and set the message."""
+        name = KEY_NAMES.get(key, key if key.isprintable() else "That key")
+        if key in map(str, range(1, len(STAGES) + 1)):
+            self.is_restart = True
+            self.message = f"{name}: stage {key}, afresh."
+            return int(key) - 1
+        step = (key in NEXT) - (key in BACK)
+        wanted = max(0, min(at + step, len(STAGES) - 1))
+        if not step:
+            self.message = f"{name} does nothing."
+        elif wanted == at:
+            which = "last" if step > 0 else "first"
+            self.message = f"{name}: this is the {which} stage."
+        else:
+            self.message = f"{name}: stage {wanted + 1}."
+        return wanted
 
     def go(self, at: int) -> None:
         """Replace the stage that runs.
@@ -152,7 +190,7 @@ class Presentation:
         The new one loads while the old one ends, but never serves beside it: a
         page that reloads could reach the old one again.
         """
-        self.at = at
+        self.at, self.is_restart = at, False
         self.show()
         if self.stage:  # the first one has no AI
             os.environ.update(self.ai_settings.result())

@@ -158,14 +158,36 @@ def test_present_switches_stages_by_keys() -> None:
         with somebody_asks(present) as told:
             for keys, stage in (
                 ("b4nn", 5),
-                ("\033[D\033OD\033[5~bbb", 1),
-                ("n \r\033[C", 5),
+                ("\033[5~bbbb", 1),
+                ("nnnn", 5),
                 ("1\033[6~", 2),
             ):
                 present.press(keys)
                 present.runs(stage)
         runs = [a for a, b in zip(told, [*told[1:], ""], strict=True) if a != b]
         assert runs == [f"demo_{stage:02}" for stage in (1, 5, 1, 5, 2)]
+
+
+def test_present_reports_each_key() -> None:
+    with presenting() as present:
+        present.runs(1)
+        for key, message in (
+            (" ", "Space does nothing."),
+            ("\r", "Enter does nothing."),
+            ("\033[C", "That key does nothing."),
+            ("9", "9 does nothing."),
+            ("b", "b: this is the first stage."),
+            ("q", "End the demo? q again ends it; any other key cancels."),
+            ("n", "The demo goes on."),
+            ("\3", "End the demo? q again ends it; any other key cancels."),
+            ("1", "The demo goes on."),
+            ("n", "n: stage 2."),
+            ("1", "1: stage 1, afresh."),
+        ):
+            present.press(key)
+            shown = present.shows(message)
+            moves = "stage 2." in message or "afresh" in message
+            assert (present.url in shown) is moves
 
 
 def test_present_reports_a_stage_that_does_not_start(
@@ -205,9 +227,9 @@ def test_present_kills_a_stage_that_does_not_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "how",
     [
-        "\3",
+        "\3q",
         signal.SIGKILL,
-        pytest.param("q", marks=pytest.mark.soak),
+        pytest.param("qq", marks=pytest.mark.soak),
         pytest.param(signal.SIGTERM, marks=pytest.mark.soak),
     ],
 )
