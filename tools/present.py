@@ -14,8 +14,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from shared.ai.provider import detect_provider
 from shared.presenter.auth import persist_moderation
@@ -32,7 +33,7 @@ RECORDED = "replay:shared/ai/replay/demo_replies.jsonl"
 """The AI to use where only the small local model would answer."""
 
 STOP_TIMEOUT = 0.8
-"""Seconds that a stage has to end: its messages are lost anyway."""
+"""Seconds that a stage has to end; running replies are cut off."""
 
 POLL_INTERVAL = 0.5
 """Seconds between two looks at the files of the stage that runs."""
@@ -57,7 +58,13 @@ KEY_NAMES = {
 BANNER_LINES = 26
 """Lines of the address for others with its QR code, and of the rest."""
 
-KEYS = f"n next   b back   1-{len(STAGES)} that stage, afresh   q end"
+KEYS = f"n next   b back   1-{len(STAGES)} that stage   q end"
+
+STORED_UNTIL_END = (
+    "Messages survive a switch and a crash; they are deleted at the end."
+)
+STORED_AFTER_END = "Messages survive a switch, a crash and the end."
+LOST_BY_SWITCH = "A switch loses the messages: they are in memory."
 
 ASK = "End the demo? q again ends it; any other key cancels."
 
@@ -73,14 +80,14 @@ def main() -> None:
     choice = read_settings()
     sock = bind_socket(choice.bind_host, choice.port, "present")
     sock.listen(socket.SOMAXCONN)
-    presentation = Presentation(sock, choice)
-    try:
-        with single_keys(), persist_moderation():
+    with single_keys(), persist_moderation(), temporary_store(choice) as note:
+        presentation = Presentation(sock, choice, note)
+        try:
             presentation.run()
-    except KeyboardInterrupt:
-        pass
-    finally:
-        presentation.end()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            presentation.end()
 
 
 class StageProcess:
@@ -125,8 +132,11 @@ class StageProcess:
 class Presentation:
     """The stage that runs, and the way to any other."""
 
-    def __init__(self, sock: socket.socket, choice: Settings) -> None:
+    def __init__(
+        self, sock: socket.socket, choice: Settings, store_note: str
+    ) -> None:
         self.sock = sock
+        self.store_note = store_note
         self.reload = choice.reload
         self.at = 0
         self.is_asked = False
@@ -171,7 +181,7 @@ class Presentation:
         name = KEY_NAMES.get(key, key if key.isprintable() else "That key")
         if key in map(str, range(1, len(STAGES) + 1)):
             self.is_restart = True
-            self.message = f"{name}: stage {key}, afresh."
+            self.message = f"{name}: stage {key}, started again."
             return int(key) - 1
         step = (key in NEXT) - (key in BACK)
         wanted = max(0, min(at + step, len(STAGES) - 1))
@@ -209,7 +219,7 @@ class Presentation:
         if self.stage or text.count("\n") + BANNER_LINES > height:
             os.environ[QR_SHOWN_ENV] = "1"  # the start page has the code, too
         keys = f"\033[7m {address}   {KEYS} \033[0m"
-        print(f"\033[2J\033[H{text}\n\n{keys}\n", flush=True)
+        print(f"\033[2J\033[H{text}\n\n{keys}\n{self.store_note}", flush=True)
 
     def is_saved(self) -> bool:
         """Whether Python code of this stage was saved since the last look."""
@@ -245,6 +255,26 @@ def choose_ai_settings(choice: Settings) -> Future[dict[str, str]]:
         return {"AI": RECORDED}
 
     return ThreadPoolExecutor(1).submit(choose_ai)
+
+
+@contextmanager
+def temporary_store(choice: Settings) -> Iterator[str]:
+    """Store messages in a file during the block, unless STORE is set.
+
+    It yields a line for the presenter, which says if messages are kept.
+    """
+    note = LOST_BY_SWITCH
+    if choice.store not in ("", "memory"):
+        note = STORED_AFTER_END
+    with ExitStack() as stack:
+        if "store" not in choice.model_fields_set:
+            with suppress(OSError):  # it may not be allowed to write
+                folder = stack.enter_context(
+                    TemporaryDirectory(ignore_cleanup_errors=True)
+                )
+                os.environ["STORE"] = f"sqlite:{folder}/messages.db"
+                note = STORED_UNTIL_END
+        yield note
 
 
 @contextmanager

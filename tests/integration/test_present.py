@@ -1,5 +1,6 @@
 """`make present`: its keys, its terminal, and the name of each build."""
 
+import os
 import re
 import signal
 import subprocess
@@ -182,11 +183,11 @@ def test_present_reports_each_key() -> None:
             ("\3", "End the demo? q again ends it; any other key cancels."),
             ("1", "The demo goes on."),
             ("n", "n: stage 2."),
-            ("1", "1: stage 1, afresh."),
+            ("1", "1: stage 1, started again."),
         ):
             present.press(key)
             shown = present.shows(message)
-            moves = "stage 2." in message or "afresh" in message
+            moves = "stage 2." in message or "again." in message
             assert (present.url in shown) is moves
 
 
@@ -275,6 +276,47 @@ def test_present_keeps_moderation_between_stages() -> None:
             assert state["muted"] == ["Mallory"]
             assert not state["cursors_hidden"]
             present.press("n")
+
+
+@pytest.mark.parametrize(
+    ("store", "note", "is_kept"),
+    [
+        ("", "they are deleted at the end.", True),
+        ("memory", "A switch loses the messages", False),
+    ],
+)
+def test_present_keeps_messages_over_a_switch_and_a_crash(
+    tmp_path: Path, store: str, note: str, is_kept: bool
+) -> None:
+    with presenting(TMPDIR=str(tmp_path), STORE=store) as present:
+        present.press("2")
+        present.runs(2)
+        assert note in present.shown
+        with present.join() as ada:
+            ada.wait_for("history")
+            ada.say("hello")
+            ada.wait_for("ack")
+        for key in ("n", "3"):
+            present.press(key)
+            present.runs(3)
+            with present.join() as ada:
+                found = ada.wait_for("history")["messages"]
+                expected = ["hello"] if is_kept else []
+                assert [each["body"] for each in found] == expected
+            (child,) = children(present.process.pid)
+            os.kill(child, signal.SIGKILL)
+            present.shows("It does not run")
+    assert not list(tmp_path.iterdir())
+
+
+def children(pid: int) -> list[int]:
+    """Return the child processes of a process."""
+    done = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(pid)],
+        capture_output=True,
+        encoding="utf-8",
+    )
+    return [int(line) for line in done.stdout.split()]
 
 
 MUTE = {"action": "mute", "name": "Mallory"}
