@@ -63,18 +63,19 @@ class PartyServer(Server):
         if self.config.ws is BatchingProtocol:
             self.party_app.state.parties.context.transport = Broadcaster
         await super().startup(sockets)
-        renderer = self.party_app.state.renderer
         sock = (sockets or self.servers[0].sockets)[0]
-        # Ctrl+C of a terminal reaches only a server that reads from it.
-        hint = " (Ctrl+C stops it)" if os.isatty(0) else ""
-        lines = [
-            f"{renderer.stage} runs at {url(sock)}{hint}",
+        print("\n".join(self.banner(sock)), flush=True)
+
+    def banner(self, sock: socket.socket) -> list[str]:
+        """Return the lines for the terminal."""
+        renderer = self.party_app.state.renderer
+        return [
+            f"{renderer.stage} runs at {url(sock)} (Ctrl+C stops it)",
             *invite.invitation_banner(sock.getsockname()[1]),
             *auth.presenter_banner(url(sock)),
             *map(escape_unprintable, renderer.status_lines),
             *filter(None, [self.party_app.state.parties.store.status_line]),
         ]
-        print("\n".join(lines), flush=True)
 
     async def shutdown(
         self, sockets: list[socket.socket] | None = None
@@ -193,7 +194,10 @@ def configure(arguments: list[str], choice: Settings) -> tuple[Path, Config]:
 
 
 def run(
-    config: Config, sockets: list[socket.socket], ended: Event | None = None
+    config: Config,
+    sockets: list[socket.socket],
+    ended: Event | None = None,
+    server_class: type[PartyServer] = PartyServer,
 ) -> None:
     """Serve on bound sockets, once the server before this one has `ended`."""
     logging.basicConfig(level=logging.WARNING, handlers=[redacting_handler()])
@@ -203,7 +207,7 @@ def run(
     exit_on_hangup()
     # Thousands of connections are no garbage: scan them less often.
     gc.set_threshold(100_000, 50, 100)
-    server = PartyServer(config)
+    server = server_class(config)
     # uvicorn raises the signal that stopped it once more, which is no error.
     # Before it handles signals itself, only this process has to exit.
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -12,7 +12,25 @@ import sys
 import threading
 from contextlib import suppress
 
-from shared.serve import configure, print_name_errors, read_settings, run
+from shared.serve import (
+    PartyServer,
+    configure,
+    print_name_errors,
+    read_settings,
+    run,
+    url,
+)
+from shared.web.traceback_summary import escape_unprintable
+
+
+class PresentedServer(PartyServer):
+    """A server whose addresses `make present` shows itself."""
+
+    def banner(self, sock: socket.socket) -> list[str]:
+        """Return the lines for the terminal, without the addresses."""
+        renderer = self.party_app.state.renderer
+        status = map(escape_unprintable, renderer.status_lines)
+        return [f"{renderer.stage} runs at {url(sock)}", *status]
 
 
 def main() -> None:
@@ -25,7 +43,7 @@ def main() -> None:
         config.load()
     if os.read(0, 1):
         threading.Thread(target=exit_at_end_of_input, daemon=True).start()
-        run(config, [sock])
+        run(config, [sock], server_class=PresentedServer)
 
 
 def exit_at_end_of_input() -> None:

@@ -4,13 +4,14 @@ import re
 
 import pytest
 
+from tools.demo_script import read_script
+
 from ..conftest import STAGES
 from ..support.server_process import ROOT
 
 README = (ROOT / "README.md").read_text("utf-8")
 SCRIPT = README.partition("## The demo script")[2].partition("\n## ")[0]
-PART = r"(?ms)^### (\d+):(\d\d) · (.+?)$\n(.*?)(?=^### |\Z)"
-PARTS = re.findall(PART, SCRIPT)
+PARTS = read_script()
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
 DRAWING = ARCHITECTURE.partition("## The way of a message")[2].split("```")[1]
 DRAWING = re.sub(r"\S+/\S+", "", DRAWING)
@@ -22,14 +23,14 @@ MAX_WORDS = 1_300
 def test_script_fits_ten_minutes() -> None:
     spoken = re.findall(r"^>(.*)", SCRIPT, re.MULTILINE)
     assert 600 < len(" ".join(spoken).split()) <= MAX_WORDS
-    marks = [int(minutes) * 60 + int(more) for minutes, more, _, _ in PARTS]
+    marks = [part.mark for part in PARTS]
     assert marks[0] == 0
     assert marks == sorted(set(marks))
     assert marks[-1] < 600
 
 
 def test_script_has_every_stage_and_an_end() -> None:
-    titles = [title for _, _, title, _ in PARTS]
+    titles = [part.title for part in PARTS]
     wanted = [f"Stage {stage.level}: " for stage in STAGES]
     assert len(titles) == len(wanted) + 1
     assert all(map(str.startswith, titles, wanted))
@@ -40,7 +41,7 @@ def test_script_stage_has_all_that_a_presenter_needs(
     level: int,
 ) -> None:
     """One file to open, something for the audience, and a way out."""
-    text = PARTS[level - 1][3]
+    text = PARTS[level - 1].text
     (opened,) = re.findall(r"^\*\*Open\*\* `([^`]+)`: `(\w+)`", text, re.M)
     assert opened[0].startswith(f"demo_{level:02}/")
     assert opened[1] in (ROOT / opened[0]).read_text("utf-8")

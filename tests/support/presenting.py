@@ -6,17 +6,22 @@ import re
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import termios
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .server_process import PATIENCE, ROOT, Client, environment, free_port
 
-CONTROLS = re.compile(r"\033\[[0-9;]*[A-Za-z]")
+NEW_LINE = re.compile(r"\033\[\d+;1H")
+DRAWN_ROW = re.compile(
+    r"\033\[(\d+);1H\033\[K([^\033]*(?:\033\[\d*m[^\033]*)*)"
+)
+CONTROLS = re.compile(r"\033\[[?0-9;]*[A-Za-z]")
 
 
 def copy_stages(folder: Path) -> Path:
@@ -34,6 +39,7 @@ class Presenting(Client):
     def __init__(self, folder: Path, settings: dict[str, str]) -> None:
         self.port = free_port()
         self.shown = ""
+        self.raw = b""
         self.keys, terminal = pty.openpty()
         self.before = termios.tcgetattr(self.keys)
         self.process = subprocess.Popen(
@@ -59,17 +65,25 @@ class Presenting(Client):
             assert self.read(deadline), f"{text!r} is not in {self.shown}"
         return self.shown
 
-    def read(self, deadline: float) -> str:
-        """Read the next output, without colours; "" at the end."""
+    def read(self, deadline: float) -> bytes:
+        """Read the next output; nothing at the end."""
         left = max(0, deadline - time.monotonic())
         assert select.select([self.keys], [], [], left)[0], self.shown
         try:
             raw = os.read(self.keys, 65_536)
         except OSError:  # so says Linux that the terminal's last user is gone
             raw = b""
-        text = CONTROLS.sub("", raw.decode(errors="replace"))
+        lines = NEW_LINE.sub("\n", raw.decode(errors="replace"))
+        text = CONTROLS.sub("", lines)
+        self.raw += raw
         self.shown += text.replace("\r\n", "\n")
-        return text
+        return raw
+
+    def rows(self) -> list[str]:
+        """Return the lines that the terminal has, from the top."""
+        drawn = DRAWN_ROW.findall(self.raw.decode(errors="replace"))
+        rows = {int(row): CONTROLS.sub("", text) for row, text in drawn}
+        return [rows.get(row, "") for row in range(1, max(rows) + 1)]
 
     def runs(self, number: int) -> None:
         """Wait until that stage runs, and answers."""
@@ -81,6 +95,11 @@ class Presenting(Client):
         deadline = time.monotonic() + PATIENCE
         while self.read(deadline):
             pass
+        with suppress(ConnectionError):  # nobody has the socket
+            while time.monotonic() < deadline:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+                time.sleep(0.01)
+            raise AssertionError("A stage is left.")
         return self.process.wait(PATIENCE)
 
 
