@@ -9,6 +9,7 @@ from typing import Any
 from ..settings import settings
 from . import clients
 from .local import process as local
+from .local.word_filter import WordFilter
 from .provider import (
     Provider,
     detect_provider,
@@ -61,6 +62,7 @@ class ChatModel:
         self._loading: asyncio.Task[Any] | None = None
         self._answered: dict[str, float] = {}
         self._local: local.LlamaProcess | None = None
+        self._word_filter: WordFilter | None = None
 
     async def start(self) -> None:
         """Choose the provider, and make its client."""
@@ -113,6 +115,12 @@ class ChatModel:
         if self._loading and self.kind == "local":
             self.client = await asyncio.shield(self._loading)
 
+    def hide_words(self, text: str, finished: bool = False) -> str:
+        """Return a reply without swear words, if the local model may write."""
+        if not self._word_filter:
+            return text
+        return self._word_filter.hide(text, finished)
+
     async def stop(self) -> None:
         """Close the clients, and end the local model's process."""
         loading = [self._loading] if self._loading else []
@@ -147,6 +155,8 @@ class ChatModel:
         self._loading = asyncio.create_task(self._load_local())
 
     async def _load_local(self) -> Any:
+        if local.is_installed():
+            self._word_filter = await asyncio.to_thread(WordFilter)
         self._local = await local.start_llama()
         return clients.local_client(self._local)
 

