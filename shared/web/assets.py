@@ -15,6 +15,9 @@ from .static_files import HashedStaticFiles
 
 UI = ROOT / "shared" / "ui"
 
+INLINE_SCRIPTS = ("zoom.js", "shortcuts.js", "load_failure.js")
+"""The scripts that are in the page itself."""
+
 STYLE_IMPORT = re.compile(rb'@import "([^"]+)";\n')
 
 
@@ -26,7 +29,7 @@ class PageAssets:
     """The URL of the shared files."""
 
     loading: str
-    """The script that is in the page itself."""
+    """The script in the page itself, which has all of INLINE_SCRIPTS."""
 
     import_map: str
     """The import map, as JSON."""
@@ -81,7 +84,8 @@ class Assets:
         main = f"{own}{page}.js" if is_own else f"{shared}pages/{page}.js"
         entries = [f"{shared}pages/live_reload.js", main]
         found = find_modules(entries, names, self._read)
-        lines = self._read(f"{shared}pages/load_failure.js").splitlines()
+        scripts = [f"{shared}pages/{each}" for each in INLINE_SCRIPTS]
+        lines = "\n".join(map(self._read, scripts)).splitlines()
         styles = ["style.css", f"pages/{page}.css"]
         return PageAssets(
             ui=shared,
