@@ -27,7 +27,7 @@ from .chat.parsing import user_error
 from .party import PartyApp, PartyRegistry, Server
 from .party.storage.store import open_store
 from .presenter.controls import broadcast_moderation
-from .presenter.invite import get_invitation
+from .presenter.invite import get_invitation, show_invitation
 from .presenter.page import presenter_routes
 from .settings import Settings, settings
 from .web.body_limit import BodyLimitMiddleware
@@ -111,6 +111,7 @@ def create_app(
             *routes,
             Route("/healthz", check_health),
             Route("/name", check_name),
+            Route("/invitation", show_invitation),
             *renderer.assets.routes,
             *build.routes,
             *whats_new_routes(renderer),

@@ -163,6 +163,11 @@ class Settings(BaseSettings):
         return "0.0.0.0" if everywhere else self.host
 
     @property
+    def has_guests(self) -> bool:
+        """Whether the app is served for others than this machine."""
+        return self.lan or self.public_url != ""
+
+    @property
     def graceful_seconds(self) -> float:
         """Seconds that replies have to finish when the server ends."""
         if self.graceful_timeout is not None:

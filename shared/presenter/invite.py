@@ -5,9 +5,12 @@ import os
 import shutil
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 
 import segno
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from ..settings import settings
 from .lan import lan_addresses
@@ -26,20 +29,35 @@ LIGHT_ON_DARK = "\033[38;5;231;48;5;16m{}\033[0m"
 
 @dataclass
 class Invitation:
-    """A URL for the audience, which the start page shows."""
+    """A URL for the audience, which the pages show."""
 
     address: str
 
     @property
     def qr_code(self) -> str:
         """The QR code as a data URL, dark on white."""
-        return segno.make_qr(self.address).svg_data_uri(light="#fff")
+        return qr_code_url(self.address)
+
+
+@lru_cache(maxsize=4)
+def qr_code_url(address: str) -> str:
+    """Return the QR code of an address as a data URL."""
+    return segno.make_qr(address).svg_data_uri(light="#fff")
 
 
 def get_invitation(request: Request) -> Invitation | None:
     """Return the invitation, or None if only this machine can connect."""
     _, port = request.scope["server"]
     return next((Invitation(each) for each in join_urls(port)), None)
+
+
+async def show_invitation(request: Request) -> Response:
+    """Answer with the address and its QR code; 404 if there is none."""
+    invitation = get_invitation(request)
+    if invitation is None:
+        raise HTTPException(404)
+    content = {"address": invitation.address, "qr_code": invitation.qr_code}
+    return JSONResponse(content, headers={"Cache-Control": "no-store"})
 
 
 def join_urls(port: int) -> list[str]:

@@ -77,6 +77,7 @@ class PageRenderer:
             build=self.build,
             parties=settings().parties_url,
             invitation=self.invite(request) if name == "home" else None,
+            has_guests=settings().has_guests,
             ai_status=ai_status,
         )
         policy = content_security_policy(

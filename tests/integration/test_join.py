@@ -201,6 +201,8 @@ def test_server_refuses_guests_without_lan(running: ServerProcess) -> None:
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((host, running.port), PATIENCE)
     assert addresses(running.get("/").text) == []
+    assert running.get("/invitation").status == 404
+    assert "show-invitation" not in running.get("/").text
 
 
 def test_join_urls_follow_the_settings(
@@ -233,6 +235,10 @@ def test_invitation_has_the_public_url(stage: Stage) -> None:
         expected = [(f"{TUNNEL}/", ""), ("", f"{TUNNEL}/")]
         assert addresses(opened(url)) == expected
         assert addresses(opened(url + "chats")) == []
+        invitation = json.loads(opened(url + "invitation"))
+        assert invitation["address"] == f"{TUNNEL}/"
+        assert invitation["qr_code"].startswith("data:image/svg+xml")
+        assert 'id="show-invitation"' in opened(url + "chats")
 
 
 CODE = re.compile(r"\x1b\[38;5;231;48;5;16m([█▀▄ ]+)\x1b\[0m")

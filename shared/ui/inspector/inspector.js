@@ -1,6 +1,7 @@
 // Add the inspector to the page, and remove it.
 import { html } from "htm/preact";
 import { render } from "preact";
+import { loadStyle } from "../pages/load_style.js";
 import { Panel } from "./panel.js";
 
 /** @type {HTMLElement | undefined} */
@@ -8,15 +9,7 @@ let panel;
 /** @type {Element | null} */
 let focusedBefore;
 
-await loadStyle();
-
-function loadStyle() {
-  const link = document.createElement("link");
-  link.rel = "stylesheet";
-  link.href = new URL("inspector.css", import.meta.url).href;
-  document.head.append(link);
-  return new Promise((done) => (link.onload = link.onerror = done));
-}
+await loadStyle(new URL("inspector.css", import.meta.url).href);
 
 /**
  * @param {() => void} turnOff
