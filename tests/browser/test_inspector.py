@@ -13,7 +13,7 @@ from ..support.server_process import ServerProcess, Stage, start
 
 pytestmark = [pytest.mark.soak, pytest.mark.stages(5)]
 
-LOADED = re.compile(r"/inspector/(?!toggle)\w+\.(js|css)$")
+LOADED = re.compile(r"/inspector/\w+\.(js|css)$")
 NO_SOCKETS = "This page has no sockets."
 
 KEEP_SOCKETS = """

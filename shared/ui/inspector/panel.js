@@ -3,11 +3,11 @@ import { html } from "htm/preact";
 import { Component } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { useAutoScroll } from "../messages/auto_scroll.js";
+import { onAlt } from "../pages/mount.js";
 import { hasSockets } from "../sockets/tracked_socket.js";
 import { hue } from "../user/user.js";
 import { formatJson } from "./frame_format.js";
 import { useFrameLog } from "./frame_log.js";
-import { onAlt } from "./toggle.js";
 
 /** @typedef {import("./frame_log.js").Row} Row */
 

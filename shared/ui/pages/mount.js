@@ -1,21 +1,44 @@
-// Mount a page's component on the page that the server has sent.
+// Mount a page's component on the page that the server has sent. The inspector
+// and the QR code are not loaded before they are wanted.
 import { html, render } from "htm/preact";
-import { startInspector } from "../inspector/toggle.js";
 import { Account } from "../user/account.js";
+import { load } from "../user/tab_storage.js";
 
 /** The path of the app in its PUBLIC_URL, such as "/app"; mostly "". */
 export const { root = "" } = document.documentElement.dataset;
+
+/** Whether the inspector is open, over a reload. */
+export const INSPECTOR_KEY = "party-chat-wire";
 
 /** @param {string} id */
 function elementById(id) {
   return /** @type {HTMLElement} */ (document.getElementById(id));
 }
 
-/** Listen to the button of the QR code, whose module loads when pressed. */
-function startInvitation() {
-  document.getElementById("show-invitation")?.addEventListener("click", () => {
-    import("./invitation.js").then(({ toggle }) => toggle()).catch(() => {});
-  });
+/**
+ * Return a listener for Alt and a key, by the key's physical position.
+ * @param {string} key
+ * @param {() => void} action
+ */
+export function onAlt(key, action) {
+  /** @param {KeyboardEvent} event */
+  return (event) => {
+    const { code, altKey, ctrlKey, metaKey, repeat } = event;
+    if (code !== key || !altKey || ctrlKey || metaKey) return;
+    event.preventDefault();
+    if (!repeat) action();
+  };
+}
+
+/** @param {boolean} focus whether to focus the panel, as after a key */
+async function toggleInspector(focus) {
+  const { toggle } = await import("../inspector/inspector.js");
+  toggle(focus);
+}
+
+async function toggleInvitation() {
+  const { toggle } = await import("./invitation.js");
+  toggle();
 }
 
 /**
@@ -23,9 +46,14 @@ function startInvitation() {
  * @param {import("preact").ComponentType<any>} Page
  */
 export async function mount(Page) {
-  startInvitation();
-  // The inspector may fail to load: the page works without it.
-  await startInspector().catch(() => {});
+  const button = document.getElementById("show-invitation");
+  button?.addEventListener("click", toggleInvitation);
+  addEventListener("keydown", onAlt("KeyW", () => toggleInspector(true)));
+  const isInAddress = new URLSearchParams(location.search).has("wire");
+  if (isInAddress || load(INSPECTOR_KEY)) {
+    // It may fail to load: the page works without it.
+    await toggleInspector(false).catch(() => {});
+  }
   const data = JSON.parse(elementById("data").textContent || "{}");
   render(html`<${Account} />`, elementById("account"));
   render(html`<${Page} ...${data} />`, elementById("page"));
