@@ -307,3 +307,51 @@ def test_inspector_covers_nothing(
         above = write["y"] + write["height"] <= panel["y"]
         assert beside if width > 960 else above
         assert not rows.evaluate("box => box.scrollWidth > box.clientWidth")
+
+
+def test_inspector_expands_a_long_frame_in_view(
+    watch: Callable[..., Watcher],
+) -> None:
+    """In a window of half a projector, where the panel is low."""
+    ada = watch(viewport={"width": 640, "height": 700})
+    ada.go()
+    ada.person.is_told("Connected")
+    long = json.dumps({"type": "x", "words": ["word"] * 100})
+    ada.page.evaluate("(frame) => socketOf('chatroom').send(frame)", long)
+    row = ada.of("chatroom", "out").last
+    summary, whole = row.locator("summary"), row.locator("pre")
+    line = "(it) => parseFloat(getComputedStyle(it).lineHeight)"
+    lines = box_of(summary)["height"] / summary.evaluate(line)
+    assert 2.9 < lines < 3.1
+    expect(ada.of("chatroom", "in").last).to_contain_text("error")
+    expect(ada.rows.last).to_be_in_viewport()
+    summary.press("Enter")
+    expect(whole).to_have_text(json.dumps(json.loads(long), indent=2))
+    expect(whole).to_be_in_viewport()
+    summary.press("Enter")
+    expect(whole).to_have_count(0)
+
+
+@pytest.mark.parametrize("presses", [0, 3])
+def test_inspector_leaves_the_newest_message_in_view(
+    watch: Callable[..., Watcher], presses: int
+) -> None:
+    """In half a projector's window, also with the largest text."""
+    ada = watch(viewport={"width": 640, "height": 700})
+    ada.go("/chats/on-page-help")
+    ada.person.is_told("Connected")
+    ada.person.sign_in("Ada")
+    for _ in range(presses):
+        ada.page.get_by_role("log").press("+")
+    for number in range(5):
+        ada.person.say(f"message {number}")
+    ada.press("Alt+w")
+    expect(ada.panel).to_be_focused()
+    newest = f"Hi Grace! {presses}"
+    ada.person.say(newest)
+    box = box_of(ada.page.get_by_role("log"))
+    bubble = box_of(ada.person.sees(newest).locator(".bubble"))
+    assert box["y"] <= bubble["y"]
+    assert bubble["y"] + bubble["height"] <= box["y"] + box["height"]
+    panel = box_of(ada.panel)
+    assert box["y"] + box["height"] < panel["y"]

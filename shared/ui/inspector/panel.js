@@ -1,7 +1,7 @@
 // The inspector's panel: its buttons, and a row for each frame.
 import { html } from "htm/preact";
 import { Component } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { useAutoScroll } from "../messages/auto_scroll.js";
 import { onAlt } from "../pages/mount.js";
 import { hasSockets } from "../sockets/tracked_socket.js";
@@ -86,11 +86,14 @@ class RowItem extends Component {
 /** @param {{ line: string }} props */
 function Frame({ line }) {
   const [isOpen, setOpen] = useState(false);
-  /** @param {any} event */
-  const onToggle = ({ currentTarget }) => setOpen(currentTarget.open);
+  const box = useRef(/** @type {any} */ (null));
+  // The end of an opened frame would be below the edge of the panel.
+  useLayoutEffect(() => {
+    if (isOpen) box.current.scrollIntoView({ block: "nearest" });
+  }, [isOpen]);
   return html`
-    <details onToggle=${onToggle}>
-      <summary>${line.slice(0, SUMMARY_LENGTH)}</summary>
+    <details ref=${box} onToggle=${() => setOpen(box.current.open)}>
+      <summary><span>${line.slice(0, SUMMARY_LENGTH)}</span></summary>
       ${isOpen && html`<pre>${formatJson(line, 2)}</pre>`}
     </details>
   `;
