@@ -18,8 +18,8 @@ from ..web.assets import UI
 from ..web.files import mtimes
 from ..web.pages import PageRenderer, templates
 from .diff import diff_folders
+from .introduction import read_introduction
 from .side_by_side import diff_blocks
-from .talking_points import read_sections
 
 logger = logging.getLogger("kit")
 
@@ -110,16 +110,15 @@ def main() -> None:
 def page_context(before: Path, folder: Path) -> dict[str, object]:
     """Return the template's context for the current files."""
     copied = (folder / STARTED_FROM).exists()
-    changes = list(diff_folders(before, folder))
-    names = {each.name for each in changes}
-    readme = folder / "README.md"
     return {
         "old": before.name,
         "new": folder.name,
         "copied": copied,
         "command": diff_command(before.name, folder.name, copied),
-        "sections": () if copied else read_sections(readme, names),
-        "changes": changes,
+        "introduction": (
+            None if copied else read_introduction(folder / "README.md")
+        ),
+        "changes": list(diff_folders(before, folder)),
         "diff_blocks": diff_blocks,
     }
 

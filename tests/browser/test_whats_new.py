@@ -14,6 +14,7 @@ from ..support.server_process import ServerProcess, Stage, start
 pytestmark = [pytest.mark.soak, pytest.mark.stages(5)]
 
 PROJECTOR = {"width": 1280, "height": 800}
+HALF = {"width": 640, "height": 700}
 PHONE = {"width": 390, "height": 844}
 
 LINES = """
@@ -104,6 +105,27 @@ def test_whats_new_has_one_column_on_a_phone(
             assert old[0]["left"] == new[0]["left"]
             above += 1
     assert above
+
+
+@pytest.mark.parametrize("presses", [0, 3])
+def test_whats_new_has_two_columns_only_where_they_fit(
+    running: ServerProcess, person: People, presses: int
+) -> None:
+    """A projector has them, but for the largest text; half of one has none."""
+    ada = look(person, running, PROJECTOR)
+    for _ in range(presses):
+        ada.page.get_by_role("main").press("+")
+    columns = (
+        "(it) => getComputedStyle(it).gridTemplateColumns.split(' ').length"
+    )
+    rows = ada.page.locator(".changes .rows.changed").first
+    assert rows.evaluate(columns) == (1 if presses else 2)
+    assert fits(ada)
+    ada.page.set_viewport_size(HALF)
+    assert rows.evaluate(columns) == 1
+    assert fits(ada)
+    font = "(it) => parseFloat(getComputedStyle(it).fontSize)"
+    assert rows.evaluate(font) >= (22 if presses else 16)
 
 
 def test_whats_new_is_linked_and_links_its_files(

@@ -21,8 +21,8 @@ from shared.whats_new.diff import (
     diff_folders,
     read_lines,
 )
+from shared.whats_new.introduction import read_introduction
 from shared.whats_new.page import WhatsNewPage, previous_stage
-from shared.whats_new.talking_points import read_sections
 
 from ..support.server_process import ROOT, ServerProcess, Stage, start
 
@@ -145,18 +145,24 @@ def test_whats_new_shows_the_files_of_diff_whole(
 
 
 @pytest.mark.stages(2)
-def test_whats_new_has_talking_points_with_links(
+def test_whats_new_introduces_the_stage_without_the_presenters_cues(
     news: ServerProcess, stage: Stage
 ) -> None:
     text = news.get(PAGE).text
     words = " ".join(text_of(text).split())
     readme = (stage.folder / "README.md").read_text("utf-8")
-    for line in re.split(r"\n(?=\n|#|-|\d)|\n\n", readme):
-        said = re.sub(r"^\W*(#+|-|\d+\.) |[`*]", "", line.strip())
-        assert " ".join(said.split()) in words
-    for name in re.findall(r"^- `([\w/.]+)`", readme, re.MULTILINE):
-        link = f'<a href="#file-{name}"><code>{name}</code></a>:'
-        assert (link in text) == (name in shown(news))
+    title, introduction, *others = re.split(r"^#+ .+\n", readme, flags=re.M)[1:]
+    assert title.strip() == ""
+    headings = re.findall(r"^#+ (.+)", readme, re.M)
+    assert headings[1] == "What is new"
+    assert headings[0] in words
+    assert " ".join(re.sub("[`*]", "", introduction).split()) in words
+    assert len(others) == len(headings[2:]) >= 2
+    for heading in headings[2:]:
+        assert heading not in words
+    for section in others:
+        first = re.sub(r"^\W*(\d+\.)?|[`*]", "", section).split()[:6]
+        assert " ".join(first) not in words
     links = re.findall(r'href="#file-([^"]*)"', text)
     assert {unquote(link) for link in links} == shown(news).keys()
 
@@ -239,7 +245,7 @@ def test_read_lines_reports_an_unreadable_file(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"It cannot be read: .+\."):
         read_lines(tmp_path)
     for path in (tmp_path, tmp_path / "nowhere"):
-        assert list(read_sections(path, set())) == []
+        assert read_introduction(path) is None
 
 
 def test_diff_folders_ignores_hidden_files_and_caches(my_demo: Path) -> None:
