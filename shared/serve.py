@@ -170,7 +170,10 @@ def shown(error: ErrorDetails) -> str:
 def configure(arguments: list[str], choice: Settings) -> tuple[Path, Config]:
     """Return a stage's folder, and the configuration of uvicorn."""
     stage = arguments[0] if len(arguments) == 1 else ""
-    package = importlib.util.find_spec(stage) if stage.isidentifier() else None
+    package = None
+    if stage.replace(".", "").isidentifier():
+        with suppress(ImportError):  # of the package around it
+            package = importlib.util.find_spec(stage)
     if package is None or package.origin is None:
         sys.exit("usage: python -m shared.serve STAGE, a folder with an app.py")
     if not all((LIBRARIES / package).exists() for package in PACKAGES):

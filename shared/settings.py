@@ -61,6 +61,7 @@ class Settings(BaseSettings):
     fast_transport: bool = True
     graceful_timeout: float | None = Field(default=None, ge=0, le=3_600)
     public_url: str = ""
+    repository_url: str = Field(default="", pattern=r"^(https?://\S+)?$")
     party_host: str = ""
     allowed_hosts: CommaSeparated = []
     allowed_origins: CommaSeparated = []

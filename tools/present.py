@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -26,8 +27,16 @@ from .terminal import TERMINAL_GONE, full_screen, pressed_keys
 
 STAGES = [path.parent for path in sorted(ROOT.glob("demo_*/app.py"))]
 
+THE_END = ROOT / "tools" / "the_end"
+"""The app with the closing page, which comes after the last stage."""
+
+APPS = [*STAGES, THE_END]
+
 RECORDED = "replay:shared/ai/replay/demo_replies.jsonl"
 """The AI to use where only the small local model would answer."""
+
+CLOSING_SECONDS = 4.0
+"""Seconds in which open pages load the closing page, before the end."""
 
 POLL_INTERVAL = 0.5
 """Seconds between two looks at the files of the stage that runs."""
@@ -49,6 +58,8 @@ STORED_UNTIL_END = (
 )
 STORED_AFTER_END = "Messages survive a switch, a crash and the end: {}"
 LOST_BY_SWITCH = "A switch loses the messages: they are in memory."
+
+CLOSING = "Pages load the closing page. Then the demo ends; a key ends it now."
 
 ASK = "End the demo? q again ends it; any other key cancels."
 
@@ -100,9 +111,21 @@ class Presentation:
             keys = pressed_keys(stage.outputs(), POLL_INTERVAL)
             wanted = self.wanted(keys)
             if wanted is None:
+                if TERMINAL_GONE not in keys and self.at < len(STAGES):
+                    self.close()
                 return
             if self.is_restart or wanted != self.at or self.is_saved():
                 stage = self.go(wanted)
+
+    def close(self) -> None:
+        """Let open pages load the closing page, until a key is pressed."""
+        self.view.message = CLOSING
+        stage = self.go(len(STAGES))
+        deadline = time.monotonic() + CLOSING_SECONDS
+        while time.monotonic() < deadline:
+            self.view.show(self.at, stage.read_output(), stage.has_ended())
+            if pressed_keys(stage.outputs(), POLL_INTERVAL):
+                return
 
     def wanted(self, keys: list[str]) -> int | None:
         """Return the stage that these keys lead to, None for the end."""
@@ -126,12 +149,14 @@ class Presentation:
             self.view.message = f"{name}: stage {key}, started again."
             return int(key) - 1
         step = (key in NEXT) - (key in BACK)
-        wanted = max(0, min(at + step, len(STAGES) - 1))
+        wanted = max(0, min(at + step, len(STAGES)))
         if not step:
             self.view.message = f"{name} does nothing."
         elif wanted == at:
-            which = "last" if step > 0 else "first"
-            self.view.message = f"{name}: this is the {which} stage."
+            which = "the end" if step > 0 else "the first stage"
+            self.view.message = f"{name}: this is {which}."
+        elif wanted == len(STAGES):
+            self.view.message = f"{name}: the closing page."
         else:
             self.view.message = f"{name}: stage {wanted + 1}."
         return wanted
@@ -148,7 +173,7 @@ class Presentation:
             os.environ.update(self.ai_settings.result())
         self.is_saved()
         before = self.stage
-        self.stage = StageProcess(STAGES[at].name, self.sock)
+        self.stage = StageProcess(APPS[at], self.sock)
         if before:
             before.end()
         self.stage.begin()
@@ -159,7 +184,7 @@ class Presentation:
         if not self.reload:
             return False
         with suppress(OSError):  # a file may be gone before it is looked at
-            folders = STAGES[self.at], ROOT / "shared"
+            folders = APPS[self.at], ROOT / "shared"
             before, self.saved = self.saved, mtimes(*folders, suffixes=(".py",))
             return before != self.saved
         return False

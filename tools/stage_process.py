@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 from shared.settings import ROOT
 from shared.web.traceback_summary import escape_unprintable
@@ -20,7 +21,7 @@ MAX_OUTPUT = 10_000
 class StageProcess:
     """A stage on a socket that stays open; its output is kept."""
 
-    def __init__(self, stage: str, sock: socket.socket) -> None:
+    def __init__(self, folder: Path, sock: socket.socket) -> None:
         self._output = b""
         self.is_silent = False
         # Its own session: a key that is pressed is for the parent alone.
@@ -29,7 +30,7 @@ class StageProcess:
                 sys.executable,
                 "-m",
                 "tools.run_on_socket",
-                stage,
+                ".".join(folder.relative_to(ROOT).parts),
                 str(sock.fileno()),
             ],
             cwd=ROOT,

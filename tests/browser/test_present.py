@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Route, expect
 
-from ..support.browser import People, Person
+from ..support.browser import NO_SERVER, People, Person
 from ..support.presenting import Presenting, copy_stages, presenting
 from ..support.server_process import ServerProcess, Stage, start
 
@@ -54,6 +54,30 @@ def test_open_tabs_reload_for_another_stage(
     room.say("nobody hears this")
     room.sees_all("nobody hears this")
     assert room.sockets == []
+
+
+def test_open_tabs_show_that_the_demo_has_ended(
+    present: Presenting, person: People
+) -> None:
+    present.press("2")
+    present.runs(2)
+    room, home = person(present), person(present)
+    room.enter()
+    room.sign_in("Ada")
+    room.is_told("Connected")
+    home.go("/")
+    for tab in (room, home):
+        tab.expect_error(NO_SERVER)
+    present.press("qq")
+    for tab in (room, home):
+        expect(tab.page.get_by_role("heading", name="The end")).to_be_visible()
+        main = tab.page.get_by_role("main")
+        expect(main).to_contain_text("The demo has ended.")
+        expect(main).to_contain_text("60 lines")
+        expect(main).to_contain_text("make start-02")
+    assert present.is_gone() == 0
+    expect(room.page.get_by_role("main")).to_contain_text("The demo has ended.")
+    expect(room.page.get_by_text("Reconnecting…")).to_have_count(0)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """`make present`: its keys, its terminal, and the name of each build."""
 
+import json
 import os
 import re
 import signal
@@ -19,6 +20,8 @@ from shared.party.registry import PartyRegistry
 from shared.web.build_watcher import BuildWatcher
 from shared.web.pages import PageRenderer
 from tools.demo_script import read_script, wrap_script
+from tools.stages import STEPS, step_files
+from tools.the_end.totals import read_totals
 
 from ..support.presenting import copy_stages, presenting
 from ..support.server_process import PATIENCE, ROOT, Client, Stage, start
@@ -185,9 +188,9 @@ def test_present_switches_stages_by_keys() -> None:
         present.runs(1)
         with somebody_asks(present) as told:
             for keys, stage in (
-                ("b4nn", 5),
+                ("b4n", 5),
                 ("\033[5~bbbb", 1),
-                ("nnnn", 5),
+                ("nnnnnbn5", 5),
                 ("1\033[6~", 2),
             ):
                 present.press(keys)
@@ -215,6 +218,44 @@ def test_present_reports_each_key() -> None:
             present.shows(message)
             if "stage 2." in message or "again." in message:
                 present.shows("runs at")
+
+
+def test_present_shows_the_totals_at_the_end() -> None:
+    repository = "https://github.com/me/party-chat"
+    with presenting(REPOSITORY_URL=repository) as present:
+        present.runs(1)
+        present.press("4")
+        present.runs(4)
+        with present.join() as ada:
+            ada.wait_for("history")
+            for user in ("Ada", "Ben", "Ada"):
+                ada.say("hello", user)
+                ada.wait_for("ack")
+        present.press("nn")
+        present.shows("n: the closing page.")
+        present.shows("the_end runs at")
+        for path in ("/", "/chats", "/chats/room-4", "/usage", "/whats-new"):
+            page = present.get(path).text
+            data = json.loads(re.findall(r'id="data">(.*?)</script>', page)[0])
+            assert [step["added"] for step in data["steps"]] == [
+                step_files(level)[1] for level in STEPS
+            ]
+            assert data["totals"] == {
+                "People": 2,
+                "Messages": 3,
+                "Replies of the AI": 0,
+                "Tokens": 0,
+            }
+            assert data["repository"] == repository
+        present.press("n")
+        present.shows("n: this is the end.")
+        present.press("b")
+        present.runs(5)
+
+
+def test_read_totals_needs_a_sqlite_file(tmp_path: Path) -> None:
+    assert read_totals("memory") == {}
+    assert read_totals(f"sqlite:{tmp_path}/new.db") == {}
 
 
 def test_present_reports_a_stage_that_does_not_start(

@@ -350,6 +350,7 @@ def environment(settings: dict[str, str]) -> dict[str, str]:
     """This process's environment, without what a developer may have set."""
     mine = re.compile(
         "OPENAI|OLLAMA|AI|SHOULD_REPLY|PORT|HOST|LAN$|PUBLIC_URL|PRESENTER|STORE$"
+        "|REPOSITORY_URL"
         "|FAST_TRANSPORT|COOKIE_SECRET|MAX_|DAILY_TOKEN_BUDGET|HISTORY_LIMIT"
         "|PING_INTERVAL|.*_proxy",
         re.I,

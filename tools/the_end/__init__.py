@@ -1,0 +1,1 @@
+"""The closing page of `make present`."""
