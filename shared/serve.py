@@ -69,10 +69,11 @@ class PartyServer(Server):
     def banner(self, sock: socket.socket) -> list[str]:
         """Return the lines for the terminal."""
         renderer = self.party_app.state.renderer
+        port = sock.getsockname()[1]
         return [
             f"{renderer.stage} runs at {url(sock)} (Ctrl+C stops it)",
-            *invite.invitation_banner(sock.getsockname()[1]),
-            *auth.presenter_banner(url(sock)),
+            *invite.invitation_banner(port),
+            *auth.presenter_banner([url(sock), *invite.join_urls(port)]),
             *map(escape_unprintable, renderer.status_lines),
             *filter(None, [self.party_app.state.parties.store.status_line]),
         ]

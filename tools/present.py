@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from shared.ai.provider import detect_provider
-from shared.presenter.auth import persist_moderation
+from shared.presenter.auth import add_key, persist_moderation
 from shared.serve import bind_socket, read_settings
 from shared.settings import ROOT, Settings
 from shared.web.files import mtimes
@@ -73,6 +73,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
     choice = read_settings()
+    add_key()
     sock = bind_socket(choice.bind_host, choice.port, "present")
     sock.listen(socket.SOMAXCONN)
     with full_screen(), persist_moderation(), temporary_store(choice) as note:

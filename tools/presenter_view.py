@@ -32,7 +32,7 @@ class PresenterView:
         self.message = ""
         self._store_note = store_note
         self._join_urls = join_urls(sock.getsockname()[1])
-        self._links = presenter_banner(url(sock))
+        self._links = presenter_banner([url(sock), *self._join_urls])
         self._script = read_script()
         self._screen = Screen()
         self._began = time.monotonic()

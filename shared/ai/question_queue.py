@@ -25,13 +25,22 @@ class WaitingQuestion:
 
     question: Message
     from_presenter: bool
+    times_restricted: int
+    """That of the moderation when it was asked; another drops it."""
+
     merged: int = 0
     """Questions that it has replaced, and that its reply answers too."""
 
-    def replace(self, question: Message) -> None:
+    def replace(self, question: Message, times_restricted: int) -> None:
         """Let a later question take this place in the queue."""
-        self.question = question
-        self.merged += 1
+        is_dropped = self.is_dropped(times_restricted)
+        self.merged = 0 if is_dropped else self.merged + 1
+        self.question, self.times_restricted = question, times_restricted
+
+    def is_dropped(self, times_restricted: int) -> bool:
+        """Whether only the presenter was answered since this was asked."""
+        is_current = times_restricted == self.times_restricted
+        return not (self.from_presenter or is_current)
 
 
 class QuestionQueue:
@@ -46,24 +55,22 @@ class QuestionQueue:
         self._lock = asyncio.Lock()
 
     def add(
-        self, question: Message, from_presenter: bool
+        self, question: Message, from_presenter: bool, times_restricted: int
     ) -> WaitingQuestion | None:
         """Queue a question; return None if it has replaced the last one."""
         questions = self._presenters if from_presenter else self._others
         if len(questions) >= settings().max_queued_questions:
-            questions[-1].replace(question)
+            questions[-1].replace(question, times_restricted)
             return None
-        questions.append(waiting := WaitingQuestion(question, from_presenter))
+        waiting = WaitingQuestion(question, from_presenter, times_restricted)
+        questions.append(waiting)
         return waiting
 
     @asynccontextmanager
     async def turn(
         self, waiting: WaitingQuestion, moderation: Moderation
     ) -> AsyncIterator[None]:
-        """Wait for a question's turn; no other reply runs during the block.
-
-        While the AI is paused, all wait.
-        """
+        """Wait for a question's turn; no other reply runs during the block."""
         questions = self._presenters if waiting.from_presenter else self._others
         try:
             while True:
@@ -85,20 +92,29 @@ def one_reply_at_a_time(reply: Reply[S]) -> Reply[S]:
     At most MAX_QUEUED_QUESTIONS calls wait, in the order asked. A question
     beyond that replaces the last one in the queue: it gets no reply of its
     own, but the prompt of that reply has both, and the reply says so. The
-    presenter's questions go first, and are merged only with each other. With
-    AI=none, the method is never called.
+    presenter's questions go first, and are merged only with each other; others
+    get no reply if the AI answers only the presenter. While it is paused, all
+    wait. With AI=none, the method is never called.
     """
 
     @wraps(reply)
     async def wait_and_reply(self: S, question: Message) -> None:
         context: AppContext = self.room.context
+        moderation = context.moderation
+        from_presenter = is_from_presenter(context)
         if context.model.kind == "none":
             return
+        if not moderation.may_answer(from_presenter):
+            return
         queue: QuestionQueue = vars(self).setdefault("_queue", QuestionQueue())
-        waiting = queue.add(question, is_from_presenter(context))
+        waiting = queue.add(
+            question, from_presenter, moderation.times_restricted
+        )
         if not waiting:
             return
-        async with queue.turn(waiting, context.moderation):
+        async with queue.turn(waiting, moderation):
+            if waiting.is_dropped(moderation.times_restricted):
+                return
             current_context.set(context)
             current_question.set(refer_to(waiting.question, waiting.merged))
             await reply(self, waiting.question)

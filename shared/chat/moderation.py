@@ -1,4 +1,4 @@
-"""The presenter's moderation: pause the AI, mute names, hide cursors."""
+"""The presenter's moderation: whom the AI answers, names, cursors."""
 
 import asyncio
 import json
@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from ..party import MessageRejected
 from .messages import Message
@@ -24,10 +24,17 @@ STATE_FILE_ENV = "PRESENTER_RULES"
 """The environment variable with the path of the file that keeps the state."""
 
 
+Answers: TypeAlias = Literal["everybody", "presenter", "nobody"]
+"""The people whose questions the AI answers."""
+
+
 class Moderation:
     """The moderation state of all rooms of an app."""
 
     def __init__(self) -> None:
+        self.answers: Answers = "everybody"
+        self.times_restricted = 0
+        """Times that `answers` became "presenter"; each drops the queues."""
         self.cursors_hidden = False
         self.muted: dict[str, str] = {}
         self.classifier_failing = False
@@ -41,14 +48,18 @@ class Moderation:
 
     @property
     def paused(self) -> bool:
-        """Whether the AI is paused."""
-        return not self._resumed.is_set()
+        """Whether the AI answers nobody for now."""
+        return self.answers == "nobody"
+
+    def may_answer(self, from_presenter: bool) -> bool:
+        """Whether a new question is answered, now or after a pause."""
+        return from_presenter or self.answers != "presenter"
 
     def restrictions(self) -> dict[str, Any]:
         """Return the restrictions for a frame; empty if there are none."""
         current: dict[str, Any] = {}
-        if self.paused:
-            current["ai"] = "paused"
+        if self.answers != "everybody":
+            current["ai"] = "paused" if self.paused else "presenter"
         if self.cursors_hidden:
             current["cursors"] = "hidden"
         if self.classifier_failing:
@@ -61,12 +72,15 @@ class Moderation:
 
     def pause(self) -> None:
         """Interrupt the replies in progress, and hold back new ones."""
+        self.answers = "nobody"
         self._resumed.clear()
         while self._replying:
             self._replying.pop().cancel()
 
-    def resume(self) -> None:
-        """Let the AI answer the questions in the queue."""
+    def resume(self, only_presenter: bool = False) -> None:
+        """Let the AI answer the questions in the queue, or drop the others'."""
+        self.answers = "presenter" if only_presenter else "everybody"
+        self.times_restricted += only_presenter
         self._resumed.set()
 
     async def wait_resumed(self) -> None:
@@ -156,8 +170,10 @@ class Moderation:
         with suppress(OSError, ValueError, KeyError):
             file = Path(os.environ[STATE_FILE_ENV])
             state = json.loads(file.read_text("utf-8"))
-            if "ai" in state:
+            if state.get("ai") == "paused":
                 self.pause()
+            else:
+                self.resume(only_presenter=state.get("ai") == "presenter")
             self.cursors_hidden = "cursors" in state
             self.muted = state["muted"]
             self._update_skeletons()

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -39,17 +39,20 @@ def ensure_key(choice: Settings) -> Settings:
     """
     if not choice.cookie_secret:
         os.environ["COOKIE_SECRET"] = token_urlsafe()
-    if not choice.presenter_key and accepts_guests(choice):
-        os.environ["PRESENTER_KEY"] = token_urlsafe()
     settings.cache_clear()
+    return add_key() if accepts_guests(choice) else settings()
+
+
+def add_key() -> Settings:
+    """Return the settings with a key, a new one if none is set."""
+    if not settings().presenter_key:
+        os.environ["PRESENTER_KEY"] = token_urlsafe()
+        settings.cache_clear()
     return settings()
 
 
 def accepts_guests(choice: Settings) -> bool:
-    """Whether others can open the app, and a presenter sees this terminal.
-
-    With a PUBLIC_URL, output may go to a log, where no key may appear.
-    """
+    """Whether others can open the app, and a presenter sees this terminal."""
     return choice.lan or bool(choice.public_url and sys.stdout.isatty())
 
 
@@ -69,14 +72,19 @@ def quoted_key() -> str:
     return quote(settings().presenter_key, safe="")
 
 
-def presenter_banner(address: str) -> list[str]:
-    """Return the terminal's line with the presenter's link, if guests can join.
+def presenter_banner(addresses: Sequence[str]) -> list[str]:
+    """Return the terminal's lines with the presenter's link, if it has a key.
 
-    The key is in the URL's fragment, which no server gets to log.
+    There is one for each address, as cookies belong to a host. The key is in
+    the URL's fragment, which no server gets to log. Nor may a log of the
+    output have it: without LAN=1, it is only shown in a terminal.
     """
-    if not accepts_guests(settings()):
+    is_shown = settings().lan or sys.stdout.isatty()
+    if not (quoted_key() and is_shown):
         return []
-    return [f"For the presenter alone: {address}/presenter#{quoted_key()}"]
+    origins = dict.fromkeys(each.rstrip("/") for each in addresses)
+    best, *others = [f"{each}/presenter#{quoted_key()}" for each in origins]
+    return [f"For the presenter alone: {best}", *(f"or: {e}" for e in others)]
 
 
 class KeyGuard:

@@ -31,7 +31,13 @@ class StrictAction(BaseModel):
 class GlobalAction(StrictAction):
     """An action on all rooms."""
 
-    action: Literal["pause", "resume", "hide_cursors", "show_cursors"]
+    action: Literal[
+        "pause",
+        "resume",
+        "answer_only_presenter",
+        "hide_cursors",
+        "show_cursors",
+    ]
 
 
 class NameAction(StrictAction):
@@ -90,6 +96,8 @@ class PresenterControls:
             self.moderation.pause()
         elif action.action == "resume":
             self.moderation.resume()
+        elif action.action == "answer_only_presenter":
+            self.moderation.resume(only_presenter=True)
         else:
             self.moderation.cursors_hidden = action.action == "hide_cursors"
         self.moderation.save()
@@ -122,7 +130,7 @@ class PresenterControls:
         """Return the data of the presenter's page."""
         logs = self.parties.store.logs(Message)
         return {
-            "paused": self.moderation.paused,
+            "answers": self.moderation.answers,
             "cursors_hidden": self.moderation.cursors_hidden,
             "muted": list(self.moderation.muted.values()),
             "names": self.unmuted_speakers(),

@@ -93,11 +93,11 @@ def test_presenter_page_takes_the_key_and_keeps_it(
         expect(main.locator("section, button, input")).to_have_count(0)
     curious.page.evaluate("key => { location.hash = key }", KEY)
     for address in ("/presenter", "/presenter#main"):
-        expect(curious.button("Pause the AI")).to_be_visible()
+        expect(curious.button("Nobody")).to_be_visible()
         assert curious.page.url == f"{running.url}/presenter"
         curious.page.goto(running.url + address)
         curious.page.reload()
-    expect(curious.button("Pause the AI")).to_be_visible()
+    expect(curious.button("Nobody")).to_be_visible()
 
 
 @pytest.mark.stages(1, 1)
@@ -123,10 +123,12 @@ def test_presenter_pauses_the_ai_for_everybody(
     ada.say("Tell me all!")
     model.next_request().step()
     bob.sees("You")
-    presenter.button("Pause the AI").click()
-    is_told(presenter, "The AI is paused.")
-    pressed = presenter.page.get_by_role("button", pressed=True)
-    expect(pressed).to_have_text("Pause the AI")
+    group = presenter.page.get_by_role("group", name="The AI answers")
+    pressed = group.get_by_role("button", pressed=True)
+    expect(pressed).to_have_text("Everybody")
+    presenter.button("Nobody").click()
+    is_told(presenter, "The AI answers nobody: questions wait.")
+    expect(pressed).to_have_text("Nobody")
     for each in (ada, bob):
         notice(each, PAUSED)
         expect(each.sees("You")).to_contain_text("This reply was cut off.")
@@ -135,12 +137,36 @@ def test_presenter_pauses_the_ai_for_everybody(
     notice(late, PAUSED)
     late.sees("And now?")
     model.held = False
-    presenter.button("Pause the AI").click()
-    is_told(presenter, "The AI answers again.")
-    expect(pressed).to_have_count(0)
+    presenter.button("Everybody").click()
+    is_told(presenter, "The AI answers everybody.")
+    expect(pressed).to_have_text("Everybody")
     for each in (ada, bob, late):
         notice(each, "")
         each.sees("You said: Bob: And now?")
+
+
+def test_presenter_is_the_only_one_who_is_answered(
+    running: ServerProcess, person: People
+) -> None:
+    """Known by their browser, also in a room that was open before."""
+    bob, presenter = person(running, "Bob"), person(running, "Ada")
+    private = presenter.page.context.new_page()
+    private.goto(f"{running.url}/presenter#{KEY}")
+    private.get_by_role("button", name="Only me", exact=True).click()
+    told = private.get_by_role("status")
+    expect(told).to_have_text("The AI answers only you.")
+    for each in (bob, presenter):
+        notice(each, "The AI answers only the presenter for now.")
+    bob.say("And me?")
+    presenter.sees("And me?")
+    presenter.say("Hello, AI!")
+    bob.sees("You said: Ada: Hello, AI!")
+    presenter.page.reload()
+    presenter.say("Still there?")
+    bob.sees_all(
+        *("And me?", "Hello, AI!", "You said: Ada: Hello, AI!"),
+        *("Still there?", "You said: Ada: Still there?"),
+    )
 
 
 # Rooms

@@ -117,7 +117,7 @@ def test_present_shows_the_script_and_the_provider() -> None:
             present.url,
         ):
             assert text in shown
-        assert not re.search(r"[`*#>]", shown)
+        assert not re.search(r"[`*#>]", re.sub("/presenter#.*", "", shown))
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])
@@ -333,17 +333,23 @@ def test_present_keeps_the_link_and_shows_a_qr_code(lines: str) -> None:
 
 
 def test_present_keeps_moderation_between_stages() -> None:
-    key = {"Authorization": "Bearer a-key-of-16-letters"}
-    with presenting(PRESENTER_KEY="a-key-of-16-letters") as present:
-        for stage in (1, 2):
+    """It always has a link, also where nobody else can open the app."""
+    with presenting() as present:
+        found = re.search(r"/presenter#(\S{43})", present.shows("/presenter#"))
+        assert found
+        key = {"Authorization": f"Bearer {found[1]}"}
+        for stage, action, answers in (
+            (1, {"action": "pause"}, "everybody"),
+            (2, {"action": "answer_only_presenter"}, "nobody"),
+            (3, MUTE, "presenter"),
+        ):
             present.runs(stage)
-            if stage == 1:
-                for action in ({"action": "pause"}, MUTE):
-                    present.ask("POST", "/presenter", action, **key)
             state = present.get("/presenter/state", **key).json()
-            assert state["paused"]
-            assert state["muted"] == ["Mallory"]
+            assert state["answers"] == answers
+            assert state["muted"] == ["Mallory"] * (stage > 1)
             assert not state["cursors_hidden"]
+            for each in (action, MUTE):
+                present.ask("POST", "/presenter", each, **key)
             present.press("n")
 
 

@@ -35,6 +35,7 @@ LINK = re.compile(r"For the presenter alone: (http://\S+)/presenter#(\S+)\n")
 ROOM = {"party": "chatroom", "room": "hello-world"}
 ACTIONS: list[dict[str, Any]] = [
     {"action": "pause"},
+    {"action": "answer_only_presenter"},
     {"action": "resume"},
     {"action": "hide_cursors"},
     {"action": "show_cursors"},
@@ -266,7 +267,7 @@ def test_presenter_banner_has_the_link(
     assert address == f"http://127.0.0.1:{running.port}"
     assert len(key) >= 40
     assert running.get("/presenter").status == 200
-    assert Presenter(running, key).sees()["paused"] is False
+    assert Presenter(running, key).sees()["answers"] == "everybody"
 
 
 @pytest.mark.stages(1, 1)
@@ -306,7 +307,7 @@ def test_presenter_actions_work_in_every_stage(
     del state["rooms"], state["names"]
     assert state == {
         "ai": [] if stage.level < 3 else ["No AI answers (AI=none)"],
-        "paused": False,
+        "answers": "everybody",
         "cursors_hidden": False,
         "muted": [],
         "shared": stage.level > 1,
@@ -618,7 +619,7 @@ def test_pause_interrupts_and_holds_replies(talk: Talk, guests: Guests) -> None:
         openai.next_request().step()
     assert hear_ai(ada, "streaming")["body"] == "You"
     assert hear_ai(elsewhere, "streaming")["body"] == "You"
-    assert presenter.does("pause")["paused"] is True
+    assert presenter.does("pause")["answers"] == "nobody"
     for guest in (ada, bob, elsewhere):
         (reply,) = ends(guest, 1, "interrupted")
         assert reply["body"] == "You"
@@ -632,7 +633,7 @@ def test_pause_interrupts_and_holds_replies(talk: Talk, guests: Guests) -> None:
         assert frame.get("message", {}).get("status") != "thinking"
     assert len(openai.exchanges) == 2
     openai.held = False
-    assert presenter.does("resume")["paused"] is False
+    assert presenter.does("resume")["answers"] == "everybody"
     (reply,) = ends(bob, 1)
     assert reply["body"] == "You said: Bob: And now?"
     assert "You" not in [

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ..support.conversation import asked, enter
-from ..support.presenter import KEY
+from ..support.presenter import KEY, Presenter
 from ..support.server_process import ServerProcess, WebSocketClient
 from ..support.stubs import OpenAIStub
 
@@ -110,3 +110,37 @@ def test_presenter_is_answered_next(
             "user": "Presenter",
             "body": question["body"],
         }
+
+
+def test_presenter_is_the_only_one_who_is_answered(
+    chat: ServerProcess, openai: OpenAIStub, join: Join
+) -> None:
+    """Others' messages are stored and shown, and get no reply, nor later."""
+    hand = Presenter(chat)
+    browser = new_cookie(chat)
+    bob, presenter = join(new_cookie(chat)), join(browser)
+    presenters_cookie(chat, browser)
+    openai.held = True
+    first = bob.say("first", "Bob")
+    current = openai.next_request()
+    bob.wait_for("ack", id=bob.say("second", "Bob")["id"])
+    state = hand.does("answer_only_presenter")
+    assert state["answers"] == "presenter"
+    for guest in (bob, presenter):
+        assert guest.wait_for("presenter")["ai"] == "presenter"
+    bob.wait_for("ack", id=bob.say("third", "Bob")["id"])
+    assert presenter.hear("third")
+    openai.held = False
+    current.release()
+    hear_reply(presenter, first)
+    hear_reply(presenter, presenter.say("mine", "Presenter"))
+    assert hand.does("resume")["answers"] == "everybody"
+    last = bob.say("fourth", "Bob")
+    hear_reply(bob, last)
+    with chat.join() as newcomer:
+        replies = [
+            each["in_reply_to"]["body"]
+            for each in enter(newcomer)
+            if each["role"] == "assistant"
+        ]
+    assert replies == ["first", "mine", "fourth"]

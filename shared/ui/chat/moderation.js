@@ -5,7 +5,7 @@ import { createStore } from "../store.js";
 
 /**
  * Muted names are normalized by the server.
- * @typedef {{ ai?: "paused", judge?: "failing", cursors?: "hidden",
+ * @typedef {{ ai?: "paused" | "presenter", judge?: "failing", cursors?: "hidden",
  *   muted?: string[] }} Restrictions
  */
 
@@ -45,7 +45,8 @@ export function Notice({ restrictions = NONE }) {
   useLayoutEffect(() => restrictionsStore.set(restrictions), [restrictions]);
   const { ai, judge, cursors } = restrictions;
   const sentences = [
-    ai && "The presenter has paused the AI.",
+    ai === "paused" && "The presenter has paused the AI.",
+    ai === "presenter" && "The AI answers only the presenter for now.",
     judge && CLASSIFIER_FAILING,
     cursors && "The presenter has hidden all cursors.",
   ];

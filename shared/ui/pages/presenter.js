@@ -34,21 +34,41 @@ function Toggle({ pressed, onPress, children }) {
   `;
 }
 
+/** For each choice: its label, its action, and its result. */
+const ANSWERS = Object.entries({
+  everybody: ["Everybody", "resume", "The AI answers everybody."],
+  presenter: ["Only me", "answer_only_presenter", "The AI answers only you."],
+  nobody: ["Nobody", "pause", "The AI answers nobody: questions wait."],
+});
+
 /** @param {SectionProps} props */
 function Ai({ state, act }) {
-  const { ai, paused } = state;
-  const onPress = () =>
-    paused
-      ? act({ action: "resume" }, "The AI answers again.")
-      : act({ action: "pause" }, "The AI is paused.");
+  const { ai, answers } = state;
   return html`
     <section>
       <h2>The AI</h2>
       ${ai.map((note) => html`<p class="detail">${note}</p>`)}
       ${ai.length
-        ? html`<${Toggle} pressed=${paused} onPress=${onPress}>Pause the AI<//>`
+        ? html`<${AnswerChoice} answers=${answers} act=${act} />`
         : html`<p>No AI answers in here.</p>`}
     </section>
+  `;
+}
+
+/** @param {{ answers: string, act: SectionProps["act"] }} props */
+function AnswerChoice({ answers, act }) {
+  return html`
+    <p id="answers">The AI answers</p>
+    <div class="choice" role="group" aria-labelledby="answers">
+      ${ANSWERS.map(([name, [label, action, done]]) => html`
+        <${Toggle} key=${name} pressed=${name === answers}
+          onPress=${() => act({ action }, done)}>${label}<//>
+      `)}
+    </div>
+    <p class="detail">
+      “Only me” is this browser, at ${location.host}. Your questions come first
+      in any case.
+    </p>
   `;
 }
 

@@ -14,7 +14,7 @@ import { load, save } from "../user/tab_storage.js";
 /**
  * @typedef {object} State
  * @property {string[]} ai lines about the model, as in the terminal
- * @property {boolean} paused
+ * @property {"everybody" | "presenter" | "nobody"} answers
  * @property {boolean} cursors_hidden
  * @property {string[]} muted
  * @property {string[]} names of those who spoke lately

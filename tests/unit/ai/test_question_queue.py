@@ -150,6 +150,28 @@ def test_question_queue_answers_the_presenter_first_after_a_pause() -> None:
     asyncio.run(ask())
 
 
+def test_question_queue_drops_others_for_the_presenter(
+    setting: Change,
+) -> None:
+    """Also if everybody is answered again before their turn."""
+    setting(max_queued_questions=2)
+
+    async def ask() -> None:
+        room = Answering()
+        tasks = await started(room, *"abcdA")
+        room.moderation.resume(only_presenter=True)
+        tasks += await started(room, *"eB")
+        room.moderation.resume()
+        tasks += await started(room, *"f")
+        room.may_go_on.set()
+        await asyncio.gather(*tasks)
+        assert room.answered == ["a", "A", "B", "f"]
+        assert room.replies[-1].in_reply_to
+        assert room.replies[-1].in_reply_to.merged is None
+
+    asyncio.run(ask())
+
+
 def test_question_queue_goes_on_without_a_cancelled_question() -> None:
     async def ask() -> None:
         room = Answering()
