@@ -15,13 +15,14 @@ MAX_PROMPT_MESSAGES = 20
 def make_prompt(messages: Sequence[Message], question: Message) -> Prompt:
     """Return the end of a conversation, up to the question to be answered.
 
-    It leaves out replies that are unfinished or failed, and questions after
-    this one, which get replies of their own.
+    It leaves out replies that are unfinished, failed or hidden, and questions
+    after this one, which get replies of their own.
     """
     earlier = (
         each
         for each in reversed(messages)
         if each.status is None and each.id != question.id
+        if not each.hidden
         if each.role == "assistant" or is_before(each, question)
     )
     window = [question]

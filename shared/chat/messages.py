@@ -13,6 +13,9 @@ from ..settings import settings
 AI = "AI"
 """The name that the AI speaks under."""
 
+HIDDEN = "The presenter has hidden this reply."
+"""The text of a reply that the presenter has hidden."""
+
 MAX_HISTORY_BYTES = 512 * 1024
 """Bytes of JSON in a history; the page requests older messages itself."""
 
@@ -47,10 +50,18 @@ class Message(Entry):
     in_reply_to: InReplyTo | None = None
     """Shown above a reply; not part of a prompt."""
 
+    hidden: Literal[True] | None = None
+    """Whether the presenter has hidden this reply."""
+
     @property
     def is_open(self) -> bool:
         """Whether the message is a reply in progress."""
         return self.status in ("thinking", "streaming")
+
+    def hide(self) -> None:
+        """Replace the text of a reply, which then ends."""
+        self.body, self.status, self.note = HIDDEN, None, None
+        self.hidden = True
 
     def on_load(self) -> None:
         """Mark a reply as interrupted that a crashed process left open."""
@@ -59,6 +70,8 @@ class Message(Entry):
 
     def interrupt(self) -> None:
         """Mark the reply as interrupted: it stays as it is."""
+        if self.hidden:
+            return
         if self.status == "thinking":
             self.body = "…"
         self.status = "interrupted"
@@ -98,7 +111,7 @@ class AIMessage(Message):
 
     def set_text(self, text: str) -> None:
         """Set the text so far."""
-        if text:
+        if text and not self.hidden:
             # A model may split an emoji; half of it cannot be encoded.
             whole = text.encode("utf-16", "surrogatepass")
             self.body = whole.decode("utf-16", "replace")

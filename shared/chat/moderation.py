@@ -44,7 +44,8 @@ class Moderation:
         self._cursor_names: dict[str, str] = {}
         self._resumed = asyncio.Event()
         self._resumed.set()
-        self._replying: set[asyncio.Task[Any]] = set()
+        self.replying: set[asyncio.Task[Any]] = set()
+        """The tasks that stream a reply."""
 
     @property
     def paused(self) -> bool:
@@ -74,8 +75,8 @@ class Moderation:
         """Interrupt the replies in progress, and hold back new ones."""
         self.answers = "nobody"
         self._resumed.clear()
-        while self._replying:
-            self._replying.pop().cancel()
+        while self.replying:
+            self.replying.pop().cancel()
 
     def resume(self, only_presenter: bool = False) -> None:
         """Let the AI answer the questions in the queue, or drop the others'."""
@@ -93,13 +94,13 @@ class Moderation:
         """Cancel the current task if the AI is paused within the block."""
         task = asyncio.current_task()
         assert task
-        self._replying.add(task)
+        self.replying.add(task)
         if self.paused:
             task.cancel()
         try:
             yield
         finally:
-            self._replying.discard(task)
+            self.replying.discard(task)
 
     def report_classifier(self, failing: bool) -> None:
         """Notify all rooms when the should-reply model fails or recovers."""

@@ -109,9 +109,14 @@ class Room:
         else:
             self._throttle(key, lambda: self._deliver(frame, left_out, key))
 
-    def cancel_hooks(self) -> None:
-        """Cancel the hooks that have started, and send what is held back."""
-        for task in self._tasks:
+    def cancel_hooks(
+        self, among: Collection[asyncio.Task[None]] | None = None
+    ) -> None:
+        """Cancel the hooks that have started, and send what is held back.
+
+        Without `among`, that is all of them.
+        """
+        for task in self._tasks if among is None else self._tasks & {*among}:
             # A hook that has not started is about what comes after.
             if has_started(task):
                 task.cancel()

@@ -10,7 +10,7 @@ from ..chat.messages import Message, recent_messages
 from ..chat.moderation import Moderation
 from ..chat.names import normalize_name
 from ..chat.rooms import CHATS
-from ..party import PartyRegistry
+from ..party import Log, PartyRegistry
 
 MAX_LISTED_NAMES = 20
 """Recent speakers that the page lists."""
@@ -47,15 +47,15 @@ class NameAction(StrictAction):
     name: str = Field(min_length=1, max_length=40)
 
 
-class ClearAction(StrictAction):
+class RoomAction(StrictAction):
     """An action on a room."""
 
-    action: Literal["clear"]
+    action: Literal["clear", "hide_reply"]
     party: str
     room: str
 
 
-Action: TypeAlias = GlobalAction | NameAction | ClearAction
+Action: TypeAlias = GlobalAction | NameAction | RoomAction
 
 parse_action = TypeAdapter[Action](
     Annotated[Action, Field(discriminator="action")]
@@ -84,8 +84,9 @@ class PresenterControls:
 
     async def apply(self, action: Action) -> None:
         """Apply an action, and broadcast the result."""
-        if isinstance(action, ClearAction):
-            await self.clear(action.party, action.room)
+        if isinstance(action, RoomAction):
+            change = self.clear if action.action == "clear" else self.hide_reply
+            await change(action.party, action.room)
             return
         if isinstance(action, NameAction):
             if action.action == "mute":
@@ -105,9 +106,7 @@ class PresenterControls:
 
     async def clear(self, party: str, id: str) -> None:
         """Delete a room's messages, and cancel its replies."""
-        log = self.parties.store.logs(Message).get((party, id))
-        if log is None:
-            raise HTTPException(404, "There is no such room.")
+        log = self._log(party, id)
         self._note_speakers()
         room = self.parties.room(party, id)
         if room:
@@ -126,6 +125,29 @@ class PresenterControls:
                     }
                 )
 
+    async def hide_reply(self, party: str, id: str) -> None:
+        """Hide the text of a room's newest reply, and cancel it first."""
+        log, room = self._log(party, id), self.parties.room(party, id)
+        reply = newest_reply(log)
+        if reply is None:
+            raise HTTPException(404, "There is no reply in this room.")
+        if reply.hidden:
+            return
+        if room and reply.is_open:
+            room.cancel_hooks(self.moderation.replying)
+        reply.hide()
+        if room:
+            frame = {"type": "update", "message": reply}
+            room.broadcast(frame, key=reply.id, final=True)
+        await log.update(reply)
+
+    def _log(self, party: str, id: str) -> Log[Message]:
+        """Return the log of a room, or raise HTTPException."""
+        log = self.parties.store.logs(Message).get((party, id))
+        if log is None:
+            raise HTTPException(404, "There is no such room.")
+        return log
+
     def state(self) -> dict[str, Any]:
         """Return the data of the presenter's page."""
         logs = self.parties.store.logs(Message)
@@ -136,12 +158,12 @@ class PresenterControls:
             "names": self.unmuted_speakers(),
             "shared": bool(self.parties.servers),
             "rooms": [
-                self._room_summary(*place, len(logs[place])) for place in logs
+                self._room_summary(*place, log) for place, log in logs.items()
             ],
         }
 
     def _room_summary(
-        self, party: str, id: str, messages: int
+        self, party: str, id: str, log: Log[Message]
     ) -> dict[str, Any]:
         """Return a room's data for the presenter's page."""
         room = self.parties.room(party, id)
@@ -150,7 +172,8 @@ class PresenterControls:
             "room": id,
             "title": TITLES.get(id, id),
             "people": len(room.connections_by_id) if room else 0,
-            "messages": messages,
+            "messages": len(log),
+            "has_reply": newest_reply(log) is not None,
         }
 
     def unmuted_speakers(self) -> list[str]:
@@ -171,6 +194,12 @@ class PresenterControls:
                     self.recent_speakers[normalize_name(each.user)] = each.user
         for name in list(self.recent_speakers)[:-MAX_RECENT_SPEAKERS]:
             del self.recent_speakers[name]
+
+
+def newest_reply(log: Log[Message]) -> Message | None:
+    """Return the newest reply of the AI in a log."""
+    replies = (each for each in reversed(log) if each.role == "assistant")
+    return next(replies, None)
 
 
 def broadcast_moderation(parties: PartyRegistry) -> None:

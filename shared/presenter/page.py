@@ -16,7 +16,7 @@ from .controls import PresenterControls, parse_action
 ACTION_HELP = (
     "An action is pause, resume, answer_only_presenter, hide_cursors or "
     "show_cursors; mute or unmute, with a name of 1 to 40 characters; or "
-    "clear, with a party and a room."
+    "clear or hide_reply, with a party and a room."
 )
 
 

@@ -169,6 +169,27 @@ def test_presenter_is_the_only_one_who_is_answered(
     )
 
 
+def test_presenter_hides_the_last_reply(
+    running: ServerProcess, person: People
+) -> None:
+    presenter = open_link(running, person)
+    ada, bob = person(running, "Ada"), person(running, "Bob")
+    hide = presenter.button("Hide the last reply in Hello, World!")
+    long = "two, which is longer than the sentence that replaces its reply"
+    for question in ("one", long):
+        ada.say(question)
+        bob.sees(f"You said: {question}")
+    hide.click()
+    is_told(presenter, "The last reply in “Hello, World!” is hidden.")
+    expect(hide).to_be_focused()
+    late = person(running, "Eve")
+    for each in (ada, bob, late):
+        hidden = each.sees("The presenter has hidden this reply.")
+        expect(hidden.locator(".note")).to_have_count(0)
+        each.sees("You said: one")
+        expect(each.saying(f"You said: {long}")).to_have_count(0)
+
+
 # Rooms
 
 

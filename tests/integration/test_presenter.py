@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from shared.chat.messages import HIDDEN
 from shared.party import Room
 from shared.party.registry import PartyRegistry
 
@@ -43,6 +44,7 @@ ACTIONS: list[dict[str, Any]] = [
     {"action": "unmute", "name": "Eve"},
     {"action": "clear", **ROOM},
 ]
+HIDE = {"action": "hide_reply", **ROOM}
 NOTHING = {"type": "presenter"}
 LAN = {"LAN": "1", "HOST": "localhost"}
 """Set, HOST stays: nobody but this machine comes in."""
@@ -207,7 +209,7 @@ def test_presenter_actions_need_the_key(
         told = {"error": "This takes the presenter’s link."}
         assert answer.json() == told
 
-    for action in ACTIONS:
+    for action in [*ACTIONS, HIDE]:
         refused(action)
     for query in (f"?key={KEY}", f"?{KEY}"):
         refused(None, query)
@@ -346,9 +348,10 @@ def test_presenter_actions_are_validated(presenter: Presenter) -> None:
         assert "anyway" in answer.json()["error"]
     for place in (("chatroom", "nowhere"), ("usage", "total"), ("", "")):
         room = dict(zip(("party", "room"), place, strict=True))
-        answer = presenter.ask("POST", "/presenter", ACTIONS[-1] | room)
-        assert answer.status == 404
-        assert answer.json() == {"error": "There is no such room."}
+        for action in (ACTIONS[-1], HIDE):
+            answer = presenter.ask("POST", "/presenter", action | room)
+            assert answer.status == 404
+            assert answer.json() == {"error": "There is no such room."}
     too_much = {"action": "mute", "name": "x" * 70_000}
     assert presenter.ask("POST", "/presenter", too_much).status == 413
     assert presenter.sees() == before
@@ -371,6 +374,7 @@ def test_presenter_state_has_rooms_and_speakers(
             "title": title,
             "people": people,
             "messages": messages,
+            "has_reply": False,
         }
         for room, title, people, messages in [
             ("hello-world", "Hello, World!", 2, 4),
@@ -491,6 +495,72 @@ def test_hide_cursors_does_not_reach_the_tally(
             presenter.does(**action)
         with pytest.raises(TimeoutError):
             watcher.next(0.3)
+
+
+# A reply that is hidden
+
+
+@pytest.mark.stages(3)
+def test_hide_reply_replaces_its_text_for_everybody(
+    talk: Talk, guests: Guests
+) -> None:
+    """Also in the history and in prompts; earlier replies stay."""
+    chat, presenter = talk.running, Presenter(talk.running)
+    ada, bob = guests(chat), guests(chat)
+    for question in ("one", "two"):
+        ada.say(question)
+        ends(ada, 1)
+        (reply,) = ends(bob, 1)
+    assert presenter.does(**HIDE)["rooms"][0]["has_reply"]
+    hidden = {**reply, "body": HIDDEN, "hidden": True}
+    frame = {"type": "update", "message": hidden}
+    assert ada.next() == bob.next() == frame
+    told = ["one", "You said: one", "two", HIDDEN]
+    assert bodies(history(chat)) == told
+    presenter.does(**HIDE)
+    assert bodies(history(chat)) == told
+    bob.say("three")
+    assert hear_ai(ada, None)["body"] == "You said: three"
+    assert "You said: one" in str(talk.stub.bodies[-1])
+    assert HIDDEN not in str(talk.stub.bodies[-1])
+
+
+@pytest.mark.stages(3)
+def test_hide_reply_cancels_a_reply_in_progress(
+    talk: Talk, guests: Guests
+) -> None:
+    """None of its text comes after that; the next question is answered."""
+    chat, openai = talk.running, talk.stub
+    openai.held = True
+    ada, bob = guests(chat), guests(chat)
+    kept(ada, "one", "two")
+    asked = openai.next_request()
+    asked.step()
+    begun = hear_ai(bob, "streaming")["id"]
+    openai.held = False
+    Presenter(chat).does(**HIDE)
+    hidden = hear_ai(bob, None)
+    assert (hidden["id"], hidden["body"]) == (begun, HIDDEN)
+    assert not asked.wait_until_over()
+    heard = [hear_ai(bob, "thinking", "streaming", None)]
+    while heard[-1].get("status") or heard[-1]["id"] == begun:
+        heard.append(hear_ai(bob, "thinking", "streaming", None))
+    assert heard[-1]["body"] == "You said: two"
+    again = {each["body"] for each in heard if each["id"] == begun}
+    assert again <= {HIDDEN}
+    told = bodies(history(chat))
+    assert sorted(told) == [HIDDEN, "You said: two", "one", "two"]
+
+
+@pytest.mark.stages(2)
+def test_hide_reply_needs_a_reply(
+    running: ServerProcess, presenter: Presenter, guests: Guests
+) -> None:
+    kept(guests(running), "hello")
+    assert not presenter.sees()["rooms"][0]["has_reply"]
+    answer = presenter.ask("POST", "/presenter", HIDE)
+    assert answer.status == 404
+    assert answer.json() == {"error": "There is no reply in this room."}
 
 
 # A room that is cleared

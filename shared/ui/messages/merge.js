@@ -62,7 +62,8 @@ function newer(known, received) {
   if (!known || !isStored(known)) return received;
   // Only replies grow. A person's message never changes once it is stored.
   const isReply = known.role === "assistant" && received.role === "assistant";
-  if (!isReply) return known;
+  if (!isReply || known.hidden) return known;
+  if (received.hidden) return { ...received, seq: known.seq };
   const growth =
     progress(received) - progress(known) ||
     received.body.length - known.body.length;

@@ -25,6 +25,7 @@ import {
  * @property {"thinking" | "streaming" | "interrupted" | "failed"} [status]
  * @property {string} [note] why a reply was cut short
  * @property {InReplyTo} [in_reply_to]
+ * @property {true} [hidden] whether the presenter has hidden this reply
  * @property {string} [error]
  * @property {number} [after] the last seq when sending failed: its position
  */

@@ -1,4 +1,5 @@
-// The presenter's page: the rooms, each of which can be cleared.
+// The presenter's page: the rooms. Each can be cleared, and its last reply
+// hidden.
 import { html } from "htm/preact";
 import { useRef, useState } from "preact/hooks";
 
@@ -27,6 +28,11 @@ export function Rooms({ state, act }) {
 /** @param {{ room: Room, act: Act }} props */
 function RoomItem({ room, act }) {
   const { party, room: id, title, people, messages } = room;
+  const hide = () =>
+    act(
+      { action: "hide_reply", party, room: id },
+      `The last reply in “${title}” is hidden.`,
+    );
   const clear = () =>
     act({ action: "clear", party, room: id }, `“${title}” is empty now.`);
   return html`
@@ -38,7 +44,15 @@ function RoomItem({ room, act }) {
           ${plural(messages, "message", "messages")}
         </span>
       </p>
-      <${ClearButtons} title=${title} clear=${clear} />
+      <div class="buttons">
+        ${room.has_reply && html`
+          <button type="button" onClick=${hide}
+            aria-label=${`Hide the last reply in ${title}`}>
+            Hide the last reply
+          </button>
+        `}
+        <${ClearButtons} title=${title} clear=${clear} />
+      </div>
     </li>
   `;
 }
@@ -61,17 +75,15 @@ function ClearButtons({ title, clear }) {
     button.current?.focus();
   }
   return html`
-    <div class="buttons">
-      ${isAsking && html`
-        <button class="primary" type="button" onClick=${confirm}>
-          Clear it for everybody
-        </button>
-      `}
-      <button key="first" type="button" ref=${button}
-        onClick=${() => setAsking(!isAsking)}
-        aria-label=${isAsking ? `Keep ${title}` : `Clear ${title}`}>
-        ${isAsking ? "Keep it" : "Clear"}
+    ${isAsking && html`
+      <button class="primary" type="button" onClick=${confirm}>
+        Clear it for everybody
       </button>
-    </div>
+    `}
+    <button key="first" type="button" ref=${button}
+      onClick=${() => setAsking(!isAsking)}
+      aria-label=${isAsking ? `Keep ${title}` : `Clear ${title}`}>
+      ${isAsking ? "Keep it" : "Clear"}
+    </button>
   `;
 }

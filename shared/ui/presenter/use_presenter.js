@@ -10,6 +10,7 @@ import { load, save } from "../user/tab_storage.js";
  * @property {string} title
  * @property {number} people
  * @property {number} messages
+ * @property {boolean} has_reply whether the AI has replied in it
  */
 /**
  * @typedef {object} State
