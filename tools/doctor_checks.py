@@ -15,7 +15,7 @@ from .doctor_ai import check_model
 from .doctor_settings import read_settings
 from .finding import Finding, ok, print_json, wrong
 
-SCRIPT = "shared/ai/replay/demo_replies.jsonl"
+SCRIPT = recordings.DEMO_REPLIES
 """The replies that `make present` has, without a key."""
 
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
-from typing import Any
+from typing import Any, Self
 
 from ..settings import settings
 from . import clients
@@ -63,6 +63,14 @@ class ChatModel:
         self._answered: dict[str, float] = {}
         self._local: local.LlamaProcess | None = None
         self._word_filter: WordFilter | None = None
+
+    @classmethod
+    def recorded(cls) -> Self:
+        """Return a model that plays the recordings for the demo script."""
+        model = cls()
+        model.kind = "replay"
+        model._play_back(recordings.DEMO_REPLIES, with_local=False)
+        return model
 
     async def start(self) -> None:
         """Choose the provider, and make its client."""

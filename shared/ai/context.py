@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from starlette.requests import HTTPConnection
 
@@ -22,6 +23,17 @@ class AppContext:
     is_presenter: Callable[[HTTPConnection], bool] = lambda _: False
     """Whether a browser is the presenter's; set by `presenter_routes`."""
 
+    @property
+    def answering_model(self) -> ChatModel:
+        """The model, or the recordings that the presenter has switched to."""
+        if self.moderation.recordings_only:
+            return self._recordings
+        return self.model
+
+    @cached_property
+    def _recordings(self) -> ChatModel:
+        return ChatModel.recorded()
+
 
 current_context: ContextVar[AppContext] = ContextVar("current_context")
 """The context of the room that replies in this task."""
@@ -30,7 +42,7 @@ current_context: ContextVar[AppContext] = ContextVar("current_context")
 def model() -> ChatModel:
     """Return the model of the room that replies in this task."""
     if context := current_context.get(None):
-        return context.model
+        return context.answering_model
     raise LookupError("the method lacks @one_reply_at_a_time")
 
 

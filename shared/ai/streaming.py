@@ -99,7 +99,7 @@ def supervised(stream: ReplyStream[P]) -> ReplyStream[P]:
     ) -> Stream:
         classifying = prompt[-1]["role"] == "system"
         context = current_context.get()
-        moderation, model = context.moderation, context.model
+        moderation, model = context.moderation, context.answering_model
         pausable = (
             nullcontext() if classifying else moderation.cancel_on_pause()
         )

@@ -36,6 +36,8 @@ class Moderation:
         self.times_restricted = 0
         """Times that `answers` became "presenter"; each drops the queues."""
         self.cursors_hidden = False
+        self.recordings_only = False
+        """Whether recordings answer in the place of the model."""
         self.muted: dict[str, str] = {}
         self.classifier_failing = False
         self.notify: Callable[[], None] = lambda: None
@@ -61,6 +63,8 @@ class Moderation:
         current: dict[str, Any] = {}
         if self.answers != "everybody":
             current["ai"] = "paused" if self.paused else "presenter"
+        if self.recordings_only:
+            current["replies"] = "recorded"
         if self.cursors_hidden:
             current["cursors"] = "hidden"
         if self.classifier_failing:
@@ -75,6 +79,14 @@ class Moderation:
         """Interrupt the replies in progress, and hold back new ones."""
         self.answers = "nobody"
         self._resumed.clear()
+        self._cancel_replies()
+
+    def play_recordings(self) -> None:
+        """Interrupt the replies in progress; recordings are the next ones."""
+        self.recordings_only = True
+        self._cancel_replies()
+
+    def _cancel_replies(self) -> None:
         while self.replying:
             self.replying.pop().cancel()
 
@@ -175,6 +187,7 @@ class Moderation:
                 self.pause()
             else:
                 self.resume(only_presenter=state.get("ai") == "presenter")
+            self.recordings_only = "replies" in state
             self.cursors_hidden = "cursors" in state
             self.muted = state["muted"]
             self._update_skeletons()

@@ -35,6 +35,8 @@ class GlobalAction(StrictAction):
         "pause",
         "resume",
         "answer_only_presenter",
+        "play_recordings",
+        "ask_model",
         "hide_cursors",
         "show_cursors",
     ]
@@ -99,6 +101,10 @@ class PresenterControls:
             self.moderation.resume()
         elif action.action == "answer_only_presenter":
             self.moderation.resume(only_presenter=True)
+        elif action.action == "play_recordings":
+            self.moderation.play_recordings()
+        elif action.action == "ask_model":
+            self.moderation.recordings_only = False
         else:
             self.moderation.cursors_hidden = action.action == "hide_cursors"
         self.moderation.save()
@@ -153,6 +159,9 @@ class PresenterControls:
         logs = self.parties.store.logs(Message)
         return {
             "answers": self.moderation.answers,
+            "recordings_only": self.moderation.recordings_only,
+            "has_model": self.parties.context.app.model.kind
+            not in ("none", "replay"),
             "cursors_hidden": self.moderation.cursors_hidden,
             "muted": list(self.moderation.muted.values()),
             "names": self.unmuted_speakers(),

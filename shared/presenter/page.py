@@ -14,9 +14,9 @@ from .auth import KeyGuard, quoted_key
 from .controls import PresenterControls, parse_action
 
 ACTION_HELP = (
-    "An action is pause, resume, answer_only_presenter, hide_cursors or "
-    "show_cursors; mute or unmute, with a name of 1 to 40 characters; or "
-    "clear or hide_reply, with a party and a room."
+    "An action is pause, resume, answer_only_presenter, play_recordings, "
+    "ask_model, hide_cursors or show_cursors; mute or unmute, with a name of 1 "
+    "to 40 characters; or clear or hide_reply, with a party and a room."
 )
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from shared.ai.replay.player import NOT_RECORDED
+
 from ..support.browser import People, Person, is_easy_to_tap
 from ..support.presenter import KEY, Presenter
 from ..support.server_process import ServerProcess, Stage, start
@@ -47,6 +49,7 @@ def running(
     model.held = False
     hand = Presenter(server)
     hand.does("resume")
+    hand.does("ask_model")
     hand.does("show_cursors")
     for name in hand.sees()["muted"]:
         hand.does("unmute", name=name)
@@ -167,6 +170,34 @@ def test_presenter_is_the_only_one_who_is_answered(
         *("And me?", "Hello, AI!", "You said: Ada: Hello, AI!"),
         *("Still there?", "You said: Ada: Still there?"),
     )
+
+
+def test_presenter_switches_to_recordings_and_back(
+    running: ServerProcess, person: People, model: OpenAIStub
+) -> None:
+    presenter = open_link(running, person)
+    ada = person(running, "Ada")
+    model.held = True
+    ada.say("Tell me all!")
+    model.next_request().step()
+    ada.sees("You")
+    switch = presenter.button("Play recordings instead")
+    switch.click()
+    is_told(presenter, "Recordings answer now.")
+    expect(switch).to_have_attribute("aria-pressed", "true")
+    notice(ada, "The AI’s replies are recordings now.")
+    ada.say("Sing!")
+    unknown = ada.sees(NOT_RECORDED)
+    expect(unknown).to_contain_text("Ask one of these: “write a haiku about")
+    ada.say("write a haiku about dolphins")
+    said = ada.page.get_by_role("log")
+    expect(said).to_contain_text("Dolphins leap at dawn,")
+    model.held = False
+    switch.click()
+    is_told(presenter, "The model answers again.")
+    notice(ada, "")
+    ada.say("hello")
+    ada.sees("You said: hello")
 
 
 def test_presenter_hides_the_last_reply(

@@ -347,8 +347,9 @@ def test_present_keeps_moderation_between_stages() -> None:
             state = present.get("/presenter/state", **key).json()
             assert state["answers"] == answers
             assert state["muted"] == ["Mallory"] * (stage > 1)
+            assert state["recordings_only"] is (stage > 1)
             assert not state["cursors_hidden"]
-            for each in (action, MUTE):
+            for each in (action, {"action": "play_recordings"}, MUTE):
                 present.ask("POST", "/presenter", each, **key)
             present.press("n")
 

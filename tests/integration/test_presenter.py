@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from shared.ai.replay.player import NOT_RECORDED
 from shared.chat.messages import HIDDEN
 from shared.party import Room
 from shared.party.registry import PartyRegistry
@@ -38,6 +39,8 @@ ACTIONS: list[dict[str, Any]] = [
     {"action": "pause"},
     {"action": "answer_only_presenter"},
     {"action": "resume"},
+    {"action": "play_recordings"},
+    {"action": "ask_model"},
     {"action": "hide_cursors"},
     {"action": "show_cursors"},
     {"action": "mute", "name": "Eve"},
@@ -310,6 +313,8 @@ def test_presenter_actions_work_in_every_stage(
     assert state == {
         "ai": [] if stage.level < 3 else ["No AI answers (AI=none)"],
         "answers": "everybody",
+        "recordings_only": False,
+        "has_model": False,
         "cursors_hidden": False,
         "muted": [],
         "shared": stage.level > 1,
@@ -495,6 +500,42 @@ def test_hide_cursors_does_not_reach_the_tally(
             presenter.does(**action)
         with pytest.raises(TimeoutError):
             watcher.next(0.3)
+
+
+# Recordings in the place of a model
+
+
+@pytest.mark.stages(3)
+def test_play_recordings_replaces_a_model_that_hangs(
+    talk: Talk, guests: Guests
+) -> None:
+    """The reply in progress ends; those that wait are recordings."""
+    chat, openai, presenter = talk.running, talk.stub, Presenter(talk.running)
+    openai.held = True
+    ada = guests(chat)
+    kept(ada, "tell me all", "Hello!")
+    openai.next_request().step()
+    hear_ai(ada, "streaming")
+    state = presenter.does("play_recordings")
+    assert state["recordings_only"]
+    assert state["has_model"]
+    told = {"type": "presenter", "replies": "recorded"}
+    assert ada.wait_for("presenter") == told
+    hello = ends(ada, 1)[0]["body"]
+    assert hello.startswith("Hello! Good to have you all")
+    ada.say("and then?")
+    (unknown,) = ends(ada, 1)
+    assert unknown["body"] == NOT_RECORDED
+    assert unknown["note"].startswith("Ask one of these: “write a haiku")
+    frame = history(chat)
+    assert frame["presenter"] == {"replies": "recorded"}
+    statuses = [each.get("status") for each in frame["messages"]]
+    assert statuses.count("interrupted") == 1
+    openai.held = False
+    assert not presenter.does("ask_model")["recordings_only"]
+    ada.say("hello")
+    assert ends(ada, 1)[0]["body"] == "You said: hello"
+    assert len(openai.exchanges) == 2
 
 
 # A reply that is hidden

@@ -36,7 +36,7 @@ class Presenter:
 
     def reset(self) -> None:
         """Undo everything, and clear all rooms, between two tests."""
-        for action in ("resume", "show_cursors"):
+        for action in ("resume", "ask_model", "show_cursors"):
             state = self.does(action)
         for name in state["muted"]:
             self.does("unmute", name=name)

@@ -17,6 +17,9 @@ from pydantic import (
 
 from ...settings import ROOT
 
+DEMO_REPLIES = "shared/ai/replay/demo_replies.jsonl"
+"""Prepared answers to the demo script's questions."""
+
 NO_OTHERS = "no model answers other questions"
 """Of a status line, where there is nothing but recordings."""
 

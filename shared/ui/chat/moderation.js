@@ -5,8 +5,8 @@ import { createStore } from "../store.js";
 
 /**
  * Muted names are normalized by the server.
- * @typedef {{ ai?: "paused" | "presenter", judge?: "failing", cursors?: "hidden",
- *   muted?: string[] }} Restrictions
+ * @typedef {{ ai?: "paused" | "presenter", replies?: "recorded",
+ *   judge?: "failing", cursors?: "hidden", muted?: string[] }} Restrictions
  */
 
 /** @type {Restrictions} */
@@ -43,10 +43,11 @@ export function useIsHidden(name) {
  */
 export function Notice({ restrictions = NONE }) {
   useLayoutEffect(() => restrictionsStore.set(restrictions), [restrictions]);
-  const { ai, judge, cursors } = restrictions;
+  const { ai, replies, judge, cursors } = restrictions;
   const sentences = [
     ai === "paused" && "The presenter has paused the AI.",
     ai === "presenter" && "The AI answers only the presenter for now.",
+    replies && "The AI’s replies are recordings now.",
     judge && CLASSIFIER_FAILING,
     cursors && "The presenter has hidden all cursors.",
   ];

@@ -43,7 +43,11 @@ const ANSWERS = Object.entries({
 
 /** @param {SectionProps} props */
 function Ai({ state, act }) {
-  const { ai, answers } = state;
+  const { ai, answers, recordings_only: recorded } = state;
+  const onSwitch = () =>
+    recorded
+      ? act({ action: "ask_model" }, "The model answers again.")
+      : act({ action: "play_recordings" }, "Recordings answer now.");
   return html`
     <section>
       <h2>The AI</h2>
@@ -51,6 +55,11 @@ function Ai({ state, act }) {
       ${ai.length
         ? html`<${AnswerChoice} answers=${answers} act=${act} />`
         : html`<p>No AI answers in here.</p>`}
+      ${(state.has_model || recorded) && html`
+        <${Toggle} pressed=${recorded} onPress=${onSwitch}>
+          Play recordings instead
+        <//>
+      `}
     </section>
   `;
 }

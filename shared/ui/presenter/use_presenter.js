@@ -16,6 +16,8 @@ import { load, save } from "../user/tab_storage.js";
  * @typedef {object} State
  * @property {string[]} ai lines about the model, as in the terminal
  * @property {"everybody" | "presenter" | "nobody"} answers
+ * @property {boolean} recordings_only whether they answer, not the model
+ * @property {boolean} has_model whether there is one to switch from
  * @property {boolean} cursors_hidden
  * @property {string[]} muted
  * @property {string[]} names of those who spoke lately
