@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import cache
 
 import pytest
+from glin_profanity.data.dictionary import dictionary
 
 from shared.ai.local.word_filter import IGNORED, MASK, WordFilter
 
@@ -16,8 +17,7 @@ SPELLINGS: list[Callable[[str], str]] = [
     lambda word: word.translate(SUBSTITUTES),
 ]
 
-lists = pytest.importorskip("glin_profanity.data.dictionary")
-LISTED = sorted(set(lists.dictionary.get_words("english")) - set(IGNORED))
+LISTED = sorted(set(dictionary.get_words("english")) - set(IGNORED))
 
 
 @cache
