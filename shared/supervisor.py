@@ -10,7 +10,7 @@ from contextlib import suppress
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
-from .presenter import invite
+from .presenter import faults, invite
 from .web.files import mtimes
 
 CHECK_INTERVAL = 0.25
@@ -35,6 +35,7 @@ class Supervisor:
         """Run the server until this process is interrupted or terminated."""
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, lambda *_: self._stopped.set())
+        os.environ[faults.SUPERVISED_ENV] = "1"
         now, process = self._mtimes(), self._start()
         while not self._stopped.wait(CHECK_INTERVAL):
             before, now = now, self._mtimes() or now

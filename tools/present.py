@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 
 from shared.ai.provider import detect_provider
 from shared.presenter.auth import add_key, persist_moderation
+from shared.presenter.faults import SUPERVISED_ENV
 from shared.serve import bind_socket, read_settings
 from shared.settings import ROOT, Settings
 from shared.web.files import mtimes
@@ -101,6 +102,7 @@ class Presentation:
         self.stage: StageProcess | None = None
         self.saved: dict[Path, int] = {}
         self.ai_settings = choose_ai_settings(choice)
+        os.environ[SUPERVISED_ENV] = "1"
         if choice.graceful_timeout is None:
             os.environ["GRACEFUL_TIMEOUT"] = "0"
 
@@ -115,7 +117,8 @@ class Presentation:
                 if TERMINAL_GONE not in keys and self.at < len(STAGES):
                     self.close()
                 return
-            if self.is_restart or wanted != self.at or self.is_saved():
+            changed = wanted != self.at or self.is_saved()
+            if self.is_restart or changed or stage.was_killed():
                 stage = self.go(wanted)
 
     def close(self) -> None:

@@ -69,6 +69,10 @@ class StageProcess:
         """Whether it has ended by itself."""
         return self.process.poll() is not None
 
+    def was_killed(self) -> bool:
+        """Whether it was killed, as by the restart on the presenter's page."""
+        return self.process.poll() == -signal.SIGKILL
+
     def end(self) -> None:
         """End it, and all that it started; at worst, by force."""
         self.process.terminate()

@@ -129,6 +129,7 @@ def supervised(stream: ReplyStream[P]) -> ReplyStream[P]:
             with pausable:
                 while True:
                     async with limits:
+                        await moderation.wait_stalled()
                         await model.ready()
                         text, _ = await anext(parts)
                     yield text, visible.tokens.so_far

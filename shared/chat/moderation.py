@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -40,6 +41,8 @@ class Moderation:
         """Whether recordings answer in the place of the model."""
         self.muted: dict[str, str] = {}
         self.classifier_failing = False
+        self.stalled_until = 0.0
+        """Until when, by time.monotonic(), the AI is stalled as a test."""
         self.notify: Callable[[], None] = lambda: None
         """Sends the restrictions to all rooms; set by `create_app`."""
         self._muted_skeletons: frozenset[str] = frozenset()
@@ -100,6 +103,11 @@ class Moderation:
         """Wait until the AI is not paused."""
         while self.paused:
             await self._resumed.wait()
+
+    async def wait_stalled(self) -> None:
+        """Wait until the AI is not stalled."""
+        if (seconds := self.stalled_until - time.monotonic()) > 0:
+            await asyncio.sleep(seconds)
 
     @contextmanager
     def cancel_on_pause(self) -> Iterator[None]:

@@ -53,8 +53,8 @@ class PartyApp:
                 await websocket.send_denial_response(error_response(error))
 
     def _check_open(self) -> None:
-        """Refuse clients during shutdown; requests of parties go on."""
-        if self.parties.closed:
+        """Refuse clients meanwhile; requests of parties go on."""
+        if not self.parties.is_open:
             raise HTTPException(*SHUTTING_DOWN)
 
     async def _connect(self, websocket: WebSocket) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -147,11 +148,17 @@ class PartyRegistry:
         self.rooms = RoomRegistry(self.limits, self.store.release)
         self.senders = SenderRegistry(self.limits)
         self.closed = False
+        self.interrupted_until = 0.0
 
     def __getitem__(self, name: str) -> PartyNamespace:
         if name.lower() not in self.servers:
             raise KeyError(f"There is no party {name!r} in this app.")
         return PartyNamespace(self.respond, name.lower())
+
+    @property
+    def is_open(self) -> bool:
+        """Whether clients may connect now."""
+        return not self.closed and time.monotonic() >= self.interrupted_until
 
     def room(self, name: str, id: str) -> Room | None:
         """Return a room, if it is live."""

@@ -11,6 +11,7 @@ from ..chat.moderation import Moderation
 from ..chat.names import normalize_name
 from ..chat.rooms import CHATS
 from ..party import Log, PartyRegistry
+from .faults import FaultName, Faults
 
 MAX_LISTED_NAMES = 20
 """Recent speakers that the page lists."""
@@ -57,7 +58,13 @@ class RoomAction(StrictAction):
     room: str
 
 
-Action: TypeAlias = GlobalAction | NameAction | RoomAction
+class FaultAction(StrictAction):
+    """A fault that is caused on purpose."""
+
+    action: FaultName
+
+
+Action: TypeAlias = GlobalAction | NameAction | RoomAction | FaultAction
 
 parse_action = TypeAdapter[Action](
     Annotated[Action, Field(discriminator="action")]
@@ -71,6 +78,7 @@ class PresenterControls:
     def __init__(self, parties: PartyRegistry) -> None:
         self.parties = parties
         self.moderation: Moderation = parties.context.app.moderation
+        self.faults = Faults(parties)
         self.recent_speakers: dict[str, str] = {}
         self._rooms_loaded = False
 
@@ -89,6 +97,9 @@ class PresenterControls:
         if isinstance(action, RoomAction):
             change = self.clear if action.action == "clear" else self.hide_reply
             await change(action.party, action.room)
+            return
+        if isinstance(action, FaultAction):
+            self.faults.cause(action.action)
             return
         if isinstance(action, NameAction):
             if action.action == "mute":
@@ -114,6 +125,7 @@ class PresenterControls:
         """Delete a room's messages, and cancel its replies."""
         log = self._log(party, id)
         self._note_speakers()
+        self.faults.forget(party, id)
         room = self.parties.room(party, id)
         if room:
             # First, as replies append once more when they are cancelled.
@@ -166,6 +178,7 @@ class PresenterControls:
             "muted": list(self.moderation.muted.values()),
             "names": self.unmuted_speakers(),
             "shared": bool(self.parties.servers),
+            "faults": self.faults.state(),
             "rooms": [
                 self._room_summary(*place, log) for place, log in logs.items()
             ],

@@ -16,7 +16,8 @@ from .controls import PresenterControls, parse_action
 ACTION_HELP = (
     "An action is pause, resume, answer_only_presenter, play_recordings, "
     "ask_model, hide_cursors or show_cursors; mute or unmute, with a name of 1 "
-    "to 40 characters; or clear or hide_reply, with a party and a room."
+    "to 40 characters; clear or hide_reply, with a party and a room; or "
+    "cut_connections, stall_ai or restart."
 )
 
 
@@ -37,6 +38,7 @@ def presenter_routes(
             await controls.load_rooms()
             if request.method == "POST":
                 await controls.apply(parse_action(await request.body()))
+            await controls.faults.count_lost()
         except ValidationError:
             return error_response(MessageRejected(ACTION_HELP))
         except (HTTPException, MessageRejected) as error:

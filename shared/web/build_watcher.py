@@ -74,7 +74,7 @@ class BuildWatcher:
         """Answer with the build and since when it runs."""
         headers = {"Cache-Control": "no-store"}
         text = f"{self.renderer.build} {self.since}"
-        if self.parties.closed:
+        if not self.parties.is_open:
             # The next server answers, over another connection.
             headers["Connection"], text = "close", ""
         return PlainTextResponse(text, headers=headers)

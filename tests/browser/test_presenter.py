@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from ..support.stubs import OpenAIStub
 pytestmark = [pytest.mark.soak, pytest.mark.stages(5)]
 
 FORBIDDEN = "Failed to load resource: .* status of 403"
+UNREACHABLE = "Failed to load resource: net::ERR_CONNECTION_"
 PHONE = {"width": 390, "height": 844}
 PAUSED = "The presenter has paused the AI."
 
@@ -335,6 +337,37 @@ def test_presenter_hides_all_cursors(
     expect(seen.filter(has_text="Eve")).to_have_count(1)
     Presenter(running).does("unmute", name="bob groß")
     expect(bobs).to_have_count(1)
+
+
+# Faults
+
+
+def test_hall_reconnects_after_faults_and_nothing_is_lost(
+    stage: Stage, person: People, tmp_path: Path
+) -> None:
+    store = f"sqlite:{tmp_path}/party.db"
+    with start(stage, PRESENTER_KEY=KEY, STORE=store, RELOAD="1") as restarting:
+        presenter = open_link(restarting, person)
+        ada, bob = person(restarting, "Ada"), person(restarting, "Bob")
+        ada.say("before")
+        ada.is_sent("before")
+        main = presenter.page.get_by_role("main")
+        presenter.button("Cut all connections").click()
+        for each in (ada, bob):
+            # Said only by a page that has said "Reconnecting…".
+            each.is_told("Connected again")
+        ada.say("after the cut")
+        bob.sees("after the cut")
+        expect(main).to_contain_text("before the fault: 1. 0 lost.")
+        for each in (presenter, ada, bob):
+            each.expect_error(UNREACHABLE)
+        presenter.button("Restart the server").click()
+        expect(main).to_contain_text("Messages are stored, and outlive it.")
+        presenter.button("Restart it for everybody").click()
+        ada.say("during the restart")
+        bob.sees("during the restart")
+        bob.sees_all("before", "after the cut", "during the restart")
+        expect(main).to_contain_text("before the fault: 2. 0 lost.")
 
 
 # How it looks

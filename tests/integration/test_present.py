@@ -8,6 +8,7 @@ import subprocess
 import sys
 import termios
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -375,14 +376,23 @@ def test_present_keeps_messages_over_a_switch_and_a_crash(
         for key in ("n", "3"):
             present.press(key)
             present.runs(3)
-            with present.join() as ada:
-                found = ada.wait_for("history")["messages"]
+            for is_crash in (False, True):
+                if is_crash:
+                    os.kill(only_child(present.process.pid), signal.SIGKILL)
+                with present.join() as ada:
+                    found = ada.wait_for("history")["messages"]
                 expected = ["hello"] if is_kept else []
                 assert [each["body"] for each in found] == expected
-            (child,) = children(present.process.pid)
-            os.kill(child, signal.SIGKILL)
-            present.shows("It does not run")
     assert not list(tmp_path.iterdir())
+
+
+def only_child(pid: int) -> int:
+    """Wait until a process has one child: no stage ends beside the next."""
+    deadline = time.monotonic() + PATIENCE
+    while len(found := children(pid)) != 1:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
+    return found[0]
 
 
 def children(pid: int) -> list[int]:

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -15,6 +15,7 @@ from shared.ai.replay.player import NOT_RECORDED
 from shared.chat.messages import HIDDEN
 from shared.party import Room
 from shared.party.registry import PartyRegistry
+from shared.presenter.faults import FaultName
 
 from ..support.conversation import Talk, hear_ai
 from ..support.presenter import KEY, Presenter
@@ -48,6 +49,7 @@ ACTIONS: list[dict[str, Any]] = [
     {"action": "clear", **ROOM},
 ]
 HIDE = {"action": "hide_reply", **ROOM}
+FAULTS = [{"action": each} for each in get_args(FaultName)]
 NOTHING = {"type": "presenter"}
 LAN = {"LAN": "1", "HOST": "localhost"}
 """Set, HOST stays: nobody but this machine comes in."""
@@ -212,7 +214,7 @@ def test_presenter_actions_need_the_key(
         told = {"error": "This takes the presenter’s link."}
         assert answer.json() == told
 
-    for action in [*ACTIONS, HIDE]:
+    for action in [*ACTIONS, HIDE, *FAULTS]:
         refused(action)
     for query in (f"?key={KEY}", f"?{KEY}"):
         refused(None, query)
@@ -309,7 +311,7 @@ def test_presenter_actions_work_in_every_stage(
 ) -> None:
     """Before there are rooms, and before there is an AI."""
     state = presenter.sees()
-    del state["rooms"], state["names"]
+    del state["rooms"], state["names"], state["faults"]
     assert state == {
         "ai": [] if stage.level < 3 else ["No AI answers (AI=none)"],
         "answers": "everybody",

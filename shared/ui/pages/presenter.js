@@ -1,5 +1,6 @@
 // The presenter's page: its actions apply to everybody at once.
 import { html } from "htm/preact";
+import { Faults } from "../presenter/faults.js";
 import { Names } from "../presenter/names.js";
 import { Rooms } from "../presenter/rooms.js";
 import { usePresenter } from "../presenter/use_presenter.js";
@@ -19,6 +20,7 @@ function Presenter() {
       <${Cursors} ...${props} />
       <${Rooms} ...${props} />
       <${Names} ...${props} />
+      <${Faults} ...${props} />
     `}
   `;
 }

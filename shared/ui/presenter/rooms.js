@@ -1,7 +1,7 @@
 // The presenter's page: the rooms. Each can be cleared, and its last reply
 // hidden.
 import { html } from "htm/preact";
-import { useRef, useState } from "preact/hooks";
+import { ConfirmButtons } from "./confirm_buttons.js";
 
 /** @typedef {import("./use_presenter.js").Room} Room */
 /** @typedef {import("./use_presenter.js").Act} Act */
@@ -51,7 +51,7 @@ function RoomItem({ room, act }) {
             Hide the last reply
           </button>
         `}
-        <${ClearButtons} title=${title} clear=${clear} />
+        <${ConfirmButtons} verb="Clear" subject=${title} onConfirm=${clear} />
       </div>
     </li>
   `;
@@ -60,30 +60,4 @@ function RoomItem({ room, act }) {
 /** @param {number} count @param {string} one @param {string} many */
 function plural(count, one, many) {
   return `${count} ${count === 1 ? one : many}`;
-}
-
-/**
- * Ask for confirmation elsewhere: a double click clears nothing.
- * @param {{ title: string, clear: () => void }} props
- */
-function ClearButtons({ title, clear }) {
-  const [isAsking, setAsking] = useState(false);
-  const button = useRef(/** @type {HTMLButtonElement | null} */ (null));
-  function confirm() {
-    clear();
-    setAsking(false);
-    button.current?.focus();
-  }
-  return html`
-    ${isAsking && html`
-      <button class="primary" type="button" onClick=${confirm}>
-        Clear it for everybody
-      </button>
-    `}
-    <button key="first" type="button" ref=${button}
-      onClick=${() => setAsking(!isAsking)}
-      aria-label=${isAsking ? `Keep ${title}` : `Clear ${title}`}>
-      ${isAsking ? "Keep it" : "Clear"}
-    </button>
-  `;
 }

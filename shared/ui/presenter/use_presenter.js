@@ -13,6 +13,17 @@ import { load, save } from "../user/tab_storage.js";
  * @property {boolean} has_reply whether the AI has replied in it
  */
 /**
+ * @typedef {object} FaultReport
+ * @property {number} acknowledged messages before the last fault
+ * @property {number | null} lost of them; null until the fault is over
+ */
+/**
+ * @typedef {object} FaultState
+ * @property {boolean} can_restart
+ * @property {boolean} keeps_messages whether they outlive a restart
+ * @property {FaultReport | null} report
+ */
+/**
  * @typedef {object} State
  * @property {string[]} ai lines about the model, as in the terminal
  * @property {"everybody" | "presenter" | "nobody"} answers
@@ -23,6 +34,7 @@ import { load, save } from "../user/tab_storage.js";
  * @property {string[]} names of those who spoke lately
  * @property {boolean} shared whether there are any rooms
  * @property {Room[]} rooms
+ * @property {FaultState} faults
  */
 /** @typedef {(action: object, done: string) => Promise<void>} Act */
 /** @typedef {{ state: State, act: Act }} SectionProps */
