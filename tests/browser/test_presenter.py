@@ -367,7 +367,8 @@ def test_hall_reconnects_after_faults_and_nothing_is_lost(
         ada.say("during the restart")
         bob.sees("during the restart")
         bob.sees_all("before", "after the cut", "during the restart")
-        expect(main).to_contain_text("before the fault: 2. 0 lost.")
+        # It may have arrived just before the process ended.
+        expect(main).to_contain_text(re.compile(r"fault: [23]\. 0 lost\."))
 
 
 # How it looks
