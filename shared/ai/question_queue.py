@@ -124,5 +124,5 @@ def one_reply_at_a_time(reply: Reply[S]) -> Reply[S]:
 
 def is_from_presenter(context: AppContext) -> bool:
     """Whether the presenter's browser has sent what this task handles."""
-    caller = current_caller.get()
+    caller = current_caller()
     return caller is not None and context.is_presenter(caller.websocket)

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any
+from weakref import ref
 
 from .connection import Connection
 from .errors import MessageRejected
@@ -14,12 +15,23 @@ HookResult = Awaitable[None] | None
 
 Hook = Callable[..., HookResult]
 
-current_caller: ContextVar[Connection | None] = ContextVar(
-    "current_caller", default=None
+_caller: ContextVar["ref[Connection] | None"] = ContextVar(
+    "caller", default=None
 )
-"""The connection that caused the hook which runs in this task, if one did."""
+"""A weak reference: tasks and timers that a hook starts copy its context."""
 
 logger = logging.getLogger("party")
+
+
+def current_caller() -> Connection | None:
+    """Return the connection that caused the hook of this task, if one did."""
+    caller = _caller.get()
+    return caller() if caller else None
+
+
+def set_caller(caller: Connection | None) -> None:
+    """Set the result of `current_caller` for this task and those it starts."""
+    _caller.set(ref(caller) if caller else None)
 
 
 def has_started(task: asyncio.Task[None]) -> bool:
@@ -48,7 +60,7 @@ async def finish_hook(
     hook: Awaitable[None], where: object, caller: Connection | None = None
 ) -> None:
     """Await a hook; a rejection is sent to its caller, an error is logged."""
-    current_caller.set(caller)
+    set_caller(caller)
     try:
         await hook
     except MessageRejected as rejection:

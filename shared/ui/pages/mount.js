@@ -32,13 +32,11 @@ export function onAlt(key, action) {
 
 /** @param {boolean} focus whether to focus the panel, as after a key */
 async function toggleInspector(focus) {
-  const { toggle } = await import("../inspector/inspector.js");
-  toggle(focus);
+  (await import("../inspector/inspector.js")).toggle(focus);
 }
 
 async function toggleInvitation() {
-  const { toggle } = await import("./invitation.js");
-  toggle();
+  (await import("./invitation.js")).toggle();
 }
 
 /**
@@ -46,8 +44,7 @@ async function toggleInvitation() {
  * @param {import("preact").ComponentType<any>} Page
  */
 export async function mount(Page) {
-  const button = document.getElementById("show-invitation");
-  button?.addEventListener("click", toggleInvitation);
+  elementById("show-invitation")?.addEventListener("click", toggleInvitation);
   addEventListener("keydown", onAlt("KeyW", () => toggleInspector(true)));
   const isInAddress = new URLSearchParams(location.search).has("wire");
   if (isInAddress || load(INSPECTOR_KEY)) {

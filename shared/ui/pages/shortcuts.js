@@ -4,10 +4,8 @@
   function onKeyDown({ key, target, ctrlKey, metaKey, altKey }) {
     if (ctrlKey || metaKey || altKey) return;
     if (target.matches?.("input, textarea")) return;
-    const buttons = document.querySelectorAll("[data-key]");
-    for (const button of /** @type {Iterable<HTMLElement>} */ (buttons)) {
-      if (button.dataset.key?.includes(key)) button.click();
-    }
+    const button = document.querySelector(`[data-key~="${CSS.escape(key)}"]`);
+    /** @type {any} */ (button)?.click();
   }
 
   addEventListener("keydown", onKeyDown);

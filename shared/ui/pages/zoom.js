@@ -14,15 +14,15 @@
   const stored = () => Number(storage[STORAGE_KEY]) || 1;
 
   function apply() {
-    document.documentElement.style.setProperty("--zoom", `${stored()}`);
+    document.documentElement.style.cssText = `--zoom:${stored()}`;
   }
 
   /** @param {any} event */
   function onClick({ target }) {
-    const { zoomStep } = target.dataset ?? {};
+    const { zoomStep } = target.dataset;
     if (!zoomStep) return;
-    const zoom = stored() + Number(zoomStep);
-    storage[STORAGE_KEY] = Math.min(MAX_ZOOM, Math.max(1, zoom));
+    const zoom = Math.max(1, stored() + Number(zoomStep));
+    storage[STORAGE_KEY] = Math.min(MAX_ZOOM, zoom);
     apply();
   }
 

@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from types import SimpleNamespace
-from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -12,13 +11,13 @@ from shared.ai.context import AppContext
 from shared.ai.provider import Provider
 from shared.chat.messages import AIMessage, Message
 from shared.party import Room, Server
-from shared.party.hooks import current_caller
+from shared.party.hooks import set_caller
 from shared.party.registry import PartyRegistry
 from shared.settings import Settings
 
 Change = Callable[..., Settings]
 
-PRESENTER: Any = SimpleNamespace(websocket="the presenter's")
+PRESENTER = Mock(websocket="the presenter's")
 """A connection; in these tests, its questions are in upper case."""
 
 
@@ -57,7 +56,7 @@ async def started(room: Answering, *bodies: str) -> list[asyncio.Task[None]]:
     """Ask questions, all at once."""
     tasks = []
     for each in bodies:
-        current_caller.set(PRESENTER if each.isupper() else None)
+        set_caller(PRESENTER if each.isupper() else None)
         tasks.append(asyncio.create_task(room.answer(question(each))))
     for _ in range(
         10

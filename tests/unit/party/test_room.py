@@ -39,7 +39,7 @@ async def test_hook_knows_its_caller() -> None:
 
     async def wait(name: str) -> None:
         await asyncio.sleep(0)
-        seen.append((name, current_caller.get()))
+        seen.append((name, current_caller()))
 
     room = Room("chat", "1", PartyRegistry({}).context)
     ada, bob = (Mock(spec=Connection) for _ in range(2))
@@ -48,7 +48,7 @@ async def test_hook_knows_its_caller() -> None:
     room._run_hook(wait, "bob", caller=bob)
     await asyncio.wait(room._tasks)
     assert seen == [("ada", ada), ("request", None), ("bob", bob)]
-    assert current_caller.get() is None
+    assert current_caller() is None
 
 
 class Clock:
