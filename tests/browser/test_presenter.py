@@ -48,7 +48,7 @@ def running(
 ) -> Iterator[ServerProcess]:
     """The stage, in which nothing is stopped when a test begins."""
     yield server
-    model.held = False
+    model.reset()  # with the requests that no test has waited for
     hand = Presenter(server)
     hand.does("resume")
     hand.does("ask_model")
